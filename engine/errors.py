@@ -1,0 +1,111 @@
+"""The engine's error tree. A message says which object, why, and what to do; it never holds a secret.
+
+    EngineError                    anything that ends a command with exit code 1
+    ├── UsageError                 words of the command line that are not served
+    ├── StackNotFoundError         no stack of that name in the backend
+    ├── StackExistsError           a stack of that name is there already
+    ├── StackLockedError           somebody else's update is running
+    ├── StateError                 a checkpoint that cannot be read, or is not valid
+    ├── SecretsError               a passphrase that is missing or does not fit
+    ├── PluginError                a provider plugin that cannot be found or started, or that broke
+    │   └── ProviderCallError      a provider's answer to one call was an error
+    ├── ResourceError              one resource cannot be what the program asks for
+    ├── ProgramError               the program failed; its own message has been shown
+    ├── NoChangesExpectedError     --expect-no-changes, and there were some (exit code 7)
+    ├── BailError                  everything has been said as diagnostics: nothing more to print
+    └── CancelledError             stopped by a signal or by `cancel`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class EngineError(Exception):
+    """Something the reader can act upon. `exit_code` is what the command returns."""
+
+    exit_code = 1
+
+
+class UsageError(EngineError):
+    """A word or an option that is not understood or not served."""
+
+
+class StackNotFoundError(EngineError):
+    """There is no such stack in this backend."""
+
+
+class StackExistsError(EngineError):
+    """A stack with this name is there already."""
+
+
+class StackLockedError(EngineError):
+    """Another update of the stack is running, or one was killed and left its lock."""
+
+
+class StateError(EngineError):
+    """A checkpoint that cannot be read, written or trusted."""
+
+
+class SecretsError(EngineError):
+    """The passphrase is missing, or does not fit what is stored."""
+
+
+class PluginError(EngineError):
+    """A provider plugin cannot be found, started or spoken to."""
+
+
+class ProviderCallError(PluginError):
+    """A provider answered one call with an error."""
+
+
+class InitFailedError(ProviderCallError):
+    """The object exists but did not become ready; what is known of it comes along.
+
+    `object_id`, `outputs` and `inputs` are what the provider reported; `reasons` are sentences.
+    """
+
+    def __init__(
+        self,
+        reasons: Sequence[str],
+        object_id: str,
+        outputs: dict[str, object],
+        inputs: dict[str, object] | None,
+    ) -> None:
+        lines = "".join(f"\n\t* {reason}" for reason in reasons)
+        plural = "error" if len(reasons) == 1 else "errors"
+        super().__init__(f"{len(reasons)} {plural} occurred:{lines}\n\n")
+        self.reasons = tuple(reasons)
+        self.object_id = object_id
+        self.outputs = outputs
+        self.inputs = inputs
+
+
+class ResourceError(EngineError):
+    """One resource cannot be what the program asks for; `urn` says which."""
+
+    def __init__(self, urn: str, message: str) -> None:
+        super().__init__(message)
+        self.urn = urn
+
+
+class ProgramError(EngineError):
+    """The program ended with an error; `shown` is true when it has printed it itself."""
+
+    def __init__(self, message: str, *, shown: bool) -> None:
+        super().__init__(message)
+        self.shown = shown
+
+
+class NoChangesExpectedError(EngineError):
+    """Changes where `--expect-no-changes` promised none."""
+
+    exit_code = 7
+
+
+class BailError(EngineError):
+    """The command failed and every reason has been shown as a diagnostic."""
+
+
+class CancelledError(EngineError):
+    """The update was cancelled."""

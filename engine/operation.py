@@ -1,0 +1,146 @@
+"""What one operation is told, and what it answers: the seam between the command line and the deployment.
+
+Pure data. `cli` fills an `Operation` and calls `deployment.run_operation`; nothing else crosses.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol
+
+from engine.errors import EngineError
+from engine.resource import PropertyMap
+from engine.snapshot import Snapshot
+
+#: An engine event as the Automation API reads it, without `sequence` and `timestamp`, which the sink adds.
+Event = dict[str, Any]
+
+
+class Kind(StrEnum):
+    """The operation; a preview is any of them with `dry_run`."""
+
+    UPDATE = "update"
+    REFRESH = "refresh"
+    DESTROY = "destroy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The stack that is worked on. `config` is plain text by full key (`project:key`); `secret_keys` are its secret ones."""
+
+    project: str
+    stack: str
+    organization: str = "organization"
+    config: Mapping[str, str] = field(default_factory=dict)
+    secret_keys: frozenset[str] = frozenset()
+    root: Path = Path()
+    """The folder of Pulumi.yaml."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The options that change what a deployment does. URN lists may hold globs (`*` one part, `**` any)."""
+
+    dry_run: bool = False
+    parallel: int = 16
+    targets: tuple[str, ...] = ()
+    target_dependents: bool = False
+    excludes: tuple[str, ...] = ()
+    exclude_dependents: bool = False
+    replace: tuple[str, ...] = ()
+    continue_on_error: bool = False
+    refresh: bool = False
+    """Refresh before the update or the destroy."""
+    run_program: bool = False
+    """For refresh and destroy: run the program too."""
+    clear_pending_creates: bool = False
+    exclude_protected: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunInfo:
+    """What a program needs to reach the engine."""
+
+    monitor_address: str
+    engine_address: str
+    project: str
+    stack: str
+    organization: str
+    config: Mapping[str, str]
+    secret_keys: frozenset[str]
+    dry_run: bool
+    parallel: int
+
+
+class Program(Protocol):
+    """Something that registers resources: the Automation API's language server, or a Python program on disk."""
+
+    def run(self, info: RunInfo) -> None:
+        """Runs to its end. Raises ProgramError when it fails."""
+
+    def cancel(self) -> None:
+        """Asks a running program to stop; called from another thread."""
+
+
+class CancelToken:
+    """Two signals: the first asks to stop, the second to write nothing more."""
+
+    def __init__(self) -> None:
+        self.requested = threading.Event()
+        self.terminated = threading.Event()
+        self._listeners: list[Callable[[], None]] = []
+
+    def on_request(self, listener: Callable[[], None]) -> None:
+        """Calls `listener` at the first signal, at once if it has come already."""
+        self._listeners.append(listener)
+        if self.requested.is_set():
+            listener()
+
+    def signal(self) -> None:
+        """One more signal."""
+        if self.requested.is_set():
+            self.terminated.set()
+            return
+        self.requested.set()
+        for listener in list(self._listeners):
+            listener()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One operation. `save` writes a snapshot durably before it returns; it is called in order, from one thread at a time.
+
+    `stack_outputs` gives another stack's outputs by name for StackReference, and None where there is no such stack.
+    """
+
+    kind: Kind
+    target: Target
+    options: Options
+    snapshot: Snapshot
+    program: Program | None
+    emit: Callable[[Event], None]
+    save: Callable[[Snapshot], None]
+    cancel: CancelToken
+    stack_outputs: Callable[[str], PropertyMap | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How it ended. `changes` counts steps by operation as the summary does; `error` is None where all went well.
+
+    A BailError has been told in full by diagnostics; any other error is still to be shown.
+    """
+
+    changes: Mapping[str, int]
+    outputs: PropertyMap
+    error: EngineError | None
+    duration_seconds: float
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything but `same` was done or proposed."""
+        return any(count for op, count in self.changes.items() if op != "same")
