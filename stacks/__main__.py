@@ -1,0 +1,42 @@
+"""`pulumi up -s <tenant>`: the manifest at `stacks/<tenant>.yaml` becomes that stack.
+
+Decides where the manifest is, and shows wrong input as one pulumi error without a stack trace.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pulumi
+
+HERE = Path(__file__).resolve().parent
+# Pulumi runs this folder as a script, so the project's root is not on the path by itself.
+if str(HERE.parent) not in sys.path:
+    sys.path.insert(0, str(HERE.parent))
+
+
+def main() -> None:
+    from providers.errors import ProviderError
+    from stacks.manifest import load_manifest
+    from stacks.pins import pinned_template
+    from stacks.problems import InputError
+    from stacks.program import program_for, tenant_mark
+    from stacks.resolve import resolve
+    from stacks.templates import TemplateStore
+
+    stack = pulumi.get_stack()
+    path = HERE / f"{stack}.yaml"
+    if not path.is_file():
+        raise pulumi.RunError(f"no manifest for the stack {stack}: write stacks/{stack}.yaml, or select another stack")
+    try:
+        manifest = load_manifest(path, stack=stack)
+        pinned = pinned_template(manifest, tenant_mark(pulumi.get_project(), stack))
+        resolved = resolve(manifest, TemplateStore(), pinned=pinned, source=str(path))
+    except (InputError, ProviderError) as error:
+        raise pulumi.RunError(str(error)) from None
+    program_for(resolved)()
+
+
+if __name__ == "__main__":
+    main()
