@@ -1,0 +1,72 @@
+"""Where the PostgreSQL server is, from the environment (CAB-7).
+
+Decides defaults and refuses values that make no sense, by variable name. It never connects and never shows the password.
+Plugin processes load this: it imports nothing that is slow.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from providers.errors import ConfigurationError
+
+MAINTENANCE_DATABASE = "postgres"
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_SSL_WORDS = {
+    "": "prefer",
+    **dict.fromkeys(("true", "1", "yes", "on"), "require"),
+    **dict.fromkeys(("false", "0", "no", "off"), "disable"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseSettings:
+    """The server, the administrator, and the main database. `connect_timeout` is in seconds."""
+
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+    sslmode: str
+    main_database: str
+    maintenance_database: str = MAINTENANCE_DATABASE
+    connect_timeout: int = 10
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> DatabaseSettings:
+        """From DB_HOST, DB_PORT, DB_USER, DB_PASSWORD, DB_SSL, DB_NAME. Raises ConfigurationError naming the variable."""
+        env = os.environ if environ is None else environ
+        return cls(
+            host=env.get("DB_HOST") or "localhost",
+            port=_integer(env, "DB_PORT", 5432, 1, 65_535),
+            user=env.get("DB_USER") or "postgres",
+            password=env.get("DB_PASSWORD", ""),
+            sslmode=_sslmode(env.get("DB_SSL", "")),
+            main_database=env.get("DB_NAME") or "tenantry",
+            connect_timeout=_integer(env, "TENANTRY_DB_CONNECT_TIMEOUT", 10, 1, 600),
+        )
+
+    @property
+    def address(self) -> str:
+        """`host:port`, for messages."""
+        return f"{self.host}:{self.port}"
+
+
+def _integer(env: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    text = env.get(name) or str(default)
+    try:
+        value = round(float(text))
+    except (ValueError, OverflowError):
+        value = least - 1
+    if not least <= value <= most:
+        raise ConfigurationError(f"{name} is {text[:40]!r}: set it to a number from {least} to {most}.")
+    return value
+
+
+def _sslmode(text: str) -> str:
+    word = _SSL_WORDS.get(text.strip().lower(), text.strip().lower())
+    if word not in SSL_MODES:
+        raise ConfigurationError(f"DB_SSL is {text[:40]!r}: set it to true, false, or one of {', '.join(SSL_MODES)}.")
+    return word
