@@ -1,0 +1,1 @@
+"""Backing servers for one machine: for the demo and the tests, never for production. Imports nothing of ours."""
