@@ -1,6 +1,6 @@
 """Where the PostgreSQL server is, from the environment (CAB-7).
 
-Decides defaults and refuses values that make no sense, by variable name. It never connects and never shows the password.
+Decides defaults and refuses values that make no sense, by variable name. Never connects, never shows the password.
 Plugin processes load this: it imports nothing that is slow.
 """
 
@@ -36,7 +36,7 @@ class DatabaseSettings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> DatabaseSettings:
-        """From DB_HOST, DB_PORT, DB_USER, DB_PASSWORD, DB_SSL, DB_NAME. Raises ConfigurationError naming the variable."""
+        """From DB_HOST, DB_PORT, DB_USER, DB_PASSWORD, DB_SSL, DB_NAME. Raises ConfigurationError naming the wrong."""
         env = os.environ if environ is None else environ
         return cls(
             host=env.get("DB_HOST") or "localhost",
@@ -57,8 +57,8 @@ class DatabaseSettings:
 def _integer(env: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
     text = env.get(name) or str(default)
     try:
-        value = round(float(text))
-    except (ValueError, OverflowError):
+        value = int(text)
+    except ValueError:
         value = least - 1
     if not least <= value <= most:
         raise ConfigurationError(f"{name} is {text[:40]!r}: set it to a number from {least} to {most}.")

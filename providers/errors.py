@@ -1,6 +1,6 @@
 """The providers' error tree. A message is one line: which object, why, and what to do. It never holds a secret.
 
-ProviderError > ConfigurationError, UnreachableError, OwnershipError
+ProviderError > ConfigurationError, UnreachableError > MissingDatabaseError, MissingTableError, OwnershipError
 
 The dynamic provider host reports a traceback; its last line is the one that a reader is shown.
 """
@@ -18,6 +18,14 @@ class ConfigurationError(ProviderError):
 
 class UnreachableError(ProviderError):
     """The server cannot be reached, or refuses the login."""
+
+
+class MissingDatabaseError(UnreachableError):
+    """The server is there, the database is not."""
+
+
+class MissingTableError(ProviderError):
+    """The database is there, a table or schema in it is not."""
 
 
 class OwnershipError(ProviderError):

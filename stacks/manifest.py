@@ -1,7 +1,7 @@
 """The tenant manifest: what a person writes to ask for a cabinet.
 
-Decides which keys and values a manifest may have, and reports every problem at once. It never looks at the database or at
-the templates on disk: a template that does not exist is found out by `resolve`.
+Decides which keys and values a manifest may have, and reports every problem at once. It never looks at the database or
+at the templates on disk: a template that does not exist is found out by `resolve`.
 """
 
 from __future__ import annotations

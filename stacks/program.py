@@ -20,7 +20,8 @@ def program_for(resolved: ResolvedManifest) -> Callable[[], None]:
         stack = pulumi.get_stack()
         if stack != resolved.slug:
             raise pulumi.RunError(
-                f"slug: given {resolved.slug}; valid: the stack's name, {stack}. Select that stack, or correct the manifest."
+                f"slug: given {resolved.slug}; valid: the stack's name, {stack}. "
+                "Select that stack, or correct the manifest."
             )
         cabinet = Cabinet(resolved.slug, cabinet_args(resolved, tenant_mark(pulumi.get_project(), stack)))
         for name, value in cabinet.outputs.items():

@@ -1,12 +1,13 @@
 """What a cabinet can be set to: the typed model behind templates and customSettings.
 
-Decides which settings exist and which values each may have. `inconsistencies` says what does not fit together; it is kept
-apart from the model, because overrides are checked alone first, when the rest is not known yet.
+Decides which settings exist and which values each may have. `inconsistencies` says what does not fit together; it is
+kept apart from the model, because overrides are checked alone first, when the rest is not known yet.
 It never merges (`merge`), and never knows where a value came from.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 import zoneinfo
 from collections.abc import Iterator
@@ -82,7 +83,7 @@ class Period(Section):
 
 def _periods(value: tuple[Period, ...]) -> tuple[Period, ...]:
     ordered = tuple(sorted(value, key=lambda period: period.open))
-    if any(first.close > second.open for first, second in zip(ordered, ordered[1:], strict=False)):
+    if any(first.close > second.open for first, second in itertools.pairwise(ordered)):
         raise ValueError("periods of a day that do not overlap")
     return ordered
 
@@ -192,7 +193,7 @@ def inconsistencies(settings: Settings, *, prefix: str) -> Iterator[FieldProblem
                 yield FieldProblem(
                     field=f"{prefix}.workingHours.{day}[{index}]",
                     given=f"{period.open} to {period.close}",
-                    valid=f"a period of at least one slot (appointments.slotMinutes is {settings.appointments.slot_minutes})",
+                    valid=f"a period of at least one slot (slotMinutes is {settings.appointments.slot_minutes})",
                 )
     enabled = {"email": settings.notifications.email.enabled, "sms": settings.notifications.sms.enabled}
     for index, reminder in enumerate(settings.notifications.reminders):

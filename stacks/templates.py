@@ -1,8 +1,8 @@
 """Templates: presets of settings, kept as YAML files, several versions of each side by side.
 
-Decides which files are templates, which version is the latest, and whether one may be added. It never changes a template
-that is there: an id and version, once published, always mean the same settings. The first folder of a store is built in
-and never written to; custom ones are added to the last folder as `<id>/<version>.yaml`.
+Decides which files are templates, which version is the latest, and whether one may be added. It never changes one that
+is there: an id and version, once published, always mean the same settings. The first folder of a store is built in and
+never written to; custom ones are added to the last folder as `<id>/<version>.yaml`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stacks.fields import LongText, ShortText
 from stacks.manifest import TemplateId, Version
@@ -25,7 +25,7 @@ from stacks.versions import newest, ordered
 from stacks.yaml_source import read_yaml
 
 BUILTIN_DIR = Path(__file__).resolve().parent.parent / "templates" / "cabinet"
-CUSTOM_DIR_ENV = "TENANTRY_TEMPLATES_DIR"
+CUSTOM_DIRS_ENV = "TENANTRY_TEMPLATES"
 
 
 class _TemplateFile(BaseModel):
@@ -63,13 +63,13 @@ class Template:
 
 
 class TemplateStore:
-    """The templates of some folders. Folders are read anew at each call: they are small, and may change between calls."""
+    """The templates of some folders, which are read anew at each call: they are small, and may change."""
 
     def __init__(self, dirs: Sequence[Path | str] | None = None) -> None:
-        """Without `dirs`: the built-in folder, and the one named by TENANTRY_TEMPLATES_DIR if it is set."""
+        """Without `dirs`: the built-in folder, and those of TENANTRY_TEMPLATES, which is written like PATH."""
         if dirs is None:
-            custom = os.environ.get(CUSTOM_DIR_ENV)
-            dirs = [BUILTIN_DIR, custom] if custom else [BUILTIN_DIR]
+            custom = os.environ.get(CUSTOM_DIRS_ENV, "").split(os.pathsep)
+            dirs = [BUILTIN_DIR, *(directory for directory in custom if directory)]
         if not dirs:
             raise ValueError("a template store needs at least one folder")
         self.dirs: tuple[Path, ...] = tuple(Path(directory) for directory in dirs)
@@ -116,7 +116,7 @@ class TemplateStore:
         path = Path(path)
         template = read_template(path, builtin=False)
         if len(self.dirs) < 2:
-            valid = f"a folder for custom templates, such as {CUSTOM_DIR_ENV}=./custom-templates"
+            valid = f"a folder for custom templates, such as {CUSTOM_DIRS_ENV}=./custom-templates"
             raise TemplateError(str(path), [FieldProblem(field="file", given="no custom folder", valid=valid)])
         for known in self.list():
             if known.id != template.id:
