@@ -1,0 +1,312 @@
+"""What is remembered: tenants, their deployments, steps and logs (CORE-3). All reads and writes of the control tables.
+
+Decides what one row means. It never decides what a run does next: `operations` does.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, Text, and_, delete, exc, exists, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from automation.errors import LockedError, NotFoundError
+from automation.models import (
+    DeploymentStatus,
+    TenantStatus,
+    cabinets,
+    deployment_logs,
+    deployment_steps,
+    deployments,
+    tenants,
+)
+from automation.steps import StepState, StepStatus
+
+OPEN_STEPS = (StepStatus.PENDING, StepStatus.RUNNING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantFacts:
+    """What is known of a tenant before a run. `record_mark` is None where there is no cabinet record of that slug."""
+
+    exists: bool
+    last_good: Mapping[str, Any] | None
+    record_mark: str | None
+    record_template: tuple[str, str] | None
+    was_active: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDeployment:
+    """A deployment about to start."""
+
+    tenant: str
+    name: str
+    operation: str
+    engine: str
+    correlation_id: str
+    enable_rollback: bool = True
+    first_create: bool = False
+    manifest: Mapping[str, Any] | None = None
+    previous_manifest: Mapping[str, Any] | None = None
+    rollback_of: uuid.UUID | None = None
+    id: uuid.UUID = field(default_factory=uuid.uuid4)
+
+
+def now() -> datetime:
+    """The time, with its zone."""
+    return datetime.now(UTC)
+
+
+def actor() -> str:
+    """Who runs this: TENANTRY_ACTOR (a service sets it), else the system's user."""
+    if name := os.environ.get("TENANTRY_ACTOR"):
+        return name
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+def tenant_facts(connection: Connection, slug: str) -> TenantFacts:
+    """What the main database says of `slug`."""
+    tenant = connection.execute(select(tenants.c.last_good_manifest).where(tenants.c.slug == slug)).one_or_none()
+    record = (
+        connection.execute(
+            select(
+                cabinets.c.tenant_mark, cabinets.c.template_id, cabinets.c.template_version, cabinets.c.activated_at
+            ).where(cabinets.c.slug == slug)
+        )
+        .mappings()
+        .one_or_none()
+    )
+    template = None
+    if record is not None and record["template_id"] and record["template_version"]:
+        template = (str(record["template_id"]), str(record["template_version"]))
+    return TenantFacts(
+        exists=tenant is not None,
+        last_good=tenant.last_good_manifest if tenant is not None else None,
+        record_mark=record["tenant_mark"] if record is not None else None,
+        record_template=template,
+        was_active=record is not None and record["activated_at"] is not None,
+    )
+
+
+def take_over(connection: Connection, tenant: str) -> list[RowMapping]:
+    """Marks the runs of dead processes as interrupted; returns them. Only for the holder of the tenant's lock."""
+    message = "its process ended before the run did"
+    dead = list(
+        connection.execute(
+            update(deployments)
+            .where(deployments.c.tenant == tenant, deployments.c.status == DeploymentStatus.RUNNING)
+            .values(
+                status=DeploymentStatus.INTERRUPTED,
+                error=message,
+                ended_at=func.now(),
+                duration_ms=_milliseconds(deployments.c.started_at),
+            )
+            .returning(deployments.c.id, deployments.c.operation, deployments.c.host, deployments.c.pid)
+        ).mappings()
+    )
+    if dead:
+        ids = [row["id"] for row in dead]
+        of_them = deployment_steps.c.deployment_id.in_(ids)
+        connection.execute(
+            update(deployment_steps)
+            .where(of_them, deployment_steps.c.status == StepStatus.RUNNING)
+            .values(
+                status=StepStatus.FAILED,
+                error=message,
+                ended_at=func.now(),
+                duration_ms=_milliseconds(deployment_steps.c.started_at),
+            )
+        )
+        connection.execute(
+            update(deployment_steps)
+            .where(of_them, deployment_steps.c.status == StepStatus.PENDING)
+            .values(status=StepStatus.SKIPPED, message="not reached")
+        )
+    return dead
+
+
+def start(
+    connection: Connection, new: NewDeployment, steps: Sequence[StepState], tenant_values: Mapping[str, Any]
+) -> None:
+    """Writes a deployment with its steps as running. Raises LockedError when another one of the tenant is running."""
+    values = {"name": new.name, **tenant_values, "updated_at": func.now()}
+    connection.execute(
+        upsert(tenants)
+        .values(slug=new.tenant, **{"status": TenantStatus.PROVISIONING, **values})
+        .on_conflict_do_update(index_elements=["slug"], set_=values)
+    )
+    row = {
+        "id": new.id,
+        "tenant": new.tenant,
+        "operation": new.operation,
+        "status": DeploymentStatus.RUNNING,
+        "correlation_id": new.correlation_id,
+        "actor": actor(),
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "engine": new.engine,
+        "enable_rollback": new.enable_rollback,
+        "first_create": new.first_create,
+        "manifest": new.manifest,
+        "previous_manifest": new.previous_manifest,
+        "rollback_of": new.rollback_of,
+        "started_at": now(),
+    }
+    try:
+        connection.execute(insert(deployments), row)
+    except exc.IntegrityError:
+        raise LockedError(
+            f"tenant '{new.tenant}' has a running deployment",
+            hint=f"wait for it to end (`tenantry show {new.tenant}` follows it), then retry",
+        ) from None
+    if steps:
+        connection.execute(insert(deployment_steps), [step_row(new.id, i, step) for i, step in enumerate(steps)])
+
+
+def step_row(deployment: uuid.UUID, position: int, step: StepState) -> dict[str, Any]:
+    """A step as a row."""
+    return {
+        "deployment_id": deployment,
+        "key": step.key,
+        "position": position,
+        "title": step.title,
+        "status": step.status.value,
+        "attempts": step.attempts,
+        "started_at": step.started_at,
+        "ended_at": step.ended_at,
+        "duration_ms": step.duration_ms,
+        "rolled_back_at": step.rolled_back_at,
+        "message": step.message,
+        "error": step.error,
+    }
+
+
+def save_steps(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes steps as they are now."""
+    statement = upsert(deployment_steps)
+    changing = {
+        name: statement.excluded[name]
+        for name in (
+            "status",
+            "attempts",
+            "started_at",
+            "ended_at",
+            "duration_ms",
+            "rolled_back_at",
+            "message",
+            "error",
+        )
+    }
+    statement = statement.on_conflict_do_update(index_elements=["deployment_id", "key"], set_=changing)
+    for row in rows:
+        connection.execute(statement, dict(row))
+
+
+def save_progress(connection: Connection, deployment: uuid.UUID, progress: int, phase: str) -> None:
+    """Writes progress; it never goes backwards, whatever order writes arrive in."""
+    connection.execute(
+        update(deployments)
+        .where(deployments.c.id == deployment)
+        .values(progress=func.greatest(deployments.c.progress, progress), phase=phase)
+    )
+
+
+def save_logs(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Appends log lines."""
+    if rows:
+        connection.execute(insert(deployment_logs), [dict(row) for row in rows])
+
+
+def finish(connection: Connection, deployment: uuid.UUID, tenant_values: Mapping[str, Any], **values: Any) -> None:
+    """Ends a deployment, and writes what its tenant is now."""
+    tenant = connection.execute(
+        update(deployments)
+        .where(deployments.c.id == deployment)
+        .values(ended_at=func.now(), duration_ms=_milliseconds(deployments.c.started_at), **values)
+        .returning(deployments.c.tenant)
+    ).scalar_one()
+    if tenant_values:
+        connection.execute(
+            update(tenants).where(tenants.c.slug == tenant).values(updated_at=func.now(), **tenant_values)
+        )
+
+
+def mark_rolled_back(connection: Connection, deployment: uuid.UUID) -> None:
+    """Records that a later run undid this deployment: its steps too, the last one first."""
+    connection.execute(
+        update(deployments).where(deployments.c.id == deployment).values(status=DeploymentStatus.ROLLED_BACK)
+    )
+    undone = connection.execute(
+        select(deployment_steps.c.key)
+        .where(
+            deployment_steps.c.deployment_id == deployment,
+            deployment_steps.c.status.in_((StepStatus.COMPLETED, StepStatus.FAILED)),
+            deployment_steps.c.key != "validation",
+        )
+        .order_by(deployment_steps.c.position.desc())
+    ).scalars()
+    for key in list(undone):
+        connection.execute(
+            update(deployment_steps)
+            .where(deployment_steps.c.deployment_id == deployment, deployment_steps.c.key == key)
+            .values(status=StepStatus.ROLLED_BACK, rolled_back_at=func.clock_timestamp())
+        )
+
+
+def record_exists(connection: Connection, slug: str, mark: str) -> bool:
+    """Whether the cabinet record of this tenant is there."""
+    found = select(exists().where(and_(cabinets.c.slug == slug, cabinets.c.tenant_mark == mark)))
+    return bool(connection.execute(found).scalar())
+
+
+def forget_tenant(connection: Connection, slug: str) -> None:
+    """Removes a tenant that has no deployments: one that was refused before its first run was recorded."""
+    has_any = exists().where(deployments.c.tenant == slug)
+    connection.execute(delete(tenants).where(tenants.c.slug == slug, ~has_any))
+
+
+def find_deployment(connection: Connection, wanted: str) -> RowMapping:
+    """The deployment whose id is, or starts with, `wanted`. Raises NotFoundError when none or several do."""
+    prefix = wanted.strip().lower()
+    if len(prefix) < 4 or set(prefix) - set("0123456789abcdef-"):
+        raise NotFoundError(
+            f"'{wanted}' is not a deployment's id",
+            hint="give at least the first 4 characters of an id; `tenantry history TENANT` lists them",
+        )
+    found = (
+        connection.execute(select(deployments).where(func.starts_with(deployments.c.id.cast(Text), prefix)).limit(2))
+        .mappings()
+        .all()
+    )
+    if len(found) != 1:
+        raise NotFoundError(
+            f"{'no deployment has' if not found else 'several deployments have'} the id '{wanted}'",
+            hint="`tenantry history TENANT` lists deployments",
+        )
+    return found[0]
+
+
+def newer_effective(connection: Connection, deployment: RowMapping) -> list[RowMapping]:
+    """Runs after `deployment` that its undoing would undo too: later ups still in effect, and destroys."""
+    later = and_(
+        deployments.c.tenant == deployment["tenant"],
+        deployments.c.started_at > deployment["started_at"],
+        deployments.c.operation.in_(("up", "destroy")),
+        deployments.c.status.in_((DeploymentStatus.SUCCEEDED, DeploymentStatus.FAILED)),
+    )
+    return list(connection.execute(select(deployments).where(later).order_by(deployments.c.started_at)).mappings())
+
+
+def _milliseconds(started: Any) -> Any:
+    return func.round(func.extract("epoch", func.now() - started) * 1000)

@@ -1,0 +1,86 @@
+"""Finds, reads and resolves manifests for the operations, with every input error as one kind of error.
+
+Decides where a tenant's manifest is looked for. What is valid is decided in `stacks`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automation.errors import InputError, NotFoundError
+from automation.settings import Settings
+
+if TYPE_CHECKING:
+    from stacks.manifest import CabinetManifest
+    from stacks.resolve import ResolvedManifest
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turns the input errors of `stacks` into the automation's InputError."""
+    from stacks.problems import InputError as StacksInputError
+
+    try:
+        yield
+    except StacksInputError as error:
+        problems = [(problem.field, problem.given, problem.message) for problem in error.problems]
+        count = len(problems)
+        raise InputError(
+            f"{error.source}: this {error.noun} has {count} problem{'' if count == 1 else 's'}",
+            hint="correct what is listed, then retry; nothing was touched",
+            problems=problems,
+        ) from None
+
+
+def manifest_path(settings: Settings, tenant: str) -> Path:
+    """`stacks/<tenant>.yaml`. Raises NotFoundError naming the closest one there is."""
+    folder = settings.stacks_dir
+    path = folder / f"{tenant}.yaml"
+    if Path(tenant).name != tenant or not path.is_file():
+        close = difflib.get_close_matches(tenant, tenants_with_manifest(settings), n=1)
+        suggestion = f"did you mean '{close[0]}'? Otherwise " if close else ""
+        raise NotFoundError(
+            f"there is no manifest for tenant '{tenant}' in {folder}",
+            hint=f"{suggestion}write stacks/{tenant}.yaml, or name the file with --file",
+        )
+    return path
+
+
+def tenants_with_manifest(settings: Settings) -> list[str]:
+    """The tenants that have a manifest in `stacks/`, sorted."""
+    return sorted(path.stem for path in settings.stacks_dir.glob("*.yaml") if not path.name.startswith("Pulumi."))
+
+
+def load(settings: Settings, tenant: str | None, file: Path | None) -> CabinetManifest:
+    """The manifest of `tenant`, from `file` where given. Raises InputError with every problem."""
+    from stacks.manifest import load_manifest
+
+    if file is None:
+        if not tenant:
+            raise InputError("no tenant given", hint="name a tenant, or a manifest with --file")
+        file = manifest_path(settings, tenant)
+    elif not file.is_file():
+        raise NotFoundError(f"there is no manifest file {file}", hint="check the path given with --file")
+    with explained():
+        return load_manifest(file, stack=tenant)
+
+
+def resolved(manifest: CabinetManifest, pinned: tuple[str, str] | None) -> ResolvedManifest:
+    """The manifest over its template, at the version the tenant was built from."""
+    from stacks.resolve import resolve
+    from stacks.templates import TemplateStore
+
+    with explained():
+        return resolve(manifest, TemplateStore(), pinned=pinned, source=f"manifest of '{manifest.slug}'")
+
+
+def restored(data: Mapping[str, Any]) -> ResolvedManifest:
+    """A manifest out of history."""
+    from stacks.resolve import ResolvedManifest
+
+    with explained():
+        return ResolvedManifest.from_dict(data)

@@ -1,0 +1,13 @@
+"""Alembic's environment: runs the revisions on the connection that `automation.database` hands over. Never offline."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from automation.models import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"], target_metadata=metadata, transaction_per_migration=False
+)
+with context.begin_transaction():
+    context.run_migrations()

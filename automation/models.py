@@ -1,0 +1,175 @@
+"""The control tables in the main database, as SQLAlchemy Core tables.
+
+Decides names, types and constraints. It never connects: `database` does; and never alters a live schema:
+`migrations` do. Core and not ORM: a command lives for a second, and reads and writes a handful of rows.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+HEAD = "0001"
+"""The newest revision in `migrations/versions`; a test holds the two together."""
+
+
+class DeploymentStatus(StrEnum):
+    """What became of a deployment. Only RUNNING holds the tenant's place in the unique index."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    ROLLED_BACK = "rolled_back"
+    ROLLBACK_FAILED = "rollback_failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+
+
+class TenantStatus(StrEnum):
+    """What a tenant is now."""
+
+    PROVISIONING = "provisioning"
+    ACTIVE = "active"
+    FAILED = "failed"
+    REMOVED = "removed"
+
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    }
+)
+
+_now = func.now()
+_timestamp = DateTime(timezone=True)
+
+
+def _one_of(column: str, values: type[StrEnum] | tuple[str, ...]) -> CheckConstraint:
+    quoted = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({quoted})", name=column)
+
+
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("slug", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("template_id", Text),
+    Column("template_version", Text),
+    Column("last_good_manifest", JSONB),
+    Column("created_at", _timestamp, nullable=False, server_default=_now),
+    Column("updated_at", _timestamp, nullable=False, server_default=_now),
+    _one_of("status", TenantStatus),
+)
+
+deployments = Table(
+    "deployments",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("tenant", Text, ForeignKey("tenants.slug"), nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("phase", Text, nullable=False, server_default="run"),
+    Column("correlation_id", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("engine", Text, nullable=False),
+    Column("enable_rollback", Boolean, nullable=False, server_default=text("true")),
+    Column("first_create", Boolean, nullable=False, server_default=text("false")),
+    Column("manifest", JSONB),
+    Column("previous_manifest", JSONB),
+    Column("rollback_of", Uuid, ForeignKey("deployments.id")),
+    Column("progress", Integer, nullable=False, server_default=text("0")),
+    Column("changes", JSONB),
+    Column("error", Text),
+    Column("leftovers", JSONB),
+    Column("started_at", _timestamp, nullable=False, server_default=_now),
+    Column("ended_at", _timestamp),
+    Column("duration_ms", BigInteger),
+    _one_of("status", DeploymentStatus),
+    _one_of("operation", ("up", "refresh", "destroy", "rollback")),
+    _one_of("phase", ("run", "rollback")),
+    CheckConstraint("progress BETWEEN 0 AND 100", name="progress"),
+)
+
+Index(
+    "deployments_one_running_per_tenant",
+    deployments.c.tenant,
+    unique=True,
+    postgresql_where=deployments.c.status == text("'running'"),
+)
+Index("deployments_tenant_started_at_idx", deployments.c.tenant, deployments.c.started_at.desc())
+
+deployment_steps = Table(
+    "deployment_steps",
+    metadata,
+    Column("deployment_id", Uuid, ForeignKey("deployments.id", ondelete="CASCADE"), primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("started_at", _timestamp),
+    Column("ended_at", _timestamp),
+    Column("duration_ms", BigInteger),
+    Column("rolled_back_at", _timestamp),
+    Column("message", Text, nullable=False, server_default=""),
+    Column("error", Text),
+    _one_of("status", ("pending", "running", "completed", "failed", "skipped", "rolled_back")),
+)
+
+deployment_logs = Table(
+    "deployment_logs",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("deployment_id", Uuid, ForeignKey("deployments.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("at", _timestamp, nullable=False, server_default=_now),
+    Column("level", Text, nullable=False),
+    Column("step", Text),
+    Column("message", Text, nullable=False),
+)
+
+# Written by providers/cabinet_record.py, which is why it has no foreign key to the tables above.
+cabinets = Table(
+    "cabinets",
+    metadata,
+    Column("id", Uuid, primary_key=True, server_default=text("gen_random_uuid()")),
+    Column("slug", Text, nullable=False, unique=True),
+    Column("tenant_mark", Text, nullable=False),
+    *(
+        Column(name, Text, nullable=False)
+        for name in ("name", "street", "city", "postal_code", "country", "phone", "email")
+    ),
+    Column("status", Text, nullable=False, server_default="provisioning"),
+    Column("template_id", Text),
+    Column("template_version", Text),
+    Column("database_name", Text),
+    Column("created_at", _timestamp, nullable=False, server_default=_now),
+    Column("updated_at", _timestamp, nullable=False, server_default=_now),
+    Column("activated_at", _timestamp),
+    _one_of("status", ("provisioning", "active", "inactive")),
+)

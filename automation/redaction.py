@@ -1,0 +1,32 @@
+"""Takes secrets out of text before it is stored or shown. Knows values, not places; never decides what is logged."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+MASK = "[secret]"
+# An URL's or DSN's password, whoever put it there.
+_URL_PASSWORD = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s:/@]+:)[^\s@/]+(?=@)", re.IGNORECASE)
+_DSN_PASSWORD = re.compile(r"\b(?P<head>password\s*[=:]\s*)('[^']*'|\"[^\"]*\"|[^\s,;]+)", re.IGNORECASE)
+_COLOUR = re.compile(r"<\{%[^%]*%\}>|\x1b\[[0-9;]*m")
+_SHORTEST = 4
+"""A shorter secret is a word that occurs anywhere: masking it would only make messages unreadable."""
+
+
+def redactor(secrets: Iterable[str]) -> Callable[[str], str]:
+    """A function that replaces each of `secrets`, and any password in an URL or DSN, by `[secret]`."""
+    known = sorted({value for value in secrets if len(value) >= _SHORTEST}, key=len, reverse=True)
+
+    def redact(text: str) -> str:
+        for value in known:
+            text = text.replace(value, MASK)
+        text = _URL_PASSWORD.sub(rf"\g<head>{MASK}", text)
+        return _DSN_PASSWORD.sub(rf"\g<head>{MASK}", text)
+
+    return redact
+
+
+def plain(text: str) -> str:
+    """`text` without Pulumi's colour marks and terminal sequences."""
+    return _COLOUR.sub("", text)

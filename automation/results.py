@@ -1,0 +1,81 @@
+"""What an operation answers: the record of a run, or the changes a preview found. Pure data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from automation.engine_events import PlannedChange
+from automation.errors import TenantryError
+from automation.models import DeploymentStatus
+from automation.steps import RunState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """A finished run. `error` is what the command ends with, None when all went well."""
+
+    tenant: str
+    operation: str
+    deployment: str
+    correlation_id: str
+    engine: str
+    status: DeploymentStatus
+    state: RunState
+    duration_ms: int
+    error: TenantryError | None = None
+    rolled_back_to: str | None = None
+    leftovers: tuple[str, ...] = ()
+    drift: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def changed(self) -> bool:
+        """Whether any resource was created, changed or deleted."""
+        return any(count for op, count in self.state.changes.items() if op not in {"same", "read", "refresh"})
+
+    def to_dict(self) -> dict[str, Any]:
+        """The `result` document of `--json`, as docs/cli.md describes it."""
+        return {
+            "type": "result",
+            "tenant": self.tenant,
+            "operation": self.operation,
+            "deployment": self.deployment,
+            "correlation_id": self.correlation_id,
+            "engine": self.engine,
+            "status": self.status.value,
+            "changed": self.changed,
+            "changes": dict(self.state.changes),
+            "progress": self.state.progress,
+            "duration_ms": self.duration_ms,
+            "steps": [step.to_dict() for step in self.state.steps],
+            "rolled_back_to": self.rolled_back_to,
+            "leftovers": list(self.leftovers),
+            "drift": [{"urn": urn, "what": what} for urn, what in self.drift.items()],
+            "error": self.error.to_dict() if self.error is not None else None,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewResult:
+    """What an `up` would do."""
+
+    tenant: str
+    engine: str
+    changes: tuple[PlannedChange, ...]
+    counts: dict[str, int]
+
+    @property
+    def changed(self) -> bool:
+        """Whether an `up` would do anything."""
+        return bool(self.changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The `preview` document of `--json`."""
+        return {
+            "type": "preview",
+            "tenant": self.tenant,
+            "engine": self.engine,
+            "changed": self.changed,
+            "counts": self.counts,
+            "changes": [change.to_dict() for change in self.changes],
+        }

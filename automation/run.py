@@ -1,0 +1,396 @@
+"""One deployment from its first row to its last: running the engine under watch, retrying, rolling back, recording.
+
+Decides in which order these happen. What follows a failure is decided in `rollback`, what a step is in `steps`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import Engine, RowMapping
+
+from automation import history, queries
+from automation.database import transaction
+from automation.engines import EngineChoice
+from automation.errors import (
+    CancelledError,
+    DatabaseError,
+    EngineError,
+    RollbackFailedError,
+    RunFailedError,
+    RunLeftError,
+    TenantryError,
+)
+from automation.history import NewDeployment, TenantFacts
+from automation.locks import TenantLock
+from automation.messages import engine_failure, is_transient, summary
+from automation.models import DeploymentStatus, TenantStatus
+from automation.redaction import redactor
+from automation.results import RunResult
+from automation.rollback import Decision, Plan, Situation, Stop, decide
+from automation.settings import PROJECT_NAME, Settings
+from automation.steps import Ended, Mode, ModeChanged, Retried, RunState, reducer
+from automation.supervision import CancelRequests, Outcome, Supervisor
+from automation.tracking import HistoryWriter, Observer, Silent, Tracker
+from automation.workspace import Program, StackFactory, TenantStack, holder_is_dead, open_stack
+from stacks.steps import step_of
+
+_RUN_LIMIT = "TENANTRY_RUN_TIMEOUT"
+_ROLLBACK_LIMIT = "TENANTRY_ROLLBACK_TIMEOUT"
+_LOCK_POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What every operation needs. Tests give a fake `stacks`."""
+
+    settings: Settings
+    choice: EngineChoice
+    observer: Observer = field(default_factory=Silent)
+    stacks: StackFactory = open_stack
+    cancel: CancelRequests = field(default_factory=CancelRequests)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A tenant whose lock we hold. `dead` are the runs of dead processes that were taken over."""
+
+    lock: TenantLock
+    database: Engine
+    facts: TenantFacts
+    dead: Sequence[RowMapping]
+
+
+class Run:
+    """A deployment in the making. As a context manager it never leaves a `running` row behind."""
+
+    def __init__(self, context: Context, held: Held, new: NewDeployment, state: RunState) -> None:
+        self.context = context
+        self.new = new
+        self._held = held
+        self._started = time.monotonic()
+        self._ended = False
+        with transaction(held.database, context.settings) as connection:
+            history.start(
+                connection, new, state.steps, {"status": TenantStatus.PROVISIONING} if new.first_create else {}
+            )
+        self._writer = HistoryWriter(held.database, context.settings, new.id)
+        redact = redactor(context.settings.secrets())
+        self.tracker = Tracker(
+            state,
+            reducer(step_of),
+            step_of=step_of,
+            redact=redact,
+            observer=context.observer,
+            writer=self._writer,
+        )
+        self._redact = redact
+        self._resources = contextlib.ExitStack()
+        self.stack: TenantStack
+        self._supervisor: Supervisor
+        self.stuck = False
+        context.observer.changed(state)
+
+    def __enter__(self) -> Self:
+        try:
+            self.stack = self._resources.enter_context(
+                self.context.stacks(self.context.settings, self.new.tenant, self.context.choice)
+            )
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
+        self._supervisor = Supervisor(
+            self.context.settings, self.stack, self.tracker, self._held.lock, self.context.cancel
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._resources.close()
+        if self._ended:
+            return
+        # Something of ours broke, or state could not be opened: the record must not stay `running`.
+        self.tracker.take(Ended(ok=False, at=history.now(), reason="the run could not go on"))
+        self._writer.close()
+        text = self._redact(str(error)) if error is not None else "the run ended without a result"
+        with contextlib.suppress(DatabaseError), transaction(self._held.database, self.context.settings) as connection:
+            history.finish(
+                connection, self.new.id, {"status": self._status_now()}, status=DeploymentStatus.FAILED, error=text
+            )
+
+    def _status_now(self) -> TenantStatus:
+        return TenantStatus.ACTIVE if self._held.facts.last_good is not None else TenantStatus.FAILED
+
+    # Running the engine
+
+    def execute(self, work: Callable[[], None], *, rolling_back: bool = False) -> Outcome:
+        """Runs `work` under the run's limits, again after errors that pass. Leaves the last `Ended` to `end_events`."""
+        settings = self.context.settings
+        seconds = settings.rollback_timeout if rolling_back else settings.run_timeout
+        name = _ROLLBACK_LIMIT if rolling_back else _RUN_LIMIT
+        deadline = time.monotonic() + seconds
+        failures: Counter[str | None] = Counter()
+        while True:
+            outcome = self._unlocked(
+                lambda: self._supervisor.call(
+                    work, seconds=max(0.1, deadline - time.monotonic()), limit_name=name, steps=not rolling_back
+                )
+            )
+            self.tracker.check()
+            if outcome.ok or outcome.stop is not Stop.NONE:
+                return outcome
+            step, text = self.failure(outcome)
+            failures[step] += 1
+            delay = settings.retry_delay(step, failures[step]) if is_transient(text) else None
+            if delay is None or time.monotonic() + delay >= deadline:
+                return outcome
+            self.tracker.log(
+                "warning", f"failed with an error that may pass: {text}; next try in {delay:g} s", step=step
+            )
+            if not self._supervisor.pause(delay):
+                return Outcome(stop=Stop.USER, reason="cancelled by a signal")
+            self.tracker.take(Retried(at=history.now()))
+
+    def end_events(self, outcome: Outcome) -> None:
+        """Tells the steps that the command is over."""
+        self.tracker.take(Ended(ok=outcome.ok, at=history.now(), reason=outcome.reason))
+
+    def failure(self, outcome: Outcome) -> tuple[str | None, str]:
+        """The step that failed, and why, in one text."""
+        state = self.tracker.state
+        step = state.failed_step
+        if outcome.reason:
+            return (step.key if step else None), outcome.reason
+        if step is not None:
+            return step.key, step.error or "it failed without a reason"
+        if state.errors:
+            return None, "; ".join(state.errors)
+        return None, self._redact(summary(str(outcome.error)))
+
+    def _unlocked(self, call: Callable[[], Outcome]) -> Outcome:
+        """Runs `call`; when Pulumi's own lock stops it and its holder is known to be dead, breaks that lock first."""
+        from pulumi.automation.errors import ConcurrentUpdateError
+
+        outcome = call()
+        if isinstance(outcome.error, ConcurrentUpdateError) and self._lock_is_stale():
+            self.tracker.log("warning", "broke the Pulumi lock that a dead process had left")
+            self.stack.break_lock()
+            outcome = call()
+        return outcome
+
+    def _lock_is_stale(self) -> bool:
+        dead = {(row["host"], row["pid"]) for row in self._held.dead}
+        # The stock CLI outlives a killed parent for a moment: it finishes what is in flight, then unlocks.
+        until = time.monotonic() + (self.context.settings.cancel_grace if dead else 0)
+        while True:
+            holders = self.stack.lock_holders()
+            if not holders:
+                return bool(dead)
+            if all(holder_is_dead(one) or (one.get("hostname"), one.get("pid")) in dead for one in holders):
+                return True
+            if time.monotonic() >= until:
+                return False
+            time.sleep(_LOCK_POLL_SECONDS)
+
+    # Rolling back
+
+    def recover(self, outcome: Outcome, program: Callable[[], Program] | None) -> RunResult:
+        """Follows up on a failed run as `rollback.decide` says. `program` makes the last good one."""
+        state = self.tracker.state
+        situation = Situation(
+            operation=self.new.operation,
+            stop=outcome.stop,
+            touched=any(step.changed for step in state.steps),
+            enable_rollback=self.new.enable_rollback,
+            has_last_good=program is not None,
+            was_active=self._held.facts.was_active,
+        )
+        decision = decide(situation)
+        step, text = self.failure(outcome)
+        if decision.plan is Plan.LEAVE:
+            return self.left(outcome, decision, step, text)
+        self.tracker.log("warning", f"rolling back: {decision.reason}", step=step)
+        if decision.plan is Plan.REAPPLY and program is not None:
+            return self._reapplied(program(), text, step)
+        return self._destroyed(text, step)
+
+    def _reapplied(self, program: Program, text: str, step: str | None) -> RunResult:
+        self.tracker.take(ModeChanged(mode=Mode.ROLLBACK_APPLY, at=history.now()))
+        outcome = self.execute(lambda: self.stack.up(program, self.tracker.engine_event), rolling_back=True)
+        self.end_events(outcome)
+        message = f"{self._where(step)} failed: {text}"
+        if outcome.ok:
+            error = RunFailedError(
+                f"{message}. The last good settings of '{self.new.tenant}' are in force again",
+                hint="correct the manifest or the cause, preview, then run `up` again",
+            )
+            status = DeploymentStatus.ROLLED_BACK
+            return self.finish(status, TenantStatus.ACTIVE, error=error, rolled_back_to="last good settings")
+        left = (f"settings of '{self.new.tenant}' between the old and the new ones: {self._last_words(outcome)}",)
+        return self._rollback_failed(message, left, TenantStatus.FAILED)
+
+    def _destroyed(self, text: str, step: str | None) -> RunResult:
+        self.tracker.take(ModeChanged(mode=Mode.ROLLBACK_DESTROY, at=history.now()))
+        outcome, left = self.destroy(rolling_back=True)
+        message = f"{self._where(step)} failed: {text}"
+        if outcome.ok and not left:
+            error = RunFailedError(
+                f"{message}. What was made of '{self.new.tenant}' is removed; nothing is left",
+                hint="correct the cause, then run `up` again",
+            )
+            return self.finish(
+                DeploymentStatus.ROLLED_BACK,
+                TenantStatus.REMOVED,
+                error=error,
+                rolled_back_to="nothing",
+                last_good_manifest=None,
+            )
+        return self._rollback_failed(message, left or (self._last_words(outcome),), TenantStatus.FAILED)
+
+    def _rollback_failed(self, message: str, left: tuple[str, ...], tenant: TenantStatus) -> RunResult:
+        error = RollbackFailedError(
+            f"{message}. Its rollback is not complete; left: {'; '.join(left)}",
+            hint=f"remove the cause, then run `tenantry destroy {self.new.tenant}` or `tenantry up {self.new.tenant}`",
+            details={"leftovers": list(left)},
+        )
+        return self.finish(DeploymentStatus.ROLLBACK_FAILED, tenant, error=error, leftovers=left)
+
+    def destroy(self, *, rolling_back: bool) -> tuple[Outcome, tuple[str, ...]]:
+        """Removes all resources, then the stack, and looks whether anything is left. Ends the events too."""
+        before = self.stack.export()
+        outcome = self.execute(
+            lambda: self.stack.destroy(self.tracker.engine_event, continue_on_error=True), rolling_back=rolling_back
+        )
+        left = self._leftovers(before, outcome)
+        if left and outcome.ok:
+            outcome = Outcome(error=RuntimeError(f"something is left: {'; '.join(left)}"))
+        self.end_events(outcome)
+        if outcome.ok:
+            self.stack.remove()
+        return outcome, left
+
+    def _leftovers(self, before: dict[str, Any], outcome: Outcome) -> tuple[str, ...]:
+        names: dict[str, list[str]] = {"Database": [], "Role": []}
+        for resource in before.get("resources", []):
+            kind = str(resource.get("type", "")).rsplit(":", 1)[-1]
+            if str(resource.get("type", "")).startswith("postgresql:") and kind in names:
+                names[kind].append(str((resource.get("inputs") or {}).get("name") or resource.get("id")))
+        try:
+            state = [] if outcome.stop is Stop.STUCK else self.stack.export().get("resources", [])
+            left = [_described(resource) for resource in state if resource.get("custom") and not _is_provider(resource)]
+            with transaction(self._held.database, self.context.settings) as connection:
+                left += queries.leftovers(connection, names["Database"], names["Role"])
+                if history.record_exists(connection, self.new.tenant, f"{PROJECT_NAME}/{self.new.tenant}"):
+                    left.append("cabinet record in the main database")
+        except DatabaseError as error:
+            left = [f"unknown, because {error.message}"]
+        return tuple(dict.fromkeys(left))
+
+    def _where(self, step: str | None) -> str:
+        subject = f"{self.new.operation} of '{self.new.tenant}'"
+        return f"{subject}: step '{step}'" if step else subject
+
+    def _last_words(self, outcome: Outcome) -> str:
+        if outcome.reason:
+            return outcome.reason
+        state = self.tracker.state
+        return state.errors[-1] if state.errors else self._redact(summary(str(outcome.error)))
+
+    # Recording
+
+    def left(self, outcome: Outcome, decision: Decision, step: str | None, text: str) -> RunResult:
+        """Ends a failed run that is left as it is."""
+        tenant = self.new.tenant
+        self.stuck = outcome.stop is Stop.STUCK
+        message = f"{self._where(step)} failed: {text}. Left as it is: {decision.reason}"
+        error: TenantryError | None = None
+        status = DeploymentStatus.FAILED
+        if outcome.stop is Stop.USER:
+            status = DeploymentStatus.CANCELLED
+            error = CancelledError(
+                f"{self._where(None)} was cancelled. What was finished is saved",
+                hint=f"`tenantry {self.new.operation} {tenant}` continues",
+            )
+        elif outcome.stop is Stop.LOCK_LOST:
+            error = DatabaseError(
+                f"{self._where(None)} was cancelled: {text}. What was finished is saved",
+                hint=f"check the main database, then `tenantry {self.new.operation} {tenant}` continues",
+            )
+        elif outcome.stop is Stop.STUCK:
+            error = EngineError(message, hint=f"`tenantry {self.new.operation} {tenant}` takes over and continues")
+        elif step is None:
+            raw = f"{text}\n{self._redact(str(outcome.error))}"
+            error = engine_failure(raw, tenant=tenant, backend=self.context.settings.backend)
+        if error is None:
+            error = RunLeftError(
+                message, hint=f"remove the cause, then run `tenantry {self.new.operation} {tenant}` again"
+            )
+        return self.finish(status, self._status_now(), error=error)
+
+    def finish(
+        self,
+        status: DeploymentStatus,
+        tenant_status: TenantStatus,
+        *,
+        error: TenantryError | None = None,
+        rolled_back_to: str | None = None,
+        leftovers: tuple[str, ...] = (),
+        also: Callable[[Any], None] | None = None,
+        **tenant_values: Any,
+    ) -> RunResult:
+        """Writes the end of the run. `also` writes more in the same transaction."""
+        if error is not None:
+            self.tracker.log("error", error.message)
+        unwritten = self._writer.close()
+        self._ended = True
+        values = {"status": tenant_status, **tenant_values}
+        state = self.tracker.state
+        try:
+            if unwritten is not None:
+                raise unwritten
+            with transaction(self._held.database, self.context.settings) as connection:
+                history.finish(
+                    connection,
+                    self.new.id,
+                    values,
+                    status=status,
+                    progress=state.progress,
+                    changes=state.changes,
+                    error=error.message if error is not None else None,
+                    leftovers=list(leftovers) or None,
+                )
+                if also is not None:
+                    also(connection)
+        except DatabaseError as lost:
+            ended = error.message if error is not None else f"{self._where(None)} succeeded"
+            error = DatabaseError(f"{ended}. This could not be recorded: {lost.message}", hint=lost.hint)
+        return RunResult(
+            tenant=self.new.tenant,
+            operation=self.new.operation,
+            deployment=str(self.new.id),
+            correlation_id=self.new.correlation_id,
+            engine=self.context.choice.name,
+            status=status,
+            state=state,
+            duration_ms=round((time.monotonic() - self._started) * 1000),
+            error=error,
+            rolled_back_to=rolled_back_to,
+            leftovers=leftovers,
+            drift=dict(self.tracker.drift),
+        )
+
+
+def _is_provider(resource: dict[str, Any]) -> bool:
+    return str(resource.get("type", "")).startswith("pulumi:providers:")
+
+
+def _described(resource: dict[str, Any]) -> str:
+    name = str(resource.get("urn", "")).rsplit("::", 1)[-1]
+    return f"{resource.get('type')} {name} (id {resource.get('id')})"

@@ -1,0 +1,167 @@
+"""What the environment configures: the main database, the engine, where state lives, limits and retries.
+
+Decides defaults and refuses values that make no sense, by variable name. It never connects and never prints a value.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from automation.errors import EngineError, InputError
+from providers.connection import DatabaseSettings
+from providers.errors import ConfigurationError
+
+PROJECT_NAME = "tenantry"
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class StepLimits(BaseModel):
+    """Limits of one step that differ from the general ones, as in TENANTRY_STEPS={"schema": {"timeout": 120}}."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    timeout: Seconds | None = None
+    retries: Annotated[int, Field(ge=0, le=20)] | None = None
+    retry_delays: Annotated[tuple[Seconds, ...], Field(min_length=1)] | None = None
+
+
+class Settings(BaseSettings):
+    """Settings from environment variables. Times are in seconds."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True)
+
+    engine: Literal["auto", "stock", "embedded"] = Field("auto", validation_alias="TENANTRY_ENGINE")
+    project_dir: Path | None = Field(None, validation_alias="TENANTRY_PROJECT_DIR")
+    backend_url: str | None = Field(None, validation_alias="PULUMI_BACKEND_URL")
+
+    step_timeout: Seconds = Field(60, validation_alias="TENANTRY_STEP_TIMEOUT")
+    run_timeout: Seconds = Field(300, validation_alias="TENANTRY_RUN_TIMEOUT")
+    rollback_timeout: Seconds = Field(120, validation_alias="TENANTRY_ROLLBACK_TIMEOUT")
+    cancel_grace: Seconds = Field(15, validation_alias="TENANTRY_CANCEL_GRACE")
+    retries: Annotated[int, Field(ge=0, le=20)] = Field(3, validation_alias="TENANTRY_RETRIES")
+    retry_delays: Annotated[tuple[Seconds, ...], Field(min_length=1)] = Field(
+        (1, 2, 4), validation_alias="TENANTRY_RETRY_DELAYS"
+    )
+    steps: Mapping[str, StepLimits] = Field(default_factory=dict, validation_alias="TENANTRY_STEPS")
+
+    @cached_property
+    def database(self) -> DatabaseSettings:
+        """The server and the main database (CAB-7). Raises InputError naming the wrong variable."""
+        try:
+            return DatabaseSettings.from_env()
+        except ConfigurationError as error:
+            raise InputError(f"wrong environment variable: {error}", hint="correct it and retry") from None
+
+    @cached_property
+    def project_root(self) -> Path:
+        """The folder with Pulumi.yaml: TENANTRY_PROJECT_DIR, else the nearest one from here upwards."""
+        start = (self.project_dir or Path.cwd()).resolve()
+        candidates = (start,) if self.project_dir else (start, *start.parents)
+        for folder in candidates:
+            if (folder / "Pulumi.yaml").is_file():
+                return folder
+        raise InputError(
+            f"there is no Pulumi.yaml in {start}{'' if self.project_dir else ' or a folder above it'}",
+            hint="run this in the project's folder, or set TENANTRY_PROJECT_DIR to it",
+        )
+
+    @property
+    def backend(self) -> str:
+        """Where stacks are stored: PULUMI_BACKEND_URL, else `.tenantry/state` of the project, as in Pulumi.yaml."""
+        if self.backend_url:
+            return self.backend_url
+        return f"file://{self.project_root / '.tenantry' / 'state'}"
+
+    @property
+    def stacks_dir(self) -> Path:
+        """Where manifests and the stacks' own settings live."""
+        return self.project_root / "stacks"
+
+    def step_limit(self, step: str | None) -> float:
+        """How long `step` may take, in seconds."""
+        special = self.steps.get(step or "")
+        return special.timeout if special and special.timeout else self.step_timeout
+
+    def retry_delay(self, step: str | None, failures: int) -> float | None:
+        """Seconds to wait before trying again after `failures` failures of `step`; None when that was the last try."""
+        special = self.steps.get(step or "")
+        retries = special.retries if special and special.retries is not None else self.retries
+        delays = special.retry_delays if special and special.retry_delays else self.retry_delays
+        if failures > retries:
+            return None
+        return delays[min(failures, len(delays)) - 1]
+
+    def run_environment(self) -> dict[str, str]:
+        """Variables for the engine and its plugins. Holds secrets: pass it on, never show it."""
+        database = self.database
+        return {
+            "DB_HOST": database.host,
+            "DB_PORT": str(database.port),
+            "DB_USER": database.user,
+            "DB_PASSWORD": database.password,
+            "DB_SSL": database.sslmode,
+            "DB_NAME": database.main_database,
+            "PULUMI_BACKEND_URL": self.backend,
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            **passphrase_environment(os.environ),
+        }
+
+    def secrets(self) -> tuple[str, ...]:
+        """Values that must never be shown, for redaction."""
+        values = [self.database.password, os.environ.get("PULUMI_CONFIG_PASSPHRASE", "")]
+        if path := os.environ.get("PULUMI_CONFIG_PASSPHRASE_FILE"):
+            values.append(_read_passphrase(Path(path)))
+        return tuple(value for value in values if value)
+
+
+def _read_passphrase(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def passphrase_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that carry the passphrase. Raises EngineError when there is none, or its file cannot be read."""
+    if "PULUMI_CONFIG_PASSPHRASE" in environment:
+        return {"PULUMI_CONFIG_PASSPHRASE": environment["PULUMI_CONFIG_PASSPHRASE"]}
+    path = environment.get("PULUMI_CONFIG_PASSPHRASE_FILE")
+    if not path:
+        raise EngineError(
+            "no passphrase for the secrets in Pulumi's state",
+            hint="set PULUMI_CONFIG_PASSPHRASE, or PULUMI_CONFIG_PASSPHRASE_FILE to a file that holds it",
+        )
+    if not Path(path).is_file():
+        raise EngineError(
+            f"the passphrase file {path} cannot be read: there is no such file",
+            hint="correct PULUMI_CONFIG_PASSPHRASE_FILE, or set PULUMI_CONFIG_PASSPHRASE",
+        )
+    return {"PULUMI_CONFIG_PASSPHRASE_FILE": str(Path(path).resolve())}
+
+
+def load_settings() -> Settings:
+    """Settings from the environment. Raises InputError naming each wrong variable."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = [_problem(dict(item)) for item in error.errors(include_url=False)]
+        lines = "; ".join(f"{field}: {message} (given: {given})" for field, given, message in problems)
+        raise InputError(
+            f"wrong environment variable: {lines}", hint="correct it and retry", problems=problems
+        ) from None
+    except ValueError as error:
+        # pydantic-settings raises this for text that should have been JSON; its message names the field.
+        raise InputError(f"wrong environment variable: {error}", hint="it must be valid JSON") from None
+
+
+def _problem(item: Mapping[str, object]) -> tuple[str, str, str]:
+    location = item["loc"]
+    names = [str(part) for part in location] if isinstance(location, tuple) else [str(location)]
+    return ".".join(names), str(item["input"]), str(item["msg"]).removeprefix("Value error, ")
