@@ -47,7 +47,7 @@ class ActivationProvider(ResourceProvider):
             on_cabinets(_id, lambda connection: _deactivate(connection, _id, _props["tenant_mark"]))
 
 
-class CabinetActivation(Resource, module="tenantry", name="Activation"):
+class CabinetActivation(Resource, module="tenantry", name="CabinetActivation"):
     """`status` is `active`; `activated_at` is when it first became so (ISO 8601, UTC)."""
 
     status: pulumi.Output[str]

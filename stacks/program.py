@@ -10,11 +10,14 @@ from collections.abc import Callable
 import pulumi
 
 from components.cabinet import Cabinet, CabinetArgs
+from providers.errors import ProviderError
 from stacks.resolve import ResolvedManifest
 
 
 def program_for(resolved: ResolvedManifest) -> Callable[[], None]:
-    """The program to give to the Automation API. Raises pulumi.RunError when run on another tenant's stack."""
+    """The program to give to the Automation API. Raises pulumi.RunError, when run, on another tenant's stack
+    and when the environment does not say where the database is.
+    """
 
     def program() -> None:
         stack = pulumi.get_stack()
@@ -23,7 +26,11 @@ def program_for(resolved: ResolvedManifest) -> Callable[[], None]:
                 f"slug: given {resolved.slug}; valid: the stack's name, {stack}. "
                 "Select that stack, or correct the manifest."
             )
-        cabinet = Cabinet(resolved.slug, cabinet_args(resolved, tenant_mark(pulumi.get_project(), stack)))
+        try:
+            args = cabinet_args(resolved, tenant_mark(pulumi.get_project(), stack))
+        except ProviderError as error:
+            raise pulumi.RunError(str(error)) from None
+        cabinet = Cabinet(resolved.slug, args)
         for name, value in cabinet.outputs.items():
             pulumi.export(name, value)
 
@@ -36,7 +43,7 @@ def tenant_mark(project: str, stack: str) -> str:
 
 
 def cabinet_args(resolved: ResolvedManifest, mark: str) -> CabinetArgs:
-    """The component's arguments: plain values, no Outputs."""
+    """The component's arguments: plain values, no Outputs. Raises ProviderError for a wrong environment."""
     manifest = resolved.manifest
     return CabinetArgs(
         slug=manifest.slug,

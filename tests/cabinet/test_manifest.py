@@ -116,7 +116,7 @@ def test_refuses_a_slug_that_is_not_the_stack(manifest_data: dict[str, Any]) -> 
 )
 def test_checks_postal_codes_by_country(country: str, good: str, bad: str) -> None:
     assert check_postal_code(good.lower(), country) == good
-    with pytest.raises(ValueError, match="postal code"):
+    with pytest.raises(ValueError, match=r"postal code"):
         check_postal_code(bad, country)
 
 

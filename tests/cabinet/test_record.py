@@ -83,9 +83,9 @@ def test_a_row_that_is_gone(cabinets: Query, record_props: Props) -> None:
     RECORD.create(record_props)
     cabinets("DELETE FROM cabinets")
     assert (RECORD.read("acme", record_props).id, RECORD.read("acme", record_props).outs) == ("", {})
-    with pytest.raises(ProviderError, match="its row is gone.*Run refresh, then up"):
+    with pytest.raises(ProviderError, match=r"its row is gone.*Run refresh, then up"):
         RECORD.update("acme", record_props, record_props)
-    with pytest.raises(ProviderError, match="its row is gone.*Run refresh, then up"):
+    with pytest.raises(ProviderError, match=r"its row is gone.*Run refresh, then up"):
         ACTIVATION.create(activation_props())
     ACTIVATION.delete("acme", activation_props())
 
@@ -139,7 +139,7 @@ class TestActivation:
 
     def test_another_tenants_row_is_left_alone(self, cabinets: Query, record_props: Props) -> None:
         RECORD.create(record_props | {"tenant_mark": "other/acme"})
-        with pytest.raises(ProviderError, match="its row is gone"):
+        with pytest.raises(ProviderError, match=r"its row is gone"):
             ACTIVATION.create(activation_props())
         assert ACTIVATION.read("acme", activation_props()).id == ""
         assert cabinets("SELECT status FROM cabinets") == [("provisioning",)]
@@ -155,7 +155,7 @@ class TestActivation:
 class TestFaults:
     def test_without_the_table_the_way_out_is_named(self, main_db: Any, record_props: Props) -> None:
         for call in (lambda: RECORD.create(record_props), lambda: RECORD.read("acme", record_props)):
-            with pytest.raises(MissingTableError, match="no table 'cabinets'. Run: tenantry db upgrade"):
+            with pytest.raises(MissingTableError, match=r"no table 'cabinets'. Run: tenantry db upgrade"):
                 call()
         RECORD.delete("acme", record_props)
         ACTIVATION.delete("acme", activation_props())
@@ -164,7 +164,7 @@ class TestFaults:
         self, main_db: Any, record_props: Props, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("DB_NAME", "nowhere")
-        with pytest.raises(UnreachableError, match="no database 'nowhere'.*Run: tenantry db upgrade"):
+        with pytest.raises(UnreachableError, match=r"no database 'nowhere'.*Run: tenantry db upgrade"):
             RECORD.create(record_props)
 
     def test_a_wrong_password_is_not_tried_again_and_never_shown(
@@ -172,7 +172,7 @@ class TestFaults:
     ) -> None:
         monkeypatch.setattr("providers.session.WAITS", (60.0,))
         monkeypatch.setenv("DB_PASSWORD", "hunter2-hunter2")
-        with pytest.raises(UnreachableError, match="refuses the login of.*Correct DB_USER and DB_PASSWORD") as caught:
+        with pytest.raises(UnreachableError, match=r"refuses the login of.*Correct DB_USER and DB_PASSWORD") as caught:
             RECORD.create(record_props)
         assert "hunter2" not in str(caught.value)
         assert caught.value.__suppress_context__
@@ -217,7 +217,7 @@ class TestFaults:
         monkeypatch.setattr("providers.session.LOCK_SECONDS", 1)
         with main_db.connect() as connection, connection.transaction():
             connection.execute("LOCK TABLE cabinets")
-            with pytest.raises(ProviderError, match="held a lock for over 1 s.*then retry"):
+            with pytest.raises(ProviderError, match=r"held a lock for over 1 s.*then retry"):
                 RECORD.create(record_props)
 
     @pytest.mark.parametrize(

@@ -105,12 +105,12 @@ class TestStore:
 
     def test_a_published_version_never_changes(self, store: TemplateStore, inbox: Path) -> None:
         first = store.add(template_file(inbox))
-        with pytest.raises(TemplateError, match="a new version number"):
+        with pytest.raises(TemplateError, match=r"a new version number"):
             store.add(template_file(inbox, settings={}))
         assert store.get("evening") == first
 
     def test_a_built_in_one_cannot_be_overwritten(self, store: TemplateStore, inbox: Path) -> None:
-        with pytest.raises(TemplateError, match="built in and cannot be overwritten"):
+        with pytest.raises(TemplateError, match=r"built in and cannot be overwritten"):
             store.add(template_file(inbox, id="pediatric", version="9.0.0"))
 
     def test_a_wrong_file_is_refused_whole(self, store: TemplateStore, inbox: Path, tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ class TestStore:
         }
 
     def test_an_unknown_one_names_those_that_exist(self, store: TemplateStore) -> None:
-        with pytest.raises(TemplateError, match="default-dental, orthodontics, pediatric.*Did you mean orthodontics"):
+        with pytest.raises(TemplateError, match=r"default-dental, orthodontics, pediatric.*Did you mean orthodontics"):
             store.get("ortodontics")
         with pytest.raises(TemplateError, match=r"templateVersion: given \"3.0.0\"; valid: one of 1.0.0"):
             store.get("orthodontics", "3.0.0")
@@ -154,16 +154,16 @@ class TestStore:
         folder = tmp_path / "custom" / "evening"
         folder.mkdir(parents=True)
         template_file(inbox).rename(folder / "2.0.0.yaml")
-        with pytest.raises(TemplateError, match='version: given "1.0.0"; valid: 2.0.0'):
+        with pytest.raises(TemplateError, match=r'version: given "1.0.0"; valid: 2.0.0'):
             store.list()
 
     def test_without_a_custom_folder_nothing_is_added(self, inbox: Path) -> None:
-        with pytest.raises(TemplateError, match="TENANTRY_TEMPLATES"):
+        with pytest.raises(TemplateError, match=r"TENANTRY_TEMPLATES"):
             TemplateStore([BUILTIN_DIR]).add(template_file(inbox))
 
     def test_a_folder_that_cannot_be_written_is_named(self, inbox: Path, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("", encoding="utf-8")
-        with pytest.raises(TemplateError, match="a folder that can be written"):
+        with pytest.raises(TemplateError, match=r"a folder that can be written"):
             TemplateStore([BUILTIN_DIR, tmp_path / "file" / "custom"]).add(template_file(inbox))
 
     def test_custom_folders_come_from_the_environment(self, inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,7 +294,7 @@ class TestResolve:
         good = parse_manifest(manifest_data | {"customSettings": {"extra": {"parking": {"spaces": 5}}}})
         assert resolve(good, store).settings["extra"] == {"parking": {"spaces": 5}}
         bad = parse_manifest(manifest_data | {"customSettings": {"extra": {"parkng": 1}}})
-        with pytest.raises(ManifestError, match="customSettings.extra.parkng.*Did you mean parking"):
+        with pytest.raises(ManifestError, match=r"customSettings.extra.parkng.*Did you mean parking"):
             resolve(bad, store)
 
     def test_the_settings_read_back_what_they_write(self) -> None:
