@@ -39,6 +39,10 @@ class Target:
     secret_keys: frozenset[str] = frozenset()
     root: Path = Path()
     """The folder of Pulumi.yaml."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """The command's environment, which programs and plugins are started with."""
+    python: str = ""
+    """The Python that runs the program and its dynamic providers; empty for this one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +63,8 @@ class Options:
     """For refresh and destroy: run the program too."""
     clear_pending_creates: bool = False
     exclude_protected: bool = False
+    debug: bool = False
+    """Show the debug messages of program and plugins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

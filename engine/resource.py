@@ -281,9 +281,9 @@ def contains_unknown(value: Any) -> bool:
 
 
 def masked(value: Any) -> Any:
-    """The value as it may be shown: secrets as `[secret]`, unknowns as their sentinel."""
+    """The value as events show it: secrets as an envelope without content, unknowns as their sentinel."""
     if isinstance(value, Secret):
-        return "[secret]"
+        return {SIG_KEY: SECRET_SIG, "ciphertext": "[secret]"}
     if value is UNKNOWN:
         return UNKNOWN_SENTINEL
     if isinstance(value, dict):

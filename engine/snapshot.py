@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,10 +64,178 @@ def _missing(state: State, kind: str, urn: str, resources: Iterable[State]) -> s
     later = any(other.urn == urn for other in resources)
     what = "comes after it" if later else "refers to missing resource"
     if kind == "parent":
-        return f"resource {state.urn}'s parent {urn} {what}" if later else f"resource {state.urn} refers to missing parent {urn}"
+        return (
+            f"resource {state.urn}'s parent {urn} {what}"
+            if later
+            else f"resource {state.urn} refers to missing parent {urn}"
+        )
     if kind == "dependency":
         return f"resource {state.urn}'s dependency {urn} {what}"
     return f"resource {state.urn}'s {kind} {urn} {what}"
+
+
+class DependencyGraph:
+    """Who needs whom among the resources of a valid list, which is in dependency order."""
+
+    def __init__(self, resources: Sequence[State]) -> None:
+        self.resources = resources
+        self._by_urn: dict[str, list[State]] = {}
+        self._children: dict[str, list[State]] = {}
+        for state in resources:
+            self._by_urn.setdefault(state.urn, []).append(state)
+            if state.parent:
+                self._children.setdefault(state.parent, []).append(state)
+
+    def dependencies_of(self, state: State) -> set[State]:
+        """What a state needs directly: provider, parent, dependencies, deletedWith, and the children of components it
+        depends on (depending on a component means depending on what is in it)."""
+        found: set[State] = set()
+        for kind, urn in all_dependencies(state):
+            for needed in self._by_urn.get(urn, ()):
+                found.add(needed)
+                if kind in ("dependency", "property dependency") and not needed.custom:
+                    self._add_children(needed, found)
+        found.discard(state)
+        return found
+
+    def _add_children(self, component: State, found: set[State]) -> None:
+        waiting = [component]
+        while waiting:
+            for child in self._children.get(waiting.pop().urn, ()):
+                if child not in found:
+                    found.add(child)
+                    if not child.custom:
+                        waiting.append(child)
+
+    def depending_on(self, root: State) -> list[State]:
+        """Everything that needs `root`, directly or not, in dependency order."""
+        reached = {root}
+        found: list[State] = []
+        start = next((i for i, state in enumerate(self.resources) if state is root), len(self.resources))
+        for state in self.resources[start + 1 :]:
+            if not reached.isdisjoint(self.dependencies_of(state)):
+                reached.add(state)
+                found.append(state)
+        return found
+
+
+def antichains(condemned: Sequence[State], graph: DependencyGraph) -> list[list[State]]:
+    """The condemned in layers to delete one after another; members of a layer do not need each other."""
+    depth: dict[State, int] = {}
+    chosen = set(condemned)
+    for state in graph.resources:
+        if state in chosen:
+            depth[state] = 1 + max((depth.get(d, -1) for d in graph.dependencies_of(state) if d in chosen), default=-1)
+    layers: dict[int, list[State]] = {}
+    for state in condemned:
+        layers.setdefault(depth.get(state, 0), []).append(state)
+    return [layers[level] for level in sorted(layers, reverse=True)]
+
+
+class Journal:
+    """The state as it is after each step: what steps have made, then what is left of the old resources.
+
+    `save` is called for every step before it begins and after it ended; a step that changes nothing is not saved at once.
+    """
+
+    def __init__(self, base: Snapshot, save: Callable[[Snapshot], None]) -> None:
+        self._base = base
+        self._save = save
+        self._new: list[State] = []
+        self._done: set[State] = set()
+        self._pending: dict[State, PendingOperation] = {}
+        self._renamed: Mapping[str, str] = {}
+        self._lock = threading.Lock()
+        self._unsaved = False
+        self._closed = False
+
+    def rebase(self, base: Snapshot) -> None:
+        """Takes a refreshed state as the one to go on from."""
+        with self._lock:
+            self._base = base
+            self._write()
+
+    def rename(self, renamed: Mapping[str, str]) -> None:
+        """Old URNs that go by new ones, for references from resources that no step has touched yet."""
+        self._renamed = renamed
+
+    def begin(self, kind: str, state: State) -> None:
+        """Records that an operation on `state` is under way."""
+        with self._lock:
+            self._pending[state] = PendingOperation(type=kind, resource=state)
+            self._write()
+
+    def end(self, state: State, *, made: State | None = None, gone: Sequence[State] = ()) -> None:
+        """The operation on `state` has ended; `made` is in the state now, and those in `gone` are not."""
+        with self._lock:
+            self._pending.pop(state, None)
+            self._done.update(gone)
+            if made is not None:
+                self._new.append(made)
+            self._write()
+
+    def same(self, old: State, new: State, *, changed: bool) -> None:
+        """A step without an operation of its own; it is saved at once only where it changed something."""
+        with self._lock:
+            self._done.add(old)
+            self._new.append(new)
+            if changed:
+                self._write()
+            else:
+                self._unsaved = True
+
+    def touched(self) -> None:
+        """A state that is in the journal has other outputs now."""
+        with self._lock:
+            self._write()
+
+    def finish(self) -> None:
+        """Writes what has not been written yet."""
+        with self._lock:
+            if self._unsaved:
+                self._write()
+
+    def close(self) -> None:
+        """Nothing is written from here on: the second signal."""
+        with self._lock:
+            self._closed = True
+
+    def _write(self) -> None:
+        self._unsaved = False
+        if not self._closed:
+            self._save(self._snapshot())
+
+    def snapshot(self) -> Snapshot:
+        with self._lock:
+            return self._snapshot()
+
+    def _snapshot(self) -> Snapshot:
+        left = [state for state in self._base.resources if state not in self._done]
+        if self._renamed:
+            for state in left:
+                rename_references(state, self._renamed)
+        # Nobody but `refresh --clear-pending-creates` can know what became of a create that was interrupted earlier.
+        earlier = [p for p in self._base.pending if p.type == "creating"]
+        return Snapshot(
+            resources=self._new + left,
+            pending=[*self._pending.values(), *earlier],
+            secrets_provider=self._base.secrets_provider,
+            metadata=self._base.metadata,
+        )
+
+
+def rename_references(state: State, renamed: Mapping[str, str]) -> None:
+    """Follows renames in everything a state refers to, in place."""
+    if state.provider:
+        urn, id_ = split_provider_ref(state.provider)
+        state.provider = provider_ref(renamed.get(urn, urn), id_)
+    state.parent = renamed.get(state.parent, state.parent)
+    state.deleted_with = renamed.get(state.deleted_with, state.deleted_with)
+    state.dependencies = [renamed.get(urn, urn) for urn in state.dependencies]
+    state.replace_with = [renamed.get(urn, urn) for urn in state.replace_with]
+    state.property_dependencies = {
+        key: [renamed.get(urn, urn) for urn in urns] for key, urns in state.property_dependencies.items()
+    }
 
 
 def outputs_of(snapshot: Snapshot) -> dict[str, Any] | None:

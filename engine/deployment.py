@@ -1,0 +1,454 @@
+"""One operation from its first event to its last: the loop that turns registrations into steps, refresh, cancel.
+
+It owns the order of things: refresh, program, deletes. What a registration means is the generator's to decide, how a step
+is done the step's, when it runs the executor's.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from engine import events
+from engine.deletions import in_layers
+from engine.errors import (
+    BailError,
+    EngineError,
+    ProgramError,
+    ResourceError,
+    UsageError,
+)
+from engine.operation import Kind, Operation, Outcome, RunInfo
+from engine.providers import BuiltinProvider, PluginHost, ProviderRegistry
+from engine.reporter import Reporter
+from engine.resource import (
+    STACK_TYPE,
+    PropertyMap,
+    State,
+    StepOp,
+    is_provider_type,
+    make_urn,
+    package_of,
+    same_values,
+    unsecret,
+)
+from engine.resource_monitor import MonitorServer, MonitorStoppedError
+from engine.snapshot import Journal, PendingOperation, Snapshot, outputs_of
+from engine.source import (
+    Event,
+    ProgramEnded,
+    ReadResource,
+    Registered,
+    RegisterOutputs,
+    RegisterResource,
+    StepsEnded,
+)
+from engine.step_executor import StepExecutor
+from engine.step_generator import StepGenerator
+from engine.steps import RefreshStep, Step, StepContext, Verdict
+
+PROGRAM_STOP_SECONDS = 30.0
+
+
+def run_operation(operation: Operation) -> Outcome:
+    """Runs one operation to its end. It never raises an EngineError: the outcome holds it."""
+    started = time.monotonic()
+    deployment = _Deployment(operation)
+    error: EngineError | None = None
+    try:
+        deployment.run()
+    except EngineError as failure:
+        error = failure
+    finally:
+        deployment.close()
+    seconds = time.monotonic() - started
+    changes = deployment.reporter.changes()
+    operation.emit(events.summary(changes, seconds, preview=operation.options.dry_run))
+    return Outcome(changes=changes, outputs=deployment.outputs(), error=error, duration_seconds=seconds)
+
+
+def _refuse_unserved(operation: Operation) -> None:
+    options = operation.options
+    for words, given in (
+        ("--target", options.targets),
+        ("--exclude", options.excludes),
+        ("--run-program", options.run_program and operation.kind is not Kind.UPDATE),
+        ("--exclude-protected", options.exclude_protected),
+    ):
+        if given:
+            raise UsageError(
+                f"{words} is not served by the embedded engine yet. Leave it out, or use TENANTRY_ENGINE=stock with the "
+                f"pulumi CLI."
+            )
+
+
+class _Deployment:
+    def __init__(self, operation: Operation) -> None:
+        self._operation = operation
+        self._options = operation.options
+        self._preview = operation.options.dry_run
+        self._gone: set[str] = set()
+        self._queue: queue.Queue[Event] = queue.Queue()
+        self.reporter = Reporter(operation.emit, preview=self._preview)
+        self._base = _own_copy(operation.snapshot) if self._preview else operation.snapshot
+        self._journal = Journal(self._base, operation.save)
+        self._monitor: MonitorServer | None = None
+        self._host = PluginHost(operation.target, self._engine_address, self.reporter.log)
+        self._registered: dict[str, Step] = {}
+        self._stack_outputs: PropertyMap | None = None
+        self._failed = False
+        self._program_error: EngineError | None = None
+        self._program_done = threading.Event()
+        operation.cancel.on_request(self._on_cancel)
+        self._start_over()
+
+    def _start_over(self) -> None:
+        """Everything that depends on the old state; made anew after a refresh."""
+        operation = self._operation
+        builtin = BuiltinProvider(operation.stack_outputs)
+        self._registry = ProviderRegistry(self._host, operation.target, self._base.resources, builtin)
+        self._generator = StepGenerator(
+            project=operation.target.project,
+            stack=operation.target.stack,
+            options=operation.options,
+            resources=self._base.resources,
+            registry=self._registry,
+            diagnose=self.reporter.diagnose,
+        )
+        self._executor = StepExecutor(
+            context=StepContext(registry=self._registry, preview=self._preview, gone=self._gone),
+            journal=self._journal,
+            observer=self.reporter,
+            parallel=operation.options.parallel if operation.options.parallel > 0 else 256,
+            continue_on_error=operation.options.continue_on_error,
+            cancel=operation.cancel,
+            on_failure=lambda: self._queue.put(StepsEnded(failed=True)),
+        )
+
+    # -------------------------------------------------------- the whole
+
+    def run(self) -> None:
+        operation = self._operation
+        target = operation.target
+        operation.emit(events.prelude(target.config, target.secret_keys))
+        _refuse_unserved(operation)
+        self._warn_of_pending()
+        if operation.kind is Kind.REFRESH or self._options.refresh:
+            self._refresh()
+        if operation.kind is Kind.UPDATE and not self._executor.stopping():
+            self._run_program()
+        if operation.kind is not Kind.REFRESH and self._may_delete():
+            self._delete()
+        self._executor.wait()
+        if not self._preview:
+            self._journal.finish()
+        self._conclude()
+
+    def _warn_of_pending(self) -> None:
+        pending = self._base.pending
+        if pending and not self._preview and self._operation.kind is not Kind.REFRESH:
+            self.reporter.diagnose("warning", "", _pending_text(pending))
+
+    def _may_delete(self) -> bool:
+        if self._operation.cancel.requested.is_set() or self._program_error is not None or self._failed:
+            return False
+        return self._options.continue_on_error or not self._executor.errored
+
+    def _conclude(self) -> None:
+        """Says how it ended; raises what makes the command fail."""
+        word = "preview" if self._preview else "update"
+        if self._operation.cancel.requested.is_set():
+            self.reporter.diagnose("error", "", f"{word} canceled")
+            raise BailError("canceled")
+        if self._executor.errored:
+            self.reporter.diagnose("error", "", f"{word} failed")
+        if self._program_error is not None:
+            raise self._program_error
+        if self._executor.errored or self._failed:
+            raise BailError(f"{word} failed")
+
+    def outputs(self) -> PropertyMap:
+        """The stack's outputs as they are now; in a preview as they would be."""
+        if self._preview and self._stack_outputs is not None:
+            return self._stack_outputs
+        return outputs_of(self._journal.snapshot()) or {}
+
+    def close(self) -> None:
+        self._executor.close()
+        if self._monitor is not None:
+            self._monitor.stop()
+        self._host.close()
+
+    def _on_cancel(self) -> None:
+        self._host.cancel()
+        self._queue.put(StepsEnded(failed=True))
+        threading.Thread(target=self._on_second_signal, daemon=True).start()
+
+    def _on_second_signal(self) -> None:
+        self._operation.cancel.terminated.wait()
+        self._journal.close()
+
+    def _engine_address(self) -> str:
+        return self._server().address
+
+    def _server(self) -> MonitorServer:
+        if self._monitor is None:
+            self._monitor = MonitorServer(
+                self._operation.target,
+                self._options,
+                self._queue.put,
+                self.reporter,
+                provider_of=lambda ref, token: self._registry.get(ref, token),
+            )
+        return self._monitor
+
+    # -------------------------------------------------------- refresh
+
+    def _refresh(self) -> None:
+        self._host_ahead()
+        steps = [RefreshStep(old=state) for state in self._base.resources if not state.delete]
+        for step in steps:
+            self._executor.submit([step])
+        self._executor.wait()
+        if self._executor.stopping() and not self._options.continue_on_error:
+            return
+        self._base = refreshed(self._base, steps, clear_creates=self._options.clear_pending_creates)
+        if not self._preview:
+            self._journal.rebase(self._base)
+        else:
+            self._journal = Journal(self._base, lambda _: None)
+        if self._operation.kind is not Kind.REFRESH:
+            self._executor.close()
+            self._start_over()
+
+    def _host_ahead(self) -> None:
+        """Starts the plugins of the old state while other things are being prepared."""
+        for state in self._base.resources:
+            if is_provider_type(state.type):
+                self._host.start_ahead(package_of(state.type), str(unsecret(state.inputs.get("version")) or ""))
+
+    # -------------------------------------------------------- the program
+
+    def _run_program(self) -> None:
+        program = self._operation.program
+        if program is None:
+            raise UsageError("an update needs a program: a Pulumi.yaml with a runtime, or an inline one")
+        server = self._server()
+        self._host_ahead()
+        info = self._run_info(server)
+        thread = threading.Thread(target=self._program_thread, args=(info,), name="program", daemon=True)
+        thread.start()
+        self._loop()
+        if not self._ended_well():
+            server.reject()
+            self._drain(thread)
+        self._executor.wait()
+
+    def _run_info(self, server: MonitorServer) -> RunInfo:
+        target = self._operation.target
+        return RunInfo(
+            monitor_address=server.address,
+            engine_address=server.address,
+            project=target.project,
+            stack=target.stack,
+            organization=target.organization,
+            config=target.config,
+            secret_keys=target.secret_keys,
+            dry_run=self._preview,
+            parallel=self._options.parallel,
+        )
+
+    def _program_thread(self, info: RunInfo) -> None:
+        program = self._operation.program
+        error: EngineError | None = None
+        try:
+            if program is not None:
+                program.run(info)
+        except EngineError as failure:
+            error = failure
+        except Exception as failure:
+            error = ProgramError(f"the program could not be run: {failure!r}", shown=False)
+        self._queue.put(ProgramEnded(error=error))
+        self._program_done.set()
+
+    def _ended_well(self) -> bool:
+        stopped = self._failed or self._executor.stopping() or self._operation.cancel.requested.is_set()
+        return self._program_error is None and not stopped
+
+    def _loop(self) -> None:
+        """Until the program has ended, or nothing more may be started."""
+        while True:
+            event = self._queue.get()
+            if isinstance(event, ProgramEnded):
+                self._take_program_error(event.error)
+                return
+            self._handle(event)
+            if self._failed or self._executor.stopping():
+                return
+
+    def _handle(self, event: Event) -> None:
+        try:
+            if isinstance(event, RegisterResource):
+                self._start(event, self._generator.register(event))
+            elif isinstance(event, ReadResource):
+                self._start(event, self._generator.read(event))
+            elif isinstance(event, RegisterOutputs):
+                self._take_outputs(event)
+        except BailError:
+            self._failed = True
+        except EngineError as error:
+            urn = error.urn if isinstance(error, ResourceError) else _urn_of(event, self._operation)
+            self.reporter.diagnose("error", urn, str(error))
+            self._failed = True
+
+    def _start(self, event: RegisterResource | ReadResource, chain: list[Step]) -> None:
+        # Of a chain, the step that makes the new state answers the program, whatever comes after it.
+        answering = next(step for step in chain if step.new is not None and step.op is not StepOp.REPLACE)
+        answering.done = _answer_to(event)
+        self._registered[answering.urn] = answering
+        self._journal.rename(self._generator.decided.aliased)
+        self._executor.submit(chain)
+
+    def _take_outputs(self, event: RegisterOutputs) -> None:
+        step = self._registered.get(event.urn)
+        if step is None or step.new is None:
+            event.answer.set_exception(EngineError(f"outputs for {event.urn}, which is not registered"))
+            return
+        new = step.new
+        outputs = event.outputs
+        if new.type == STACK_TYPE:
+            if self._failed or self._executor.errored:
+                # What the program could not compute keeps its last known value.
+                outputs = {**new.outputs, **outputs}
+            self._stack_outputs = outputs
+        changed = not same_values(new.outputs, outputs)
+        new.outputs = outputs
+        if changed and not self._preview:
+            self._journal.touched()
+        self.reporter.outputs(step)
+        event.answer.set_result(None)
+
+    def _drain(self, thread: threading.Thread) -> None:
+        """Lets a failed program end: it still says its outputs, and gets an error for all else."""
+        deadline = time.monotonic() + PROGRAM_STOP_SECONDS
+        while not self._program_done.is_set() or not self._queue.empty():
+            if time.monotonic() > deadline:
+                self._stop_program(thread)
+                return
+            try:
+                event = self._queue.get(timeout=0.1)
+            except queue.Empty:
+                continue
+            if isinstance(event, ProgramEnded):
+                self._take_program_error(event.error)
+            elif isinstance(event, RegisterOutputs):
+                self._take_outputs(event)
+            elif isinstance(event, RegisterResource | ReadResource):
+                event.answer.set_exception(MonitorStoppedError())
+
+    def _stop_program(self, thread: threading.Thread) -> None:
+        if self._operation.program is not None:
+            self._operation.program.cancel()
+        thread.join(PROGRAM_STOP_SECONDS)
+
+    def _take_program_error(self, error: EngineError | None) -> None:
+        if error is None or self._program_error is not None:
+            return
+        if isinstance(error, ProgramError):
+            if not error.shown and str(error):
+                self.reporter.diagnose("error", "", f"an unhandled error occurred: {error}")
+            error = BailError(str(error))
+        self._program_error = error
+
+    # -------------------------------------------------------- deletes
+
+    def _delete(self) -> None:
+        self._executor.wait()
+        if not self._may_delete():
+            return
+        steps = self._generator.deletes()
+        self._gone.update(step.urn for step in steps)
+        graph = self._generator.graph()
+        order = {state: i for i, state in enumerate(graph.resources)}
+        layers = in_layers(steps, graph)
+        for layer in layers:
+            layer.sort(key=lambda step: order.get(step.state, 0), reverse=True)
+        self._executor.run_layers(layers, graph.dependencies_of)
+
+
+# ------------------------------------------------------------------ helpers
+
+
+def _own_copy(snapshot: Snapshot) -> Snapshot:
+    """States that a preview may mark as deleted without anybody else seeing it."""
+    return replace(snapshot, resources=[replace(state) for state in snapshot.resources])
+
+
+def refreshed(base: Snapshot, steps: list[RefreshStep], *, clear_creates: bool) -> Snapshot:
+    """The state with what the refresh found; references to what is gone are dropped."""
+    found = {step.state: step.new for step in steps}
+    resources: list[State] = []
+    present: set[str] = set()
+    for state in base.resources:
+        new = found.get(state, state)
+        if new is not None:
+            resources.append(_pruned(new, present))
+            present.add(new.urn)
+    pending = [] if clear_creates else [p for p in base.pending if p.type == "creating"]
+    return Snapshot(
+        resources=resources, pending=pending, secrets_provider=base.secrets_provider, metadata=base.metadata
+    )
+
+
+def _pruned(state: State, present: set[str]) -> State:
+    dependencies = [urn for urn in state.dependencies if urn in present]
+    by_property = {k: [urn for urn in urns if urn in present] for k, urns in state.property_dependencies.items()}
+    parent = state.parent if state.parent in present else ""
+    deleted_with = state.deleted_with if state.deleted_with in present else ""
+    replace_with = [urn for urn in state.replace_with if urn in present]
+    before = (state.dependencies, state.property_dependencies, state.parent, state.deleted_with, state.replace_with)
+    if (dependencies, by_property, parent, deleted_with, replace_with) == before:
+        return state
+    return replace(
+        state,
+        dependencies=dependencies,
+        property_dependencies=by_property,
+        parent=parent,
+        deleted_with=deleted_with,
+        replace_with=replace_with,
+    )
+
+
+def _answer_to(event: RegisterResource | ReadResource) -> Callable[[State, Verdict], None]:
+    def answer(state: State, verdict: Verdict) -> None:
+        if not event.answer.done():
+            event.answer.set_result(Registered(state=state, failed=verdict == "failed", skipped=verdict == "skipped"))
+
+    return answer
+
+
+def _urn_of(event: Event, operation: Operation) -> str:
+    if not isinstance(event, RegisterResource | ReadResource):
+        return ""
+    goal = event.goal
+    return make_urn(operation.target.stack, operation.target.project, goal.parent, goal.type, goal.name)
+
+
+def _pending_text(pending: list[PendingOperation]) -> str:
+    """The stock engine's warning, word for word: people search for it."""
+    lines = "".join(f"  * {p.resource.urn}, interrupted while {p.type}\n" for p in pending)
+    return (
+        f"Attempting to deploy or update resources with {len(pending)} pending operations from previous deployment.\n"
+        f"{lines}"
+        "These resources are in an unknown state because the Pulumi CLI was interrupted while waiting for changes to these "
+        "resources to complete. You should confirm whether or not the operations listed completed successfully by checking "
+        "the state of the appropriate provider. For example, if you are using AWS, you can confirm using the AWS Console.\n"
+        "\n"
+        "Once you have confirmed the status of the interrupted operations, you can repair your stack using "
+        "`pulumi refresh` which will refresh the state from the provider you are using and clear the pending operations if "
+        "there are any.\n\n"
+        "Note that `pulumi refresh` will need to be run interactively to clear pending CREATE operations."
+    )

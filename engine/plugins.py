@@ -1,0 +1,163 @@
+"""Where a provider plugin comes from, and its process. Decides nothing about resources.
+
+The order is Pulumi's own: `pulumi-resource-NAME` on PATH, then PULUMI_HOME/plugins; the SDK's dynamic provider host is
+part of the SDK. Last, a Python distribution may offer one under the entry point group `pulumi.provider_plugins`
+(name = package, value = a module that is run as `python -m`): an ordinary plugin without an executable of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import IO, Final
+
+from engine.errors import PluginError
+
+ENTRY_POINTS: Final = "pulumi.provider_plugins"
+DYNAMIC_PACKAGE: Final = "pulumi-python"
+START_SECONDS: Final = 60.0
+STOP_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginCommand:
+    """How a plugin is started, and from where, in words for a message."""
+
+    argv: tuple[str, ...]
+    origin: str
+
+
+def find_plugin(package: str, version: str, env: Mapping[str, str], python: str) -> PluginCommand:
+    """The command that serves `package`. Raises PluginError that says where was looked."""
+    if package == DYNAMIC_PACKAGE:
+        return PluginCommand(argv=(python, "-u", "-m", "pulumi.dynamic"), origin="the SDK")
+    executable = f"pulumi-resource-{package}"
+    on_path = shutil.which(executable, path=env.get("PATH"))
+    if on_path:
+        return PluginCommand(argv=(on_path,), origin=f"$PATH at {on_path}")
+    home = Path(env.get("PULUMI_HOME") or Path(env.get("HOME") or Path.home()) / ".pulumi")
+    installed = _installed(home / "plugins", package, version)
+    if installed is not None:
+        return PluginCommand(argv=(str(installed / executable),), origin=str(installed))
+    module = _entry_point(package)
+    if module is not None:
+        return PluginCommand(argv=(sys.executable, "-u", "-m", module), origin=f"the Python module {module}")
+    raise PluginError(
+        f"no provider plugin for package '{package}'{f' version {version}' if version else ''}: there is no {executable} on "
+        f"PATH, none in {home / 'plugins'}, and no Python package offers one. Install the plugin, or use "
+        f"TENANTRY_ENGINE=stock with the pulumi CLI, which downloads it."
+    )
+
+
+def _entry_point(package: str) -> str | None:
+    for entry in metadata.entry_points(group=ENTRY_POINTS, name=package):
+        return entry.value
+    return None
+
+
+_VERSION_PART = re.compile(r"\d+")
+
+
+def _installed(folder: Path, package: str, version: str) -> Path | None:
+    """The installed plugin of that very version, else the newest one."""
+    exact = folder / f"resource-{package}-v{version}"
+    if version and (exact / f"pulumi-resource-{package}").is_file():
+        return exact
+    found = [p for p in folder.glob(f"resource-{package}-v*") if (p / f"pulumi-resource-{package}").is_file()]
+    return max(found, key=lambda p: [int(n) for n in _VERSION_PART.findall(p.name)], default=None)
+
+
+class PluginProcess:
+    """A running plugin. It starts at once; `address` waits until it has said its port."""
+
+    def __init__(
+        self,
+        package: str,
+        command: PluginCommand,
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        on_line: Callable[[str, bool], None],
+    ) -> None:
+        self.package = package
+        self._command = command
+        self._on_line = on_line
+        self._port: str | None = None
+        self._stderr: list[str] = []
+        self._said = threading.Event()
+        try:
+            self._process = subprocess.Popen(
+                command.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=cwd,
+                env=dict(env),
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                # A Ctrl-C at the terminal is the engine's to handle: a plugin must finish the call it is in.
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise PluginError(
+                f"cannot start the provider plugin for '{package}' from {command.origin}: {error}"
+            ) from error
+        for stream, is_error in ((self._process.stdout, False), (self._process.stderr, True)):
+            threading.Thread(target=self._read, args=(stream, is_error), daemon=True).start()
+
+    def _read(self, stream: IO[str], is_error: bool) -> None:
+        with stream:
+            for line in stream:
+                if not is_error and self._port is None:
+                    self._port = line.strip()
+                    self._said.set()
+                    continue
+                if is_error:
+                    self._stderr = [*self._stderr[-40:], line]
+                self._on_line(line.rstrip("\n"), is_error)
+        if not is_error:
+            self._said.set()
+
+    def address(self) -> str:
+        """host:port of the plugin's gRPC server. Raises PluginError when it does not come up in time."""
+        self._said.wait(START_SECONDS)
+        if not self._port or not self._port.isdigit():
+            code = self._process.poll()
+            why = f"it ended with code {code}" if code is not None else f"it said no port within {START_SECONDS:.0f} s"
+            said = "".join(self._stderr[-5:]).strip()
+            raise PluginError(
+                f"the provider plugin for '{self.package}' from {self._command.origin} did not start: {why}"
+                + (f". It said:\n{said}" if said else "")
+            )
+        return f"127.0.0.1:{self._port}"
+
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def stop(self) -> None:
+        """Ends the process, by force after a while; returns when it has gone."""
+        if self.alive():
+            self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, 9)
+            self._process.wait(STOP_SECONDS)
+
+
+def plugin_env(
+    base: Mapping[str, str], project: str, config_json: str, extra: Sequence[tuple[str, str]]
+) -> dict[str, str]:
+    """The environment of a plugin: the command's own, with what the stock engine adds."""
+    return {**base, "PULUMI_PROJECT": project, "PULUMI_CONFIG": config_json, **dict(extra)}

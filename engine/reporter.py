@@ -1,0 +1,81 @@
+"""Tells what happens as engine events, and counts the operations for the summary."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+from engine import events
+from engine.events import Event
+from engine.resource import StepOp, is_provider_type, same_values, urn_name
+from engine.steps import RefreshStep, RemovePendingReplaceStep, Step
+
+
+class Reporter:
+    """Emits the events of one operation, from any thread, one at a time."""
+
+    def __init__(self, emit: Callable[[Event], None], *, preview: bool) -> None:
+        self._emit = emit
+        self._preview = preview
+        self._counts: Counter[str] = Counter()
+        self._steps = 0
+        self._lock = threading.Lock()
+
+    def changes(self) -> dict[str, int]:
+        return dict(self._counts)
+
+    def send(self, event: Event) -> None:
+        with self._lock:
+            self._emit(event)
+
+    def diagnose(self, severity: str, urn: str, message: str) -> None:
+        self.send(events.diagnostic(severity, message, urn))
+
+    def log(self, severity: str, message: str) -> None:
+        self.diagnose(severity, "", message)
+
+    # -------------------------------------------------------- steps
+
+    def before(self, step: Step) -> None:
+        self.send(events.resource_pre(step.info(), planning=self._preview))
+
+    def after(self, step: Step) -> None:
+        op = step.result_op() if isinstance(step, RefreshStep) else step.op
+        with self._lock:
+            self._steps += 1
+            if _counts(step):
+                self._counts[op.value] += 1
+        # A component says its outputs itself, later; in a preview it is shown at once as well.
+        shown = self._preview or step.state.custom or isinstance(step, RefreshStep) or step.new is None
+        if shown:
+            info = replace(step.info(), op=op)
+            self.send(events.resource_outputs(info, planning=self._preview))
+        if isinstance(step, RefreshStep) and step.new is not None and step.new.init_errors:
+            self.diagnose("warning", step.urn, "\n".join(step.new.init_errors))
+
+    def outputs(self, step: Step) -> None:
+        """A component has said its outputs."""
+        self.send(events.resource_outputs(step.info(), planning=self._preview))
+
+    def failed(self, step: Step, error: Exception) -> None:
+        with self._lock:
+            self._steps += 1
+            steps = self._steps
+        prefix = "Preview failed: " if self._preview else ""
+        self.diagnose("error", step.urn, f"{prefix}{error}")
+        if not self._preview:
+            self.send(events.resource_failed(step.info(), steps))
+
+
+def _counts(step: Step) -> bool:
+    """Whether the summary counts a step: not the parts of a replacement, not default providers, not an unchanged read."""
+    if not step.logical or isinstance(step, RemovePendingReplaceStep):
+        return False
+    state = step.state
+    if is_provider_type(state.type) and urn_name(state.urn).startswith("default"):
+        return False
+    if step.op is StepOp.READ:
+        return step.old is not None and not same_values(step.old.outputs, state.outputs)
+    return True

@@ -1,0 +1,430 @@
+"""The gRPC services that programs speak to: ResourceMonitor and Engine. It translates between the wire and `source`.
+
+Its one decision is which default provider a resource without a provider gets; that provider is registered like any other.
+What the engine does not serve is refused by name, through SupportsFeature or an error.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Final, TypeVar, cast
+
+import grpc
+from google.protobuf import empty_pb2
+from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2, resource_pb2, resource_pb2_grpc
+
+from engine import events
+from engine.errors import EngineError, ProviderCallError, ResourceError
+from engine.operation import Options, Target
+from engine.provider_client import GRPC_OPTIONS, Provider
+from engine.providers import BUILTIN_PACKAGE, PackageRequest, default_provider_inputs, default_provider_name
+from engine.reporter import Reporter
+from engine.resource import (
+    PROVIDER_PREFIX,
+    RESOURCE_SIG,
+    SIG_KEY,
+    UNKNOWN,
+    UNKNOWN_SENTINEL,
+    AliasSpec,
+    Goal,
+    PropertyMap,
+    Timeouts,
+    fill_struct,
+    from_struct,
+    from_struct_with_dependencies,
+    is_provider_type,
+    package_of,
+    provider_ref,
+    to_struct,
+    unique,
+)
+from engine.source import Event, ProgramEnded, ReadResource, Registered, RegisterOutputs, RegisterResource
+
+Request = Any
+T = TypeVar("T")
+Context = grpc.ServicerContext
+FEATURES: Final = frozenset(
+    {"secrets", "resourceReferences", "outputValues", "aliasSpecs", "deletedWith", "replaceWith"}
+)
+SUPPORTED: Final = (
+    resource_pb2.RESOURCE_MONITOR_FEATURE_SECRETS,
+    resource_pb2.RESOURCE_MONITOR_FEATURE_RESOURCE_REFERENCES,
+    resource_pb2.RESOURCE_MONITOR_FEATURE_OUTPUT_VALUES,
+    resource_pb2.RESOURCE_MONITOR_FEATURE_ALIAS_SPECS,
+    resource_pb2.RESOURCE_MONITOR_FEATURE_DELETED_WITH,
+    resource_pb2.RESOURCE_MONITOR_FEATURE_REPLACE_WITH,
+)
+_SEVERITIES: Final = {0: "debug", 1: "info", 2: "warning", 3: "error"}
+_STOPPED: Final = "resource monitor shut down: the update has failed or was cancelled"
+
+
+class MonitorStoppedError(EngineError):
+    """The operation takes no more registrations."""
+
+    def __init__(self) -> None:
+        super().__init__(_STOPPED)
+
+
+class MonitorServer:
+    """The server of one operation, on loopback. `put` hands an event to the deployment."""
+
+    def __init__(
+        self,
+        target: Target,
+        options: Options,
+        put: Callable[[Event], None],
+        reporter: Reporter,
+        provider_of: Callable[[str, str], Provider],
+    ) -> None:
+        # A registration holds its thread until its step has ended, so there must be one for each in flight.
+        self._server = grpc.server(ThreadPoolExecutor(max_workers=512, thread_name_prefix="rpc"), options=GRPC_OPTIONS)
+        self._monitor = ResourceMonitor(target, options, put, provider_of)
+        cast(Any, resource_pb2_grpc).add_ResourceMonitorServicer_to_server(self._monitor, self._server)
+        cast(Any, engine_pb2_grpc).add_EngineServicer_to_server(
+            EngineService(reporter, debug=options.debug), self._server
+        )
+        port = self._server.add_insecure_port("127.0.0.1:0")
+        self.address = f"127.0.0.1:{port}"
+        self._server.start()
+
+    def reject(self) -> None:
+        """Answers all that is waiting, and all that comes, with an error that says the monitor is shut down."""
+        self._monitor.reject()
+
+    def stop(self) -> None:
+        """Lets the program end, then the server."""
+        self._monitor.finished.set()
+        self._monitor.reject()
+        self._server.stop(grace=1).wait(5)
+
+
+class EngineService(engine_pb2_grpc.EngineServicer):
+    """Log lines of the program and of plugins, and the root resource."""
+
+    def __init__(self, reporter: Reporter, *, debug: bool) -> None:
+        self._reporter = reporter
+        self._debug = debug
+        self._root = ""
+
+    def Log(self, request: Request, context: Context) -> empty_pb2.Empty:
+        severity = _SEVERITIES.get(request.severity, "info")
+        if severity == "debug" and not self._debug:
+            return empty_pb2.Empty()
+        self._reporter.send(
+            events.diagnostic(
+                severity, request.message, request.urn, stream=request.streamId, ephemeral=request.ephemeral
+            )
+        )
+        return empty_pb2.Empty()
+
+    def GetRootResource(self, request: Request, context: Context) -> engine_pb2.GetRootResourceResponse:
+        return engine_pb2.GetRootResourceResponse(urn=self._root)
+
+    def SetRootResource(self, request: Request, context: Context) -> engine_pb2.SetRootResourceResponse:
+        self._root = request.urn
+        return engine_pb2.SetRootResourceResponse()
+
+
+class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
+    """Registrations of one program."""
+
+    def __init__(
+        self,
+        target: Target,
+        options: Options,
+        put: Callable[[Event], None],
+        provider_of: Callable[[str, str], Provider],
+    ) -> None:
+        self._provider_of = provider_of
+        self._target = target
+        self._options = options
+        self._put = put
+        self._waiting: set[Future[Any]] = set()
+        self._defaults: dict[PackageRequest, Future[Registered]] = {}
+        self._providers: dict[str, dict[str, str]] = {}
+        self._own_provider: dict[str, str] = {}
+        self._lock = threading.Lock()
+        self._rejecting = False
+        self.finished = threading.Event()
+
+    # -------------------------------------------------------- waiting
+
+    def reject(self) -> None:
+        with self._lock:
+            self._rejecting = True
+            waiting = list(self._waiting)
+        for future in waiting:
+            if not future.done():
+                future.set_exception(MonitorStoppedError())
+
+    def _ask(self, event: Event, answer: Future[T]) -> T:
+        with self._lock:
+            stopped = self._rejecting and not isinstance(event, RegisterOutputs)
+            if not stopped and not isinstance(event, RegisterOutputs):
+                self._waiting.add(answer)
+        if stopped:
+            raise MonitorStoppedError
+        self._put(event)
+        try:
+            return answer.result()
+        finally:
+            self._waiting.discard(answer)
+
+    # -------------------------------------------------------- registrations
+
+    def RegisterResource(self, request: Request, context: Context) -> resource_pb2.RegisterResourceResponse:
+        if request.remote:
+            _refuse(context, f"{request.type} is a remote component: the embedded engine does not serve these yet")
+        try:
+            goal = self._goal(request)
+            if request.custom and not is_provider_type(request.type):
+                goal.provider = self._provider_for(request)
+            event = RegisterResource(goal=goal)
+            result = self._ask(event, event.answer)
+        except Exception as error:
+            raise _abort(context, error) from error
+        self._remember_providers(request, result.state.urn, goal)
+        return _register_response(request, result, preview=self._options.dry_run)
+
+    def _goal(self, request: Request) -> Goal:
+        inputs, named = from_struct_with_dependencies(request.object)
+        by_property = {k: unique(v.urns) for k, v in request.propertyDependencies.items()}
+        for key, urns in named.items():
+            by_property[key] = unique([*by_property.get(key, ()), *sorted(urns)])
+        dependencies = unique([*request.dependencies, *(u for urns in by_property.values() for u in urns)])
+        return Goal(
+            type=request.type,
+            name=request.name,
+            custom=request.custom,
+            inputs=inputs,
+            parent=request.parent,
+            protect=_optional(request, "protect"),
+            dependencies=sorted(dependencies),
+            provider=request.provider,
+            property_dependencies=by_property if request.custom else {},
+            delete_before_replace=request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None,
+            ignore_changes=list(request.ignoreChanges),
+            additional_secret_outputs=list(request.additionalSecretOutputs),
+            alias_urns=list(request.aliasURNs),
+            alias_specs=[_alias_spec(a.spec) for a in request.aliases if a.WhichOneof("alias") == "spec"],
+            import_id=request.importId,
+            custom_timeouts=_timeouts(request.customTimeouts),
+            replace_on_changes=list(request.replaceOnChanges),
+            retain_on_delete=_optional(request, "retainOnDelete"),
+            deleted_with=request.deletedWith,
+            replace_with=list(request.replace_with),
+            hide_diff=list(request.hideDiffs),
+        )
+
+    def _provider_for(self, request: Request) -> str:
+        """The reference of the resource's provider: its own, its parent's for the package, or the default one."""
+        if request.provider:
+            return cast(str, request.provider)
+        package = package_of(request.type)
+        inherited = self._providers.get(request.parent, {}).get(package)
+        if inherited:
+            return inherited
+        if package == BUILTIN_PACKAGE:
+            return ""
+        return self._default_provider(PackageRequest(package, request.version, request.pluginDownloadURL))
+
+    def _default_provider(self, package: PackageRequest) -> str:
+        with self._lock:
+            known = self._defaults.get(package)
+            event = None
+            if known is None:
+                goal = Goal(
+                    type=PROVIDER_PREFIX + package.name,
+                    name=default_provider_name(package),
+                    custom=True,
+                    inputs=default_provider_inputs(package, self._target.config, self._target.secret_keys),
+                )
+                event = RegisterResource(goal=goal)
+                known = self._defaults[package] = event.answer
+        result = self._ask(event, event.answer) if event is not None else known.result()
+        return provider_ref(result.state.urn, result.state.id or UNKNOWN_SENTINEL)
+
+    def _remember_providers(self, request: Request, urn: str, goal: Goal) -> None:
+        """What children of this resource inherit."""
+        providers = dict(self._providers.get(request.parent, {}))
+        providers.update(request.providers)
+        if providers:
+            self._providers[urn] = providers
+
+    def ReadResource(self, request: Request, context: Context) -> resource_pb2.ReadResourceResponse:
+        try:
+            goal = Goal(
+                type=request.type,
+                name=request.name,
+                custom=True,
+                inputs=from_struct(request.properties),
+                parent=request.parent,
+                dependencies=sorted(request.dependencies),
+                provider=self._provider_for(request),
+                additional_secret_outputs=list(request.additionalSecretOutputs),
+            )
+            id_ = UNKNOWN if request.id == UNKNOWN_SENTINEL else request.id
+            event = ReadResource(id=id_, goal=goal)
+            result = self._ask(event, event.answer)
+        except Exception as error:
+            raise _abort(context, error) from error
+        state = result.state
+        return resource_pb2.ReadResourceResponse(
+            urn=state.urn,
+            properties=to_struct(_for_program(state.outputs, request.acceptResources), secrets=request.acceptSecrets),
+        )
+
+    def RegisterResourceOutputs(self, request: Request, context: Context) -> empty_pb2.Empty:
+        try:
+            event = RegisterOutputs(urn=request.urn, outputs=from_struct(request.outputs))
+            self._ask(event, event.answer)
+        except Exception as error:
+            raise _abort(context, error) from error
+        return empty_pb2.Empty()
+
+    # -------------------------------------------------------- the rest
+
+    def GetDeploymentInfo(self, request: Request, context: Context) -> resource_pb2.DeploymentInfo:
+        target = self._target
+        return resource_pb2.DeploymentInfo(
+            project=target.project,
+            stack=target.stack,
+            organization=target.organization,
+            config=dict(target.config),
+            configSecretKeys=sorted(target.secret_keys),
+            dryRun=self._options.dry_run,
+            parallel=self._options.parallel,
+            supportedFeatures=SUPPORTED,
+        )
+
+    def SupportsFeature(self, request: Request, context: Context) -> resource_pb2.SupportsFeatureResponse:
+        return resource_pb2.SupportsFeatureResponse(hasSupport=request.id in FEATURES)
+
+    def SignalAndWaitForShutdown(self, request: Request, context: Context) -> empty_pb2.Empty:
+        self._put(ProgramEnded(error=None))
+        self.finished.wait()
+        return empty_pb2.Empty()
+
+    def Call(self, request: Request, context: Context) -> provider_pb2.CallResponse:
+        return _refuse(context, f"the method {request.tok}: the embedded engine does not serve calls yet")
+
+    def RegisterPackage(self, request: Request, context: Context) -> resource_pb2.RegisterPackageResponse:
+        return _refuse(
+            context, f"the parameterized package {request.name}: the embedded engine does not serve these yet"
+        )
+
+    def RegisterStackTransform(self, request: Request, context: Context) -> empty_pb2.Empty:
+        return _refuse(context, "transforms: the embedded engine does not serve these yet")
+
+    def RegisterStackInvokeTransform(self, request: Request, context: Context) -> empty_pb2.Empty:
+        return _refuse(context, "invoke transforms: the embedded engine does not serve these yet")
+
+    def RegisterResourceHook(self, request: Request, context: Context) -> empty_pb2.Empty:
+        return _refuse(context, "resource hooks: the embedded engine does not serve these yet")
+
+    def RegisterErrorHook(self, request: Request, context: Context) -> empty_pb2.Empty:
+        return _refuse(context, "error hooks: the embedded engine does not serve these yet")
+
+    def Invoke(self, request: Request, context: Context) -> resource_pb2.ResourceInvokeResponse:
+        """Asks a provider plugin for a function's result."""
+        try:
+            ref = self._provider_for_token(request)
+            provider = self._provider_of(ref, request.tok)
+            args = from_struct(request.args)
+            result, failures = provider.invoke(request.tok, args, preview=self._options.dry_run)
+        except ProviderCallError as error:
+            context.abort(grpc.StatusCode.UNKNOWN, f"invocation of {request.tok} returned an error: {error}")
+        except Exception as error:
+            raise _abort(context, error) from error
+        answer = resource_pb2.ResourceInvokeResponse(
+            failures=[provider_pb2.CheckFailure(property=f.property, reason=f.reason) for f in failures]
+        )
+        fill_struct(getattr(answer, "return"), result, secrets=True)
+        return answer
+
+    def _provider_for_token(self, request: Request) -> str:
+        package = package_of(request.tok)
+        if request.provider or package == BUILTIN_PACKAGE:
+            return cast(str, request.provider)
+        return self._default_provider(PackageRequest(package, request.version, request.pluginDownloadURL))
+
+
+# ------------------------------------------------------------------ helpers
+
+
+def _refuse(context: Context, what: str) -> Any:
+    return context.abort(grpc.StatusCode.UNIMPLEMENTED, f"not served: {what}. Use TENANTRY_ENGINE=stock.")
+
+
+def _abort(context: Context, error: Exception) -> Exception:
+    """Ends the call with what went wrong; what is raised by it stops the handler."""
+    if isinstance(error, MonitorStoppedError):
+        context.abort(grpc.StatusCode.UNAVAILABLE, _STOPPED)
+    if isinstance(error, EngineError):
+        context.abort(grpc.StatusCode.UNKNOWN, str(error))
+    return error
+
+
+def _optional(request: Request, name: str) -> bool | None:
+    return cast(bool, getattr(request, name)) if request.HasField(name) else None
+
+
+def _alias_spec(spec: Any) -> AliasSpec:
+    return AliasSpec(
+        name=spec.name,
+        type=spec.type,
+        stack=spec.stack,
+        project=spec.project,
+        parent_urn=spec.parentUrn,
+        no_parent=spec.noParent,
+    )
+
+
+def _register_response(request: Request, result: Registered, *, preview: bool) -> resource_pb2.RegisterResourceResponse:
+    state = result.state
+    verdict = resource_pb2.FAIL if result.failed or result.skipped else resource_pb2.SUCCESS
+    return resource_pb2.RegisterResourceResponse(
+        urn=state.urn,
+        id=state.id,
+        object=to_struct(_for_program(state.outputs, request.acceptResources), secrets=request.acceptSecrets),
+        stables=result.stables,
+        result=verdict,
+    )
+
+
+def _for_program(properties: PropertyMap, accepts_resources: bool) -> PropertyMap:
+    """Outputs as the program can take them: without resource references where it knows none."""
+    return properties if accepts_resources else {k: _plain_reference(v) for k, v in properties.items()}
+
+
+def _plain_reference(value: Any) -> Any:
+    if isinstance(value, dict):
+        if value.get(SIG_KEY) == RESOURCE_SIG:
+            return value.get("id") or value.get("urn")
+        return {k: _plain_reference(v) for k, v in value.items()}
+    return [_plain_reference(v) for v in value] if isinstance(value, list) else value
+
+
+_UNITS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a Go duration such as `1h30m`. Raises ResourceError for anything else."""
+    if not text:
+        return 0
+    parts = _DURATION.findall(text)
+    if "".join(number + unit for number, unit in parts) != text:
+        raise ResourceError("", f"unable to parse customTimeout Value {text}")
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def _timeouts(message: Any) -> Timeouts:
+    return Timeouts(
+        create=parse_duration(message.create),
+        update=parse_duration(message.update),
+        delete=parse_duration(message.delete),
+    )

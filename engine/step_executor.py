@@ -1,0 +1,148 @@
+"""Runs chains of steps on worker threads: the steps of a chain one after another, chains side by side.
+
+It decides only whether a step still runs: not after a failure (unless errors are to be survived), not after a cancel,
+and not when something the step needs has failed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Protocol
+
+from engine.errors import EngineError, PluginError
+from engine.operation import CancelToken
+from engine.resource import State, all_dependencies
+from engine.snapshot import Journal
+from engine.steps import DeleteStep, PartialFailure, RemovePendingReplaceStep, Step, StepContext
+
+
+class Observer(Protocol):
+    """Who is told of the steps, from the workers' threads."""
+
+    def before(self, step: Step) -> None: ...
+
+    def after(self, step: Step) -> None: ...
+
+    def failed(self, step: Step, error: Exception) -> None: ...
+
+
+class StepExecutor:
+    """The workers of one operation. `on_failure` is called once for every failed step."""
+
+    def __init__(
+        self,
+        *,
+        context: StepContext,
+        journal: Journal,
+        observer: Observer,
+        parallel: int,
+        continue_on_error: bool,
+        cancel: CancelToken,
+        on_failure: Callable[[], None],
+    ) -> None:
+        self._context = context
+        self._journal = journal
+        self._observer = observer
+        self._continue = continue_on_error
+        self._cancel = cancel
+        self._on_failure = on_failure
+        self._pool = ThreadPoolExecutor(max_workers=max(1, parallel), thread_name_prefix="step")
+        self._running: set[Future[None]] = set()
+        self._failed_urns: set[str] = set()
+        self._not_deleted: set[State] = set()
+        self._lock = threading.Lock()
+        self.errored = False
+
+    def submit(self, chain: Sequence[Step]) -> None:
+        """Starts a chain."""
+        future = self._pool.submit(self._run_chain, list(chain))
+        self._running.add(future)
+        future.add_done_callback(self._running.discard)
+
+    def wait(self) -> None:
+        """Returns when every chain that was submitted has ended."""
+        while self._running:
+            for future in wait(list(self._running)).done:
+                future.result()
+
+    def run_layers(self, layers: Sequence[Sequence[Step]], needed_by: Callable[[State], set[State]]) -> None:
+        """Runs deletes layer by layer. `needed_by` gives what a state needs: that stays when the state could not go."""
+        for layer in layers:
+            if self.stopping():
+                return
+            chains = [[step] for step in layer if step.state not in self._not_deleted]
+            for chain in chains:
+                self.submit(chain)
+            self.wait()
+            self._keep_what_is_needed(layer, needed_by)
+
+    def _keep_what_is_needed(self, layer: Sequence[Step], needed_by: Callable[[State], set[State]]) -> None:
+        for step in layer:
+            if step.urn in self._failed_urns or step.state in self._not_deleted:
+                self._not_deleted |= needed_by(step.state)
+
+    def stopping(self) -> bool:
+        """Whether nothing new is to be started."""
+        return self._cancel.requested.is_set() or (self.errored and not self._continue)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True)
+
+    def _run_chain(self, chain: list[Step]) -> None:
+        for step in chain:
+            # A layer of deletes is finished even when one of it fails: they do not need each other.
+            if self._cancel.requested.is_set() or (self.stopping() and not _is_delete(step)):
+                return
+            if self._needs_failed(step.state) and not _is_delete(step):
+                self._failed_urns.add(step.urn)
+                step.skip()
+                return
+            if not self._run(step):
+                return
+
+    def _needs_failed(self, state: State) -> bool:
+        return bool(self._failed_urns) and any(urn in self._failed_urns for _, urn in all_dependencies(state))
+
+    def _run(self, step: Step) -> bool:
+        """One step, with its journal entries and events. False where the chain must not go on."""
+        self._observer.before(step)
+        try:
+            if not self._context.preview:
+                step.begin(self._journal)
+            step.apply(self._context)
+        except PartialFailure as partial:
+            self._end(step, ok=True)
+            self._fail(step, partial.error)
+            return False
+        except EngineError as error:
+            self._end(step, ok=False)
+            self._fail(step, error)
+            return False
+        except Exception as error:
+            self._end(step, ok=False)
+            self._fail(step, PluginError(f"internal error in a {step.op} of {step.urn}: {error!r}"))
+            raise
+        self._end(step, ok=True)
+        self._observer.after(step)
+        step.answer()
+        return True
+
+    def _end(self, step: Step, *, ok: bool) -> None:
+        if not self._context.preview:
+            step.end(self._journal, ok=ok)
+
+    def _fail(self, step: Step, error: Exception) -> None:
+        with self._lock:
+            self.errored = True
+            self._failed_urns.add(step.urn)
+        self._observer.failed(step, error)
+        if self._continue:
+            step.give_up()
+        self._on_failure()
+
+
+def _is_delete(step: Step) -> bool:
+    """Whether a step belongs to a layer of deletes, and not to the chain of a replacement."""
+    return isinstance(step, RemovePendingReplaceStep) or (isinstance(step, DeleteStep) and not step.recreated)

@@ -1,0 +1,407 @@
+"""One registration or read -> its chain of steps. It asks providers (Check, Diff) and applies nothing.
+
+Generation is serial: what was decided for one registration is known when the next one comes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from engine.deletions import DependentReplacement, delete_steps, dependents_to_replace
+from engine.diff import Changes, DiffResult, apply_replace_on_changes, compare_inputs, reset_ignored
+from engine.errors import BailError, ResourceError
+from engine.operation import Options
+from engine.provider_client import CheckFailure, Provider
+from engine.providers import ProviderRegistry
+from engine.resource import (
+    UNKNOWN,
+    AliasSpec,
+    Goal,
+    PropertyMap,
+    Secret,
+    State,
+    StepOp,
+    make_urn,
+    package_of,
+    split_provider_ref,
+    unique,
+    urn_name,
+    urn_type,
+)
+from engine.snapshot import DependencyGraph
+from engine.source import ReadResource, RegisterResource
+from engine.steps import CreateStep, DeleteStep, ReadStep, ReplaceStep, SameStep, Step, UpdateStep, protected_message
+
+Diagnose = Callable[[str, str, str], None]
+"""(severity, urn, message)"""
+
+
+@dataclass(slots=True)
+class Decided:
+    """What this operation has decided so far, by URN."""
+
+    registered: set[str] = field(default_factory=set)
+    deleted: set[State] = field(default_factory=set)
+    recreate: dict[str, DependentReplacement] = field(default_factory=dict)
+    """Old resources that were deleted before their registration came."""
+    states: dict[str, State] = field(default_factory=dict)
+    """The new state of everything that was registered."""
+    aliased: dict[str, str] = field(default_factory=dict)
+    """Old URN -> new URN."""
+
+
+class StepGenerator:
+    """Decides for one stack. `olds` is the state that the program is compared with."""
+
+    def __init__(
+        self,
+        *,
+        project: str,
+        stack: str,
+        options: Options,
+        resources: Sequence[State],
+        registry: ProviderRegistry,
+        diagnose: Diagnose,
+    ) -> None:
+        self._project = project
+        self._stack = stack
+        self._options = options
+        self._registry = registry
+        self._diagnose = diagnose
+        self._resources = resources
+        self._olds = {s.urn: s for s in resources if not s.delete}
+        self._graph = DependencyGraph(resources)
+        self.decided = Decided()
+
+    # -------------------------------------------------------- entry points
+
+    def register(self, event: RegisterResource) -> list[Step]:
+        """The chain for one registration. Raises ResourceError; BailError where diagnostics have said it all."""
+        goal = event.goal
+        self._inherit(goal)
+        urn = self._claim(goal)
+        old = self._old_of(urn, goal)
+        new = self._remember(_state_of(urn, goal))
+        if old is not None:
+            new.inputs = _ignoring(urn, old, new.inputs, goal.ignore_changes)
+        recreated = self.decided.recreate.get(urn)
+        provider = self._registry.get(new.provider, new.type) if new.custom else None
+        if goal.import_id and (old is None or old.external):
+            raise ResourceError(urn, f"{describe(urn)}: the import option is not served by the embedded engine yet")
+        if provider is not None:
+            taken_over = old is not None and old.external
+            olds = None if old is None or recreated or taken_over else old.inputs
+            new.inputs = self._check(provider, urn, olds, new.inputs)
+        return self._steps(goal, old, new, provider, recreated)
+
+    def read(self, event: ReadResource) -> list[Step]:
+        """The chain for one read of an object that the stack does not own."""
+        goal = event.goal
+        urn = self._claim(goal)
+        old = self._old_of(urn, goal)
+        new = _state_of(urn, goal)
+        new.external = True
+        new.id = "" if event.id is UNKNOWN else str(event.id)
+        if old is not None and not old.external and old.id != new.id:
+            return [ReadStep(replacement=True, old=old, new=new), ReplaceStep(old=old, new=new)]
+        return [ReadStep(old=old, new=new)]
+
+    def deletes(self) -> list[Step]:
+        """What goes after the program: all that is not registered, and what replacements left behind."""
+        kept = self.decided.registered | set(self.decided.aliased)
+        steps = delete_steps(self._resources, lambda s: s.urn in kept, lambda s: s in self.decided.deleted)
+        self.decided.deleted.update(step.state for step in steps)
+        return steps
+
+    def graph(self) -> DependencyGraph:
+        return self._graph
+
+    # -------------------------------------------------------- identity
+
+    def _inherit(self, goal: Goal) -> None:
+        """Takes from the parent what the registration leaves open."""
+        parent = self.decided.states.get(goal.parent)
+        if parent is None:
+            return
+        if goal.protect is None:
+            goal.protect = parent.protect
+        if goal.retain_on_delete is None:
+            goal.retain_on_delete = parent.retain_on_delete
+        goal.deleted_with = goal.deleted_with or parent.deleted_with
+
+    def _remember(self, new: State) -> State:
+        self.decided.states[new.urn] = new
+        return new
+
+    def _claim(self, goal: Goal) -> str:
+        urn = make_urn(self._stack, self._project, goal.parent, goal.type, goal.name)
+        if urn in self.decided.registered:
+            raise ResourceError(urn, f"Duplicate resource URN '{urn}'; try giving it a unique name")
+        owner = self.decided.aliased.get(urn)
+        if owner is not None:
+            raise ResourceError(
+                urn, f"Duplicate resource URN '{urn}' conflicting with alias on resource with URN '{owner}'"
+            )
+        self.decided.registered.add(urn)
+        return urn
+
+    def _old_of(self, urn: str, goal: Goal) -> State | None:
+        """The resource in the state that this registration is about: by its URN, then by its aliases."""
+        found = self._olds.get(urn)
+        for alias in self._aliases(urn, goal):
+            other = self._olds.get(alias)
+            if alias == urn or other is None:
+                continue
+            owner = self.decided.aliased.get(alias)
+            if alias in self.decided.registered or (owner is not None and owner != urn):
+                raise ResourceError(urn, _alias_conflict(alias, urn, owner or alias))
+            if found is None:
+                found = other
+                self.decided.aliased[alias] = urn
+        return found
+
+    def _aliases(self, urn: str, goal: Goal) -> list[str]:
+        own = [*goal.alias_urns, *(self._alias_urn(spec, goal) for spec in goal.alias_specs)]
+        parents = [old for old, new in self.decided.aliased.items() if new == goal.parent]
+        moved = [make_urn(self._stack, self._project, parent, goal.type, goal.name) for parent in parents]
+        # A child's old URN is qualified by the types of its old parents, even where only an outer one moved.
+        return unique([*own, *moved, *(self._reparented(alias, parents) for alias in own)])
+
+    def _reparented(self, alias: str, parents: Sequence[str]) -> str:
+        for parent in parents:
+            return make_urn(self._stack, self._project, parent, urn_type(alias), urn_name(alias))
+        return alias
+
+    def _alias_urn(self, spec: AliasSpec, goal: Goal) -> str:
+        parent = "" if spec.no_parent else spec.parent_urn or goal.parent
+        return make_urn(
+            spec.stack or self._stack,
+            spec.project or self._project,
+            parent,
+            spec.type or goal.type,
+            spec.name or goal.name,
+        )
+
+    # -------------------------------------------------------- check
+
+    def _check(self, provider: Provider, urn: str, olds: PropertyMap | None, news: PropertyMap) -> PropertyMap:
+        inputs, failures = provider.check(urn, olds, news, os.urandom(32))
+        for failure in failures:
+            self._diagnose("error", urn, _check_message(urn, failure, news))
+        if failures:
+            raise BailError(f"{urn} was refused by its provider")
+        return inputs
+
+    # -------------------------------------------------------- decisions
+
+    def _steps(
+        self,
+        goal: Goal,
+        old: State | None,
+        new: State,
+        provider: Provider | None,
+        recreated: DependentReplacement | None,
+    ) -> list[Step]:
+        if old is None:
+            return [CreateStep(new=new)]
+        if recreated is not None:
+            return [
+                ReplaceStep(old=old, new=new),
+                CreateStep(replacement=True, old=old, new=new, keys=recreated.keys),
+            ]
+        if old.external:
+            return [CreateStep(replacement=True, keeps_old=True, old=old, new=new), ReplaceStep(old=old, new=new)]
+        diff = self._diff(old, new, provider, goal)
+        if old.pending_replacement or (diff.some and diff.replace):
+            return self._replace(goal, old, new, provider, diff)
+        if diff.some:
+            return [UpdateStep(op=StepOp.UPDATE, old=old, new=new, diffs=diff.changed_keys, detailed=diff.detailed)]
+        return [SameStep(op=StepOp.SAME, old=old, new=new)]
+
+    def _diff(self, old: State, new: State, provider: Provider | None, goal: Goal) -> DiffResult:
+        if old.urn in self._options.replace or new.urn in self._options.replace:
+            return DiffResult(changes=Changes.SOME, replace_keys=("id",))
+        if old.type != new.type and new.custom:
+            return DiffResult(changes=Changes.SOME, replace_keys=("type",))
+        moved = self._provider_change(old, new)
+        if moved is not None:
+            return moved
+        if provider is None:
+            compared = compare_inputs(old.inputs, new.inputs)
+            return DiffResult(changes=compared.changes)
+        diff = provider.diff(new.urn, old.id, old.inputs, old.outputs, new.inputs, new.ignore_changes)
+        if diff.changes is Changes.UNKNOWN:
+            own = compare_inputs(old.inputs, new.inputs, new.ignore_changes)
+            diff = replace(own, replace_keys=diff.replace_keys, delete_before_replace=diff.delete_before_replace)
+        if old.init_errors:
+            # What never became ready is tried again, even where nothing else changed.
+            diff = replace(diff, changes=Changes.SOME)
+        return apply_replace_on_changes(diff, goal.replace_on_changes, has_init_errors=bool(old.init_errors))
+
+    def _provider_change(self, old: State, new: State) -> DiffResult | None:
+        """A replacement where the resource goes to another provider; None where its provider is the same in effect."""
+        if not new.custom or old.provider == new.provider or not old.provider:
+            return None
+        old_urn, old_id = split_provider_ref(old.provider)
+        new_urn, new_id = split_provider_ref(new.provider)
+        if self.decided.aliased.get(old_urn, old_urn) == new_urn and old_id == new_id:
+            return None
+        both_default = _is_default(old_urn) and _is_default(new_urn)
+        if both_default and package_of(urn_type(old_urn)) == package_of(urn_type(new_urn)):
+            # An SDK upgrade brings another default provider. Only the provider can say whether that needs new objects.
+            before, after = self._olds.get(old_urn), self.decided.states.get(new_urn)
+            if before is None or after is None or not self._config_replaces(before, after):
+                return None
+        return DiffResult(changes=Changes.SOME, replace_keys=("provider",))
+
+    def _config_replaces(self, before: State, after: State) -> bool:
+        diff = self._registry.diff(after.urn, after.id, before.inputs, before.outputs, after.inputs, ())
+        return diff.replace
+
+    def _replace(self, goal: Goal, old: State, new: State, provider: Provider | None, diff: DiffResult) -> list[Step]:
+        if old.protect and new.protect:
+            self._diagnose("error", new.urn, protected_replace_message(new.urn))
+            raise BailError(f"{new.urn} is protected")
+        if provider is not None:
+            # The provider must choose names and defaults afresh: nothing of the old object counts.
+            new.inputs = self._check(provider, new.urn, None, _ignoring(new.urn, old, goal.inputs, goal.ignore_changes))
+        first = goal.delete_before_replace
+        if first is None:
+            first = diff.delete_before_replace or old.pending_replacement
+        if first or old.pending_replacement:
+            return self._delete_first(old, new, diff)
+        known: dict[str, Any] = {
+            "old": old,
+            "new": new,
+            "keys": diff.replace_keys,
+            "diffs": diff.changed_keys,
+            "detailed": diff.detailed,
+        }
+        return [CreateStep(replacement=True, keeps_old=True, **known), ReplaceStep(**known)]
+
+    def _delete_first(self, old: State, new: State, diff: DiffResult) -> list[Step]:
+        steps: list[Step] = []
+        dependents = dependents_to_replace(old, self._graph, self._provider_of_old)
+        for dependent in reversed(dependents):
+            if dependent.state in self.decided.deleted:
+                continue
+            if dependent.state.protect:
+                raise ResourceError(dependent.state.urn, protected_message(dependent.state.urn))
+            self.decided.recreate[dependent.state.urn] = dependent
+            steps.append(self._delete_for_replacement(dependent.state))
+        if not old.pending_replacement:
+            steps.append(self._delete_for_replacement(old))
+        known: dict[str, Any] = {
+            "old": old,
+            "new": new,
+            "keys": diff.replace_keys,
+            "diffs": diff.changed_keys,
+            "detailed": diff.detailed,
+        }
+        return [*steps, ReplaceStep(**known), CreateStep(replacement=True, **known)]
+
+    def _delete_for_replacement(self, state: State) -> Step:
+        self.decided.deleted.add(state)
+        return DeleteStep(op=StepOp.DELETE_REPLACED, recreated=True, old=state)
+
+    def _provider_of_old(self, state: State) -> Provider:
+        ref = state.provider
+        urn, _ = split_provider_ref(ref)
+        current = self.decided.states.get(self.decided.aliased.get(urn, urn))
+        if current is not None and current.id:
+            ref = f"{current.urn}::{current.id}"
+        return self._registry.get(ref, state.type)
+
+
+# ------------------------------------------------------------------ helpers
+
+
+def describe(urn: str) -> str:
+    return f"{urn_type(urn)} '{urn_name(urn)}'"
+
+
+def _is_default(provider_urn: str) -> bool:
+    return urn_name(provider_urn).startswith("default")
+
+
+def _ignoring(urn: str, old: State, inputs: PropertyMap, ignored: Sequence[str]) -> PropertyMap:
+    if not ignored:
+        return inputs
+    try:
+        return reset_ignored(old.inputs, inputs, ignored)
+    except ResourceError as error:
+        raise ResourceError(urn, str(error)) from error
+
+
+def _state_of(urn: str, goal: Goal) -> State:
+    return State(
+        urn=urn,
+        type=goal.type,
+        custom=goal.custom,
+        inputs=goal.inputs,
+        parent=goal.parent,
+        protect=bool(goal.protect),
+        dependencies=goal.dependencies,
+        provider=goal.provider,
+        property_dependencies=goal.property_dependencies,
+        additional_secret_outputs=goal.additional_secret_outputs,
+        custom_timeouts=goal.custom_timeouts,
+        import_id=goal.import_id,
+        retain_on_delete=bool(goal.retain_on_delete),
+        deleted_with=goal.deleted_with,
+        replace_with=goal.replace_with,
+        ignore_changes=goal.ignore_changes,
+        replace_on_changes=goal.replace_on_changes,
+        hide_diff=goal.hide_diff,
+        resource_hooks=goal.resource_hooks,
+        source_position=goal.source_position,
+    )
+
+
+def _alias_conflict(alias: str, urn: str, other: str) -> str:
+    return (
+        f"Duplicate resource alias '{alias}' applied to resource with URN '{urn}' conflicting with resource with URN "
+        f"'{other}'"
+    )
+
+
+def protected_replace_message(urn: str) -> str:
+    return (
+        f"unable to replace resource {urn}\nas it is currently marked for protection. To unprotect the resource, remove "
+        f"the `protect` flag from the resource in your Pulumi program and run `pulumi up`"
+    )
+
+
+def _check_message(urn: str, failure: CheckFailure, inputs: Mapping[str, object]) -> str:
+    """In the stock engine's words, with the value as Go prints it."""
+    where = f"{urn_type(urn)} resource '{urn_name(urn)}'"
+    if not failure.property:
+        return f"{where} has a problem: {failure.reason}"
+    value = inputs.get(failure.property)
+    if value is None:
+        return f"{where} has a problem: {failure.reason}"
+    return f"{where}: property {failure.property} value {go_text(value)} has a problem: {failure.reason}"
+
+
+def go_text(value: object) -> str:
+    """A property value as Go's `%v` prints it; a secret never shows."""
+    if value is UNKNOWN:
+        return "output<string>{}"
+    if isinstance(value, Secret):
+        return "{&{[secret]}}"
+    return "{" + _go_inner(value) + "}"
+
+
+def _go_inner(value: object) -> str:
+    if value is None:
+        return "<nil>"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "map[" + " ".join(f"{k}:{go_text(v)}" for k, v in sorted(value.items())) + "]"
+    if isinstance(value, list):
+        return "[" + " ".join(go_text(v) for v in value) + "]"
+    return str(value)

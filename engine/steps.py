@@ -1,0 +1,405 @@
+"""One class per operation on one resource: what it asks of the provider, and what it leaves in the journal.
+
+A step applies what has been decided; it never decides. `apply` talks to the provider and may raise; `begin` and `end`
+write the journal around it. A step whose object exists though the call failed raises `PartialFailure`: its state is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Literal
+
+from engine.diff import Changes, DiffResult, PropertyDiff
+from engine.errors import EngineError, InitFailedError, ResourceError
+from engine.events import StepInfo
+from engine.provider_client import Provider, UpdateCall
+from engine.providers import ProviderRegistry
+from engine.resource import (
+    PropertyMap,
+    State,
+    StepOp,
+    is_provider_type,
+    same_values,
+    secret_of,
+)
+from engine.snapshot import Journal
+
+
+class PartialFailure(Exception):
+    """The step failed, but there is an object to keep track of. `error` is what is told."""
+
+    def __init__(self, error: EngineError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepContext:
+    """What every step may use. `gone` holds the URNs that are deleted in this operation."""
+
+    registry: ProviderRegistry
+    preview: bool
+    gone: Set[str]
+
+    def provider_of(self, state: State) -> Provider:
+        return self.registry.get(state.provider, state.type)
+
+
+Verdict = Literal["done", "failed", "skipped"]
+Done = Callable[[State, Verdict], None]
+
+
+def _nothing(_: State, __: Verdict) -> None:
+    """For steps that nobody waits for."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Step:
+    """One operation. `state` is the one it is about: the new one where there is one."""
+
+    op: StepOp
+    old: State | None = None
+    new: State | None = None
+    keys: Sequence[str] = ()
+    diffs: Sequence[str] = ()
+    detailed: Mapping[str, PropertyDiff] | None = None
+    logical: bool = True
+    done: Done = _nothing
+
+    @property
+    def state(self) -> State:
+        state = self.new if self.new is not None else self.old
+        if state is None:
+            raise ValueError(f"a {self.op} step without a resource")
+        return state
+
+    @property
+    def urn(self) -> str:
+        return self.state.urn
+
+    def info(self) -> StepInfo:
+        return StepInfo(
+            op=self.op,
+            urn=self.urn,
+            type=self.state.type,
+            provider=self.state.provider,
+            old=self.old,
+            new=self.new,
+            keys=self.keys,
+            diffs=self.diffs,
+            detailed_diff=self.detailed,
+            logical=self.logical,
+        )
+
+    def apply(self, context: StepContext) -> None:
+        """Does it. Raises EngineError, or PartialFailure where the state has to be kept all the same."""
+
+    def begin(self, journal: Journal) -> None:
+        """Writes down that it is about to happen."""
+
+    def end(self, journal: Journal, *, ok: bool) -> None:
+        """Writes down what became of it; `ok` also after a partial failure."""
+
+    def answer(self) -> None:
+        """Tells who waits for it."""
+        self.done(self.state, "done")
+
+    def give_up(self) -> None:
+        """Tells who waits that it failed, where the program is to go on."""
+        self.done(self.state, "failed")
+
+    def skip(self) -> None:
+        """Tells who waits that it was not tried."""
+        self.done(self.state, "skipped")
+
+
+def now() -> str:
+    """The time in the checkpoint's form."""
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def require(state: State | None) -> State:
+    if state is None:
+        raise ValueError("this step needs a state that it was not given")
+    return state
+
+
+def with_secret_outputs(state: State, outputs: PropertyMap) -> PropertyMap:
+    """The outputs, those that the program named (`additionalSecretOutputs`) made secret."""
+    names = set(state.additional_secret_outputs)
+    return {k: secret_of(v) if k in names else v for k, v in outputs.items()}
+
+
+class SameStep(Step):
+    """Nothing changes but what the program says of the resource."""
+
+    def apply(self, context: StepContext) -> None:
+        old, new = require(self.old), require(self.new)
+        new.id, new.created, new.modified = old.id, old.created, old.modified
+        new.outputs = old.outputs
+        new.import_id = new.import_id or old.import_id
+        if is_provider_type(new.type):
+            context.registry.same(new)
+
+    def end(self, journal: Journal, *, ok: bool) -> None:
+        old, new = require(self.old), require(self.new)
+        journal.same(old, new, changed=_same_step_matters(old, new))
+
+
+def _same_step_matters(old: State, new: State) -> bool:
+    """Whether a state that is the same to its provider differs in what the checkpoint keeps of it."""
+    plain = (
+        "urn", "type", "custom", "delete", "id", "parent", "protect", "external", "provider", "init_errors",
+        "pending_replacement", "additional_secret_outputs", "aliases", "custom_timeouts", "import_id", "retain_on_delete",
+        "deleted_with", "replace_with", "ignore_changes", "replace_on_changes", "resource_hooks", "hide_diff",
+    )  # fmt: skip
+    if any(getattr(old, name) != getattr(new, name) for name in plain):
+        return True
+    if set(old.dependencies) != set(new.dependencies):
+        return True
+    if {k: set(v) for k, v in old.property_dependencies.items()} != {
+        k: set(v) for k, v in new.property_dependencies.items()
+    }:
+        return True
+    return not same_values(old.inputs, new.inputs)
+
+
+class CreateStep(Step):
+    """Creates a resource: a new one, or the replacement of `old`."""
+
+    def __init__(self, *, replacement: bool = False, keeps_old: bool = False, **known: object) -> None:
+        op = StepOp.CREATE_REPLACEMENT if replacement else StepOp.CREATE
+        Step.__init__(self, op=op, logical=not replacement, **known)  # type: ignore[arg-type]
+        self.keeps_old = keeps_old
+
+    __slots__ = ("keeps_old",)
+
+    def apply(self, context: StepContext) -> None:
+        new = require(self.new)
+        if not new.custom:
+            new.created = new.modified = now()
+            self._mark_old()
+            return
+        try:
+            id_, outputs = context.provider_of(new).create(
+                new.urn, new.inputs, new.custom_timeouts.create, preview=context.preview
+            )
+        except InitFailedError as failure:
+            new.init_errors = list(failure.reasons)
+            self._made(failure.object_id, failure.outputs)
+            raise PartialFailure(failure) from failure
+        self._made(id_, outputs)
+
+    def _made(self, id_: str, outputs: PropertyMap) -> None:
+        new = require(self.new)
+        new.id, new.outputs = id_, with_secret_outputs(new, outputs)
+        new.created = new.modified = now()
+        self._mark_old()
+
+    def _mark_old(self) -> None:
+        if self.old is not None and self.keeps_old:
+            self.old.delete = True
+
+    def begin(self, journal: Journal) -> None:
+        journal.begin("creating", require(self.new))
+
+    def end(self, journal: Journal, *, ok: bool) -> None:
+        new = require(self.new)
+        replaced = [self.old] if self.old is not None and not self.keeps_old else []
+        if ok:
+            journal.end(new, made=new, gone=replaced)
+        else:
+            journal.end(new)
+
+
+class UpdateStep(Step):
+    """Changes a resource in place."""
+
+    def apply(self, context: StepContext) -> None:
+        old, new = require(self.old), require(self.new)
+        new.id, new.created = old.id, old.created
+        new.import_id = new.import_id or old.import_id
+        if not new.custom:
+            new.modified = now()
+            # A component's outputs come with RegisterResourceOutputs; until then it has those it had.
+            new.outputs = old.outputs
+            return
+        call = UpdateCall(
+            old_inputs=old.inputs,
+            old_outputs=old.outputs,
+            news=new.inputs,
+            ignored=new.ignore_changes,
+            timeout=new.custom_timeouts.update,
+        )
+        try:
+            outputs = context.provider_of(new).update(new.urn, old.id, call, preview=context.preview)
+        except InitFailedError as failure:
+            new.init_errors = list(failure.reasons)
+            # The provider may not have applied all of it: the next update must see the old inputs.
+            new.inputs = old.inputs
+            new.outputs = with_secret_outputs(new, failure.outputs)
+            new.modified = now()
+            raise PartialFailure(failure) from failure
+        new.outputs = with_secret_outputs(new, outputs)
+        new.modified = now()
+
+    def begin(self, journal: Journal) -> None:
+        journal.begin("updating", require(self.new))
+
+    def end(self, journal: Journal, *, ok: bool) -> None:
+        new = require(self.new)
+        if ok:
+            journal.end(new, made=new, gone=[require(self.old)])
+        else:
+            journal.end(new)
+
+
+class ReplaceStep(Step):
+    """Says that a resource is replaced; the deeds are in the create and delete steps beside it."""
+
+    def __init__(self, **known: object) -> None:
+        Step.__init__(self, op=StepOp.REPLACE, **known)  # type: ignore[arg-type]
+
+
+class DeleteStep(Step):
+    """Deletes a resource, or lets go of it. `recreated` says that its replacement is to come in this update."""
+
+    def __init__(self, *, op: StepOp = StepOp.DELETE, recreated: bool = False, **known: object) -> None:
+        Step.__init__(self, op=op, logical=op in (StepOp.DELETE, StepOp.READ_DISCARD), **known)  # type: ignore[arg-type]
+        self.recreated = recreated
+
+    __slots__ = ("recreated",)
+
+    def apply(self, context: StepContext) -> None:
+        old = require(self.old)
+        # A replacement that was protected by mistake must not be stuck: only what is really removed is refused.
+        if old.protect and not old.delete and not self.recreated:
+            raise ResourceError(old.urn, protected_message(old.urn))
+        if not context.preview and not self._nothing_to_call(old, context):
+            provider = context.provider_of(old)
+            provider.delete(old.urn, old.id, old.inputs, old.outputs, old.custom_timeouts.delete)
+
+    def _nothing_to_call(self, old: State, context: StepContext) -> bool:
+        held_by_other = old.deleted_with != "" and old.deleted_with in context.gone
+        return old.external or not old.custom or old.retain_on_delete or held_by_other
+
+    def begin(self, journal: Journal) -> None:
+        old = require(self.old)
+        if not old.external:
+            journal.begin("deleting", old)
+
+    def end(self, journal: Journal, *, ok: bool) -> None:
+        old = require(self.old)
+        if ok and self.recreated:
+            # It stays in the state until its replacement is there, so that a crash in between is seen.
+            old.pending_replacement = True
+            journal.end(old)
+        else:
+            journal.end(old, gone=[old] if ok else [])
+
+
+def protected_message(urn: str) -> str:
+    """Why a protected resource was not deleted, in the stock engine's words."""
+    return (
+        f'resource "{urn}" cannot be deleted\nbecause it is protected. To unprotect the resource, either remove the '
+        f"`protect` flag from the resource in your Pulumi program and run `pulumi up`, or use the command:\n"
+        f"`pulumi state unprotect '{urn}'`"
+    )
+
+
+class RemovePendingReplaceStep(Step):
+    """Forgets a resource that was deleted for a replacement which never came, and is not wanted any more."""
+
+    def __init__(self, **known: object) -> None:
+        Step.__init__(self, op=StepOp.REMOVE_PENDING_REPLACE, logical=False, **known)  # type: ignore[arg-type]
+
+    def end(self, journal: Journal, *, ok: bool) -> None:
+        old = require(self.old)
+        journal.end(old, gone=[old] if ok else [])
+
+
+class ReadStep(Step):
+    """Reads an object that the program refers to and does not own."""
+
+    def __init__(self, *, replacement: bool = False, **known: object) -> None:
+        op = StepOp.READ_REPLACEMENT if replacement else StepOp.READ
+        Step.__init__(self, op=op, logical=not replacement, **known)  # type: ignore[arg-type]
+
+    def apply(self, context: StepContext) -> None:
+        new = require(self.new)
+        if not new.id:
+            return  # a preview: the id is not known yet, and so is everything else
+        result = context.provider_of(new).read(new.urn, new.id, new.inputs, {})
+        new.id = result.id or new.id
+        new.outputs = with_secret_outputs(new, result.outputs)
+        new.init_errors = list(result.init_errors)
+        if self.old is not None:
+            new.created = self.old.created
+        new.modified = now()
+        if self.op is StepOp.READ_REPLACEMENT and self.old is not None:
+            self.old.delete = True
+
+    def begin(self, journal: Journal) -> None:
+        journal.begin("reading", require(self.new))
+
+    def end(self, journal: Journal, *, ok: bool) -> None:
+        new = require(self.new)
+        if not ok:
+            journal.end(new)
+            return
+        replaces = self.op is StepOp.READ_REPLACEMENT
+        journal.end(new, made=new, gone=[self.old] if self.old is not None and not replaces else [])
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class RefreshStep(Step):
+    """Reads a resource's real state. `new` is None afterwards where the object is gone."""
+
+    op: StepOp = StepOp.REFRESH
+    diff: DiffResult = field(default_factory=DiffResult)
+
+    @property
+    def state(self) -> State:
+        return require(self.old)
+
+    def apply(self, context: StepContext) -> None:
+        old = require(self.old)
+        if not old.custom or is_provider_type(old.type) or old.pending_replacement or not old.id:
+            self.new = old
+            return
+        result = context.provider_of(old).read(old.urn, old.id, old.inputs, old.outputs)
+        if not result.id:
+            self.new = None
+            return
+        inputs = old.inputs if result.inputs is None else result.inputs
+        self.new = replace(
+            old,
+            id=result.id,
+            inputs=inputs,
+            outputs=with_secret_outputs(old, result.outputs),
+            init_errors=list(result.init_errors),
+        )
+        if not old.external:
+            self._compare(context, old, self.new)
+        if self.result_op() is StepOp.UPDATE:
+            self.new.modified = now()
+
+    def _compare(self, context: StepContext, old: State, new: State) -> None:
+        # From what is there to what was asked for: what an update would have to do.
+        provider = context.provider_of(old)
+        self.diff = provider.diff(old.urn, new.id, new.inputs, new.outputs, old.inputs, old.ignore_changes)
+        if self.diff.changes is Changes.UNKNOWN:
+            same = same_values(old.inputs, new.inputs) and same_values(old.outputs, new.outputs)
+            self.diff = replace(self.diff, changes=Changes.NONE if same else Changes.SOME)
+
+    def result_op(self) -> StepOp:
+        """What the refresh found, as an operation: same, update or delete."""
+        if self.new is None:
+            return StepOp.DELETE
+        if self.new is self.old:
+            return StepOp.SAME
+        if self.new.external:
+            return StepOp.SAME if same_values(require(self.old).outputs, self.new.outputs) else StepOp.UPDATE
+        return StepOp.UPDATE if self.diff.some else StepOp.SAME
