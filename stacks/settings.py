@@ -31,11 +31,21 @@ def _time(value: object) -> str:
 
 
 def _timezone(value: object) -> str:
-    known = zoneinfo.available_timezones()
-    if isinstance(value, str) and value in known:
+    if isinstance(value, str) and _is_timezone(value):
         return value
-    suggestion = closest(value, known) if isinstance(value, str) else None
+    # Reading the whole list takes longer than all the rest of a manifest, so only the suggestion does.
+    suggestion = closest(value, zoneinfo.available_timezones()) if isinstance(value, str) else None
     raise PydanticCustomError("timezone", "an IANA time zone such as Europe/Zurich", {"suggestion": suggestion or ""})
+
+
+def _is_timezone(value: str) -> bool:
+    if value != "UTC" and ("/" not in value or value.startswith(("posix/", "right/"))):
+        return False
+    try:
+        zoneinfo.ZoneInfo(value)
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+        return False
+    return True
 
 
 def _matching(pattern: str, valid: str) -> BeforeValidator:

@@ -76,28 +76,15 @@ class TemplateStore:
 
     def list(self) -> tuple[Template, ...]:
         """Every version of every template, by id, oldest version first. Raises TemplateError for a broken file."""
-        found: dict[tuple[str, str], Template] = {}
-        for index, directory in enumerate(self.dirs):
-            for path in _files(directory):
-                template = read_template(path, builtin=index == 0)
-                _refuse_misplaced(template, path, directory)
-                known = found.setdefault((template.id, template.version), template)
-                if known.settings != template.settings:
-                    raise _conflict(template, known)
-        by_id: dict[str, list[str]] = {}
-        for template_id, version in found:
-            by_id.setdefault(template_id, []).append(version)
-        return tuple(
-            found[template_id, version] for template_id in sorted(by_id) for version in ordered(by_id[template_id])
-        )
+        return tuple(template for template_id in self._ids() for template in self._versions(template_id))
 
     def get(self, template_id: str, version: str | None = None) -> Template:
         """One template; the latest version unless one is named. Raises TemplateError naming those that exist."""
-        every = self.list()
-        versions = {template.version: template for template in every if template.id == template_id}
-        if not versions:
-            ids = sorted({template.id for template in every})
+        ids = self._ids()
+        if template_id not in ids:
             raise _unknown("templateId", template_id, ids, "there are no templates")
+        # Only its own files are read: a broken one elsewhere is not this tenant's trouble.
+        versions = {template.version: template for template in self._versions(template_id)}
         if version is None:
             return versions[newest([*versions])]
         if version not in versions:
@@ -106,7 +93,7 @@ class TemplateStore:
 
     def latest(self) -> tuple[Template, ...]:
         """The latest version of each template, by id."""
-        return tuple(self.get(template_id) for template_id in sorted({template.id for template in self.list()}))
+        return tuple(self.get(template_id) for template_id in self._ids())
 
     def add(self, path: Path | str) -> Template:
         """Adds a template file, fully validated first. Adding the same content again changes nothing.
@@ -118,9 +105,7 @@ class TemplateStore:
         if len(self.dirs) < 2:
             valid = f"a folder for custom templates, such as {CUSTOM_DIRS_ENV}=./custom-templates"
             raise TemplateError(str(path), [FieldProblem(field="file", given="no custom folder", valid=valid)])
-        for known in self.list():
-            if known.id != template.id:
-                continue
+        for known in self._versions(template.id):
             if known.builtin:
                 valid = f"another id: {template.id} is built in and cannot be overwritten"
                 raise TemplateError(str(path), [FieldProblem(field="id", given=shown(template.id), valid=valid)])
@@ -129,6 +114,23 @@ class TemplateStore:
                     return known
                 raise _conflict(template, known)
         return self._write(template)
+
+    def _ids(self) -> Sequence[str]:
+        return sorted({_id_of(path, directory) for directory in self.dirs for path in _files(directory)})
+
+    def _versions(self, template_id: str) -> Sequence[Template]:
+        """All versions of one template, the oldest first."""
+        found: dict[str, Template] = {}
+        for index, directory in enumerate(self.dirs):
+            for path in _files(directory):
+                if _id_of(path, directory) != template_id:
+                    continue
+                template = read_template(path, builtin=index == 0)
+                _refuse_misplaced(template, path, directory)
+                known = found.setdefault(template.version, template)
+                if known.settings != template.settings:
+                    raise _conflict(template, known)
+        return [found[version] for version in ordered([*found])]
 
     def _write(self, template: Template) -> Template:
         target = self.dirs[-1] / template.id / f"{template.version}.yaml"
@@ -192,9 +194,13 @@ def _files(directory: Path) -> list[Path]:
     return sorted(path for pattern in ("*.yaml", "*/*.yaml") for path in directory.glob(pattern) if path.name[0] != ".")
 
 
+def _id_of(path: Path, directory: Path) -> str:
+    return path.stem if path.parent == directory else path.parent.name
+
+
 def _refuse_misplaced(template: Template, path: Path, directory: Path) -> None:
     problems = []
-    expected = path.stem if path.parent == directory else path.parent.name
+    expected = _id_of(path, directory)
     if template.id != expected:
         valid = f"{expected}, as the file is called"
         problems.append(FieldProblem(field="id", given=shown(template.id), valid=valid))

@@ -1,5 +1,6 @@
 """How a cabinet is wired: which resources it has, what belongs to which step, and what waits for what."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -94,7 +95,7 @@ def test_every_resource_belongs_to_a_step(recorder: Any, run: Any) -> None:
 def test_each_step_waits_for_the_one_before(recorder: Any, run: Any, own_database: bool) -> None:
     run(cabinet(own_database))
     order = ["CabinetRecord", "SchemaMigrations", "CabinetSettings", "CabinetActivation"]
-    for before, after in zip(order, order[1:], strict=False):
+    for before, after in itertools.pairwise(order):
         needed = depends(recorder, recorder.key(f"tenantry:{after}"))
         if own_database and after == "SchemaMigrations":
             assert {

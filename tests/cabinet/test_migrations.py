@@ -1,4 +1,4 @@
-"""Migrations: once each, in order, whoever runs them and whatever breaks; and what the application's role may do after."""
+"""Migrations: once each, in order, whoever runs them and whatever breaks; and what the application's role may do."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -251,7 +251,8 @@ class TestTables:
         status: str = "booked",
     ) -> None:
         app.execute(
-            "INSERT INTO appointments (practitioner_id, patient_id, chair_id, appointment_type_id, during, status, cancelled_at) "
+            "INSERT INTO appointments "
+            "(practitioner_id, patient_id, chair_id, appointment_type_id, during, status, cancelled_at) "
             "VALUES (%s, %s, %s, 1, %s, %s, %s)",
             (practitioner, patient, chair, span, status, "2026-01-01" if status == "cancelled" else None),
         )

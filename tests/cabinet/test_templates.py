@@ -157,6 +157,25 @@ class TestStore:
         with pytest.raises(TemplateError, match=r'version: given "1.0.0"; valid: 2.0.0'):
             store.list()
 
+    def test_a_broken_file_is_no_trouble_for_other_templates(self, store: TemplateStore, tmp_path: Path) -> None:
+        (tmp_path / "custom").mkdir()
+        (tmp_path / "custom" / "broken.yaml").write_text("id: [", encoding="utf-8")
+        assert store.get("pediatric").version == "1.0.0"
+        with pytest.raises(TemplateError, match=r"(?s)broken.yaml.*line 1"):
+            store.get("broken")
+        with pytest.raises(TemplateError, match=r"(?s)broken.yaml.*line 1"):
+            store.list()
+
+    def test_the_same_version_in_two_folders_must_be_the_same(self, inbox: Path, tmp_path: Path) -> None:
+        other = tmp_path / "other"
+        other.mkdir()
+        template_file(inbox)
+        template_file(other)
+        assert TemplateStore([BUILTIN_DIR, inbox, other]).get("evening").version == "1.0.0"
+        template_file(other, settings={})
+        with pytest.raises(TemplateError, match=r"with other content than"):
+            TemplateStore([BUILTIN_DIR, inbox, other]).get("evening")
+
     def test_without_a_custom_folder_nothing_is_added(self, inbox: Path) -> None:
         with pytest.raises(TemplateError, match=r"TENANTRY_TEMPLATES"):
             TemplateStore([BUILTIN_DIR]).add(template_file(inbox))
