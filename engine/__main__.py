@@ -1,0 +1,33 @@
+"""`python -m engine`: the command line in a process of its own. Ctrl-C asks to stop, twice leaves things as they are."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from engine.cli import console_streams, main
+from engine.operation import CancelToken
+
+
+def run() -> int:
+    """The exit code of the process's own command line."""
+    token = CancelToken()
+
+    def interrupted(_number: int, _frame: FrameType | None) -> None:
+        if token.terminated.is_set():
+            os._exit(1)
+        token.signal()
+
+    signal.signal(signal.SIGINT, interrupted)
+    signal.signal(signal.SIGTERM, interrupted)
+    environment = dict(os.environ)
+    return main(
+        sys.argv[1:], cwd=Path.cwd(), environment=environment, streams=console_streams(environment), cancel=token
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(run())

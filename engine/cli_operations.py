@@ -1,0 +1,313 @@
+"""`up`, `preview`, `refresh` and `destroy`: from a parsed command line to an Operation, and from its Outcome to words."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from engine.arguments import Arguments
+from engine.config import ConfigValue
+from engine.display import Display, DisplayOptions
+from engine.errors import BailError, EngineError, NoChangesExpectedError, UsageError
+from engine.event_log import EventSink, NoEventLog, open_event_log
+from engine.json_display import JsonDigest, JsonEvents
+from engine.operation import Event, Kind, Operation, Options, Outcome, Target
+from engine.program import program_for, project_python
+from engine.resource import STACK_TYPE, make_urn
+from engine.snapshot import Snapshot
+from engine.workspace import Context, Stack, outputs_of_other
+
+_DEFAULT_PARALLEL = 16
+
+
+def up(context: Context) -> int:
+    return _command(context, Kind.UPDATE)
+
+
+def preview(context: Context) -> int:
+    stack = context.stack()
+    _set_config(stack)
+    return _Run(stack, Kind.UPDATE, preview=True).finish()
+
+
+def refresh(context: Context) -> int:
+    return _command(context, Kind.REFRESH)
+
+
+def destroy(context: Context) -> int:
+    return _command(context, Kind.DESTROY)
+
+
+def _command(context: Context, kind: Kind) -> int:
+    """A preview, a question and the operation; or what the options leave of these."""
+    arguments = context.arguments
+    yes, skip = arguments.flag("yes"), arguments.flag("skip-preview")
+    stack = context.stack()
+    _set_config(stack)
+    if arguments.flag("preview-only"):
+        return _Run(stack, kind, preview=True).finish()
+    if not context.streams.interactive and not yes and not skip:
+        raise UsageError("--yes or --skip-preview must be passed in to proceed when running in non-interactive mode")
+    if not skip:
+        run = _Run(stack, kind, preview=True, silent_log=True)
+        if run.finish(expect=False):
+            return 1
+        if not yes and not _confirmed(context, kind, run):
+            return 1
+        stack = context.stack()
+    code = _Run(stack, kind, preview=False).finish()
+    if code == 0 and arguments.flag("remove"):
+        from engine.cli_stack import remove
+
+        remove(stack, force=False, keep_config=False)
+        context.say(f"The resources in the stack have been deleted, and stack '{stack.ref.name}' has been removed.")
+    return code
+
+
+def _confirmed(context: Context, kind: Kind, run: _Run) -> bool:
+    while True:
+        answer = context.ask(f"\nDo you want to perform this {kind.value}? (yes/no/details) ").lower()
+        if answer in {"yes", "y"}:
+            return True
+        if answer in {"details", "d"}:
+            run.show_details()
+            continue
+        if answer in {"no", "n", ""}:
+            context.streams.stderr.write(f"error: confirmation declined, not proceeding with the {kind.value}\n")
+            return False
+
+
+def _set_config(stack: Stack) -> None:
+    from engine.cli_config import set_pair
+
+    arguments = stack.context.arguments
+    pairs = arguments.many("config")
+    for pair in pairs:
+        set_pair(stack, pair, secret=False, path=arguments.flag("config-path"))
+    if pairs:
+        stack.settings.save()
+
+
+def _options(arguments: Arguments, *, preview: bool) -> Options:
+    parallel = arguments.integer("parallel", _DEFAULT_PARALLEL)
+    replaced = arguments.many("target-replace")
+    return Options(
+        dry_run=preview,
+        parallel=max(parallel, 1),
+        targets=(*arguments.many("target"), *replaced),
+        target_dependents=arguments.flag("target-dependents"),
+        excludes=arguments.many("exclude"),
+        exclude_dependents=arguments.flag("exclude-dependents"),
+        replace=(*arguments.many("replace"), *replaced),
+        continue_on_error=arguments.flag("continue-on-error"),
+        refresh=arguments.flag("refresh"),
+        run_program=arguments.flag("run-program"),
+        clear_pending_creates=arguments.flag("clear-pending-creates"),
+        exclude_protected=arguments.flag("exclude-protected"),
+    )
+
+
+@dataclass(slots=True)
+class _Clock:
+    started: float
+
+
+class _Run:
+    """One operation or preview of a stack, under the stack's lock unless it is a preview."""
+
+    def __init__(self, stack: Stack, kind: Kind, *, preview: bool, silent_log: bool = False) -> None:
+        self._stack = stack
+        self._context = stack.context
+        self._kind = kind
+        self._preview = preview
+        self._silent_log = silent_log
+        self._events: list[Event] = []
+        self._clock = _Clock(time.time())
+
+    def finish(self, *, expect: bool = True) -> int:
+        """Runs it to its end; the exit code. Raises EngineError for what keeps it from starting."""
+        context = self._context
+        lock = None if self._preview else context.backend.lock(self._stack.ref)
+        try:
+            outcome, config = self._under_lock()
+            if not self._preview:
+                context.backend.record(self._stack.ref, self._entry(outcome, config))
+        finally:
+            if lock is not None:
+                lock.release()
+        error = outcome.error
+        if error is None and expect and outcome.changed and context.arguments.flag("expect-no-changes"):
+            name = "preview" if self._preview and self._kind is Kind.UPDATE else self._kind.value
+            error = NoChangesExpectedError(f"no changes were expected for {name} but changes were proposed")
+        if error is None:
+            return 0
+        if not isinstance(error, BailError):
+            context.streams.stderr.write(f"error: {error}\n")
+        return error.exit_code
+
+    def _under_lock(self) -> tuple[Outcome, dict[str, ConfigValue]]:
+        self._warm()
+        snapshot = self._stack.load()
+        config = self._stack.config()
+        log = NoEventLog() if self._silent_log else open_event_log(self._context.arguments.value("event-log"), self._context.cwd)
+        try:
+            return self._operate(snapshot, config, log), config
+        finally:
+            self._close(log)
+
+    def _warm(self) -> None:
+        """Derives the key while the plugins start: a save must not wait for it, nor begin with the wrong one."""
+        if not self._preview and self._stack.manager.has_salt:
+            self._stack.manager.warm()
+
+    def _operate(self, snapshot: Snapshot, config: dict[str, ConfigValue], log: EventSink) -> Outcome:
+        from engine.deployment import run_operation
+
+        display = self._display()
+
+        def emit(event: Event) -> None:
+            self._events.append(event)
+            log.emit(event)
+            display.emit(event)
+
+        saver = _Saver(self._stack)
+        display.begin()
+        outcome = run_operation(
+            Operation(
+                kind=self._kind,
+                target=self._target(config),
+                options=_options(self._context.arguments, preview=self._preview),
+                snapshot=snapshot,
+                program=self._program(emit),
+                emit=emit,
+                save=saver.save,
+                cancel=self._context.cancel,
+                stack_outputs=lambda name: outputs_of_other(self._context, name),
+            )
+        )
+        saver.close()
+        display.finish(failed=outcome.error is not None)
+        return outcome
+
+    def _target(self, config: dict[str, ConfigValue]) -> Target:
+        project = self._context.project
+        return Target(
+            project=project.name,
+            stack=self._stack.ref.name,
+            config={key: value.text for key, value in config.items()},
+            secret_keys=frozenset(key for key, value in config.items() if value.secret),
+            root=project.root,
+            environment=self._context.environment,
+            python=self._python(),
+        )
+
+    def _python(self) -> str:
+        project = self._context.project
+        if self._context.arguments.value("client") or project.runtime != "python":
+            return ""
+        return str(project_python(project, self._context.environment))
+
+    def _program(self, emit: Callable[[Event], None]) -> Any:
+        project, arguments = self._context.project, self._context.arguments
+        if self._kind is not Kind.UPDATE and not arguments.flag("run-program"):
+            return None
+        urn = make_urn(self._stack.ref.name, project.name, "", STACK_TYPE, f"{project.name}-{self._stack.ref.name}")
+
+        def line(text: str, error: bool) -> None:  # noqa: FBT001 - the program's own callback
+            from engine.events import diagnostic
+
+            emit(diagnostic("info#err" if error else "info", text, urn))
+
+        return program_for(
+            project, self._context.environment, client=arguments.value("client"), on_line=line
+        )
+
+    def _display(self) -> Display | JsonDigest | JsonEvents:
+        arguments, out = self._context.arguments, self._context.streams.stdout
+        if arguments.flag("json"):
+            return JsonDigest(out) if self._preview else JsonEvents(out)
+        return Display(self._display_options(), out)
+
+    def _display_options(self) -> DisplayOptions:
+        arguments = self._context.arguments
+        return DisplayOptions(
+            kind=self._kind.value,
+            stack=self._stack.ref.name,
+            preview=self._preview,
+            colour=_colour(self._context),
+            diff=arguments.flag("diff"),
+            sames=arguments.flag("show-sames"),
+            replacement_steps=arguments.flag("show-replacement-steps"),
+            outputs=not arguments.flag("suppress-outputs"),
+            progress=not arguments.flag("suppress-progress"),
+            debug=arguments.flag("debug"),
+        )
+
+    def show_details(self) -> None:
+        """What was previewed, in full."""
+        from dataclasses import replace
+
+        display = Display(replace(self._display_options(), diff=True), self._context.streams.stdout)
+        for event in self._events:
+            display.emit(event)
+
+    def _close(self, log: EventSink) -> None:
+        log.emit({"cancelEvent": {}})
+        try:
+            log.close()
+        except EngineError as error:
+            # The operation is over and its state is written: a reader that went away cannot undo that.
+            self._context.streams.stderr.write(f"warning: {error}\n")
+
+    def _entry(self, outcome: Outcome, config: dict[str, ConfigValue]) -> dict[str, Any]:
+        arguments, stack = self._context.arguments, self._stack
+        stored = stack.settings.stored(self._context.project.name)
+        shown = {key: stored.get(key, value.text) for key, value in config.items() if not value.secret or key in stored}
+        environment = {"pulumi.engine": "embedded"}
+        if arguments.value("exec-kind"):
+            environment["exec.kind"] = arguments.value("exec-kind")
+        return {
+            "version": 0,
+            "kind": self._kind.value,
+            "startTime": int(self._clock.started),
+            "message": arguments.value("message"),
+            "environment": environment,
+            "config": shown,
+            "result": "succeeded" if outcome.error is None else "failed",
+            "endTime": int(time.time()),
+            "resourceChanges": {op: count for op, count in outcome.changes.items() if count},
+        }
+
+
+class _Saver:
+    """Writes each snapshot; the last one once more without remembered texts, should a state have changed in place."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._last: Snapshot | None = None
+        self._verified = False
+
+    def save(self, snapshot: Snapshot) -> None:
+        if not self._verified:
+            # A wrong passphrase is noticed before anything is done, even where nothing had to be decrypted yet.
+            self._stack.manager.verify()
+            self._stack.keep_salt()
+            self._verified = True
+        self._last = snapshot
+        self._stack.save(snapshot)
+
+    def close(self) -> None:
+        if self._last is not None and not self._stack.context.cancel.terminated.is_set():
+            self._stack.save(self._last, fresh=True)
+
+
+def _colour(context: Context) -> bool:
+    wanted = context.arguments.value("color", "auto")
+    if wanted not in {"always", "never", "raw", "auto"}:
+        raise UsageError(f"--color is always, never, raw or auto, not '{wanted}'")
+    if wanted != "auto":
+        return wanted == "always"
+    return context.streams.stdout.isatty() and not context.environment.get("NO_COLOR")
+

@@ -1,0 +1,218 @@
+"""An operation as text: what is done, line by line, then diagnostics, outputs, the summary and the time it took.
+
+Works from engine events, in which secrets are masked already; never from states. What it writes is the same with and
+without colours, but for the colours.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, Final, TextIO
+
+from engine.display_diff import diff_lines
+from engine.resource import STACK_TYPE, UNKNOWN_SENTINEL, urn_name, urn_type
+
+Event = dict[str, Any]
+
+#: (mark, colour, what it will do, what it is doing, what it did)
+_OPS: Final[Mapping[str, tuple[str, str, str, str]]] = {
+    "same": (" ", "", "unchanged", "unchanged"),
+    "create": ("+", "32", "create", "created"),
+    "update": ("~", "33", "update", "updated"),
+    "delete": ("-", "31", "delete", "deleted"),
+    "replace": ("+-", "35", "replace", "replaced"),
+    "create-replacement": ("++", "32", "create replacement", "created replacement"),
+    "delete-replaced": ("--", "31", "delete original", "deleted original"),
+    "read": (">", "36", "read", "read"),
+    "read-replacement": (">>", "36", "read for replacement", "read for replacement"),
+    "refresh": ("~", "36", "refresh", "refreshed"),
+    "discard": ("<", "31", "discard", "discarded"),
+    "discard-replaced": ("<<", "31", "discard original", "discarded original"),
+    "remove-pending-replace": ("~", "35", "complete replacement", "completed replacement"),
+    "import": ("=", "32", "import", "imported"),
+    "import-replacement": ("=>", "32", "import replacement", "imported replacement"),
+}
+_ORDER: Final = ("create", "update", "replace", "delete", "import", "read", "refresh", "discard", "same")
+_TITLES: Final = {"update": "Updating", "refresh": "Refreshing", "destroy": "Destroying"}
+_PREVIEWS: Final = {"update": "Previewing update", "refresh": "Previewing refresh", "destroy": "Previewing destroy"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisplayOptions:
+    """How much is shown."""
+
+    kind: str
+    stack: str
+    preview: bool
+    colour: bool = False
+    diff: bool = False
+    sames: bool = False
+    replacement_steps: bool = False
+    outputs: bool = True
+    progress: bool = True
+    debug: bool = False
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What has been shown of one resource, and when it began."""
+
+    started: dict[tuple[str, str], float] = field(default_factory=dict)
+
+
+class Display:
+    """Takes events from any thread and writes them; `finish` writes the rest."""
+
+    def __init__(self, options: DisplayOptions, out: TextIO) -> None:
+        self._options = options
+        self._out = out
+        self._lock = threading.Lock()
+        self._seen = _Seen()
+        self._diagnostics: dict[str, list[tuple[str, str]]] = {}
+        self._outputs: dict[str, Any] = {}
+        self._old_outputs: dict[str, Any] = {}
+        self._changes: dict[str, int] = {}
+        self._begun = monotonic()
+
+    def begin(self) -> None:
+        titles = _PREVIEWS if self._options.preview else _TITLES
+        self._line(f"{titles[self._options.kind]} ({self._options.stack}):")
+
+    def emit(self, event: Event) -> None:
+        with self._lock:
+            if "resourcePreEvent" in event:
+                self._pre(event["resourcePreEvent"]["metadata"])
+            elif "resOutputsEvent" in event:
+                self._done(event["resOutputsEvent"]["metadata"])
+            elif "resOpFailedEvent" in event:
+                self._failed(event["resOpFailedEvent"]["metadata"])
+            elif "diagnosticEvent" in event:
+                self._diagnose(event["diagnosticEvent"])
+            elif "summaryEvent" in event:
+                self._changes = dict(event["summaryEvent"].get("resourceChanges") or {})
+
+    def finish(self, *, failed: bool) -> None:
+        """Diagnostics, outputs, counts and the duration."""
+        with self._lock:
+            self._write_diagnostics()
+            if self._options.outputs and not failed:
+                self._write_outputs()
+            self._write_counts()
+            if not self._options.preview:
+                self._line()
+                self._line(f"Duration: {_duration(monotonic() - self._begun)}")
+
+    # -------------------------------------------------------------- events
+
+    def _pre(self, metadata: Mapping[str, Any]) -> None:
+        self._seen.started[metadata["urn"], metadata["op"]] = monotonic()
+        if self._options.preview or not self._options.progress or not self._shown(metadata["op"]):
+            return
+        if metadata["op"] not in {"same", "replace"} and metadata["type"] != STACK_TYPE:
+            self._resource(metadata, f"{_word(metadata['op'])}...")
+
+    def _done(self, metadata: Mapping[str, Any]) -> None:
+        if metadata["type"] == STACK_TYPE:
+            self._old_outputs = dict((metadata.get("old") or {}).get("outputs") or {})
+            self._outputs = dict((metadata.get("new") or {}).get("outputs") or {})
+        if not self._shown(metadata["op"]):
+            return
+        if self._options.preview:
+            self._resource(metadata, _word(metadata["op"]))
+        else:
+            started = self._seen.started.get((metadata["urn"], metadata["op"]))
+            took = f" ({monotonic() - started:.1f}s)" if started is not None else ""
+            self._resource(metadata, f"{_OPS.get(metadata['op'], ('', '', '', metadata['op']))[3]}{took}")
+        self._diff(metadata)
+
+    def _failed(self, metadata: Mapping[str, Any]) -> None:
+        self._resource(metadata, f"**{_word(metadata['op'])} failed**")
+
+    def _shown(self, op: str) -> bool:
+        if op == "same":
+            return self._options.sames
+        if op in {"create-replacement", "delete-replaced", "discard-replaced"}:
+            return self._options.replacement_steps or op != "create-replacement" or not self._options.preview
+        return True
+
+    def _resource(self, metadata: Mapping[str, Any], what: str) -> None:
+        mark, colour, _, _ = _OPS.get(metadata["op"], ("?", "", "", ""))
+        keys = metadata.get("diffs") or metadata.get("keys") or ()
+        note = f" [diff: {','.join(sorted(keys))}]" if keys and self._options.preview else ""
+        text = f" {mark:<2} {urn_type(metadata['urn'])} {urn_name(metadata['urn'])} {what}{note}"
+        self._line(self._paint(text, colour))
+
+    def _diff(self, metadata: Mapping[str, Any]) -> None:
+        if not self._options.diff or metadata["op"] in {"same", "delete-replaced"}:
+            return
+        old, new = metadata.get("old") or {}, metadata.get("new") or {}
+        for mark, text in diff_lines(old.get("inputs") or {}, new.get("inputs") or {}):
+            self._line(self._paint(f"      {mark} {text}", {"+": "32", "-": "31", "~": "33"}.get(mark, "")))
+
+    def _diagnose(self, event: Mapping[str, Any]) -> None:
+        if event.get("ephemeral") or (event["severity"] == "debug" and not self._options.debug):
+            return
+        text = (event.get("prefix") or "") + event["message"]
+        self._diagnostics.setdefault(event.get("urn") or "", []).append((event["severity"], text))
+
+    # -------------------------------------------------------------- the end
+
+    def _write_diagnostics(self) -> None:
+        if not self._diagnostics:
+            return
+        self._line()
+        self._line("Diagnostics:")
+        for urn, messages in self._diagnostics.items():
+            title = f"{urn_type(urn)} ({urn_name(urn)})" if urn else f"{STACK_TYPE} ({self._options.stack})"
+            self._line(f"  {title}:")
+            for severity, message in messages:
+                colour = {"error": "31", "warning": "33"}.get(severity, "")
+                for line in message.rstrip("\n").split("\n"):
+                    self._line(self._paint(f"    {line}", colour))
+            self._line()
+
+    def _write_outputs(self) -> None:
+        if self._options.kind == "destroy" or not (self._outputs or self._old_outputs):
+            return
+        self._line()
+        self._line("Outputs:")
+        for mark, text in diff_lines(self._old_outputs, self._outputs, sames=True):
+            self._line(self._paint(f"  {mark} {text}".rstrip(), {"+": "32", "-": "31", "~": "33"}.get(mark, "")))
+
+    def _write_counts(self) -> None:
+        changes = {op: count for op, count in self._changes.items() if count}
+        self._line()
+        self._line("Resources:")
+        for op in sorted(set(changes) - {"same"}, key=lambda op: (_ORDER.index(op) if op in _ORDER else 99, op)):
+            mark, colour, future, past = _OPS.get(op, ("", "", op, op))
+            text = f"    {mark} {changes[op]} {f'to {future}' if self._options.preview else past}"
+            self._line(self._paint(text, colour))
+        if changes.get("same"):
+            self._line(f"    {changes['same']} unchanged")
+
+    def _paint(self, text: str, colour: str) -> str:
+        return f"\x1b[{colour}m{text}\x1b[0m" if colour and self._options.colour else text
+
+    def _line(self, text: str = "") -> None:
+        self._out.write(text + "\n")
+        self._out.flush()
+
+
+def _word(op: str) -> str:
+    return _OPS.get(op, ("", "", op, op))[2]
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}m{rest}s" if minutes else f"{max(rest, 1)}s"
+
+
+def shown_value(value: Any) -> str:
+    """A property value on one line."""
+    if value == UNKNOWN_SENTINEL:
+        return "output<string>"
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,55 @@
+"""The difference of two property maps as lines. Pure; values are masked before they come here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from engine.resource import UNKNOWN_SENTINEL
+
+_LONG: Final = 200
+Line = tuple[str, str]
+
+
+def diff_lines(old: Mapping[str, Any], new: Mapping[str, Any], *, sames: bool = False) -> Iterator[Line]:
+    """(mark, text) by property: `+` added, `-` removed, `~` changed, a space where it stays (with `sames`)."""
+    width = max((len(k) for k in (*old, *new) if not k.startswith("__")), default=0)
+    for key in sorted({*old, *new}):
+        if key.startswith("__"):
+            # The SDK's own bookkeeping, such as a serialised provider.
+            continue
+        name = f"{key:<{width}}"
+        if key not in old:
+            yield "+", f"{name}: {short(new[key])}"
+        elif key not in new:
+            yield "-", f"{name}: {short(old[key])}"
+        elif old[key] != new[key]:
+            yield from _changed(name, old[key], new[key])
+        elif sames:
+            yield " ", f"{name}: {short(new[key])}"
+
+
+def _changed(name: str, old: Any, new: Any) -> Iterator[Line]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        yield "~", f"{name}: {{"
+        for mark, text in diff_lines(old, new):
+            yield mark, f"    {text}"
+        yield " ", "}"
+    elif isinstance(old, list) and isinstance(new, list):
+        yield "~", f"{name}: ["
+        before = {f"[{i}]": v for i, v in enumerate(old)}
+        after = {f"[{i}]": v for i, v in enumerate(new)}
+        for mark, text in diff_lines(before, after):
+            yield mark, f"    {text}"
+        yield " ", "]"
+    else:
+        yield "~", f"{name}: {short(old)} => {short(new)}"
+
+
+def short(value: Any) -> str:
+    """A value on one line, cut where it is very long."""
+    if value == UNKNOWN_SENTINEL:
+        return "[unknown]"
+    text = value if value == "[secret]" else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONG else f"{text[:_LONG]}... ({len(text)} characters)"

@@ -1,0 +1,78 @@
+"""Files that are either the old one or the new one, whatever happens in between. Knows nothing of what is in them."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import uuid
+from pathlib import Path
+
+from engine.errors import StateError
+
+
+def write_atomic(path: Path, data: bytes, *, sync: bool = True, mode: int = 0o600) -> None:
+    """Writes a file next to its place and renames it there; `sync` waits for the disk. Raises StateError.
+
+    The file that was there stays whole when this fails.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(temporary, data, sync=sync, mode=mode)
+        temporary.replace(path)
+        if sync:
+            _sync_folder(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise StateError(_why(path, error)) from error
+
+
+def _write(path: Path, data: bytes, *, sync: bool, mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), mode)
+    with open(descriptor, "wb", buffering=0) as file:  # noqa: PTH123 - a descriptor, not a path
+        view = memoryview(data)
+        while view:
+            view = view[file.write(view) or 0 :]
+        if sync:
+            os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes a rename durable. Windows has no such thing."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _why(path: Path, error: OSError) -> str:
+    advice = "The file as it was before is intact; check the folder's permissions, then retry."
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        advice = "The disk is full. The file as it was before is intact; free some space, then retry."
+    return f"cannot write {path}: {error.strerror or error}. {advice}"
+
+
+def keep_copy(path: Path, copy: Path) -> None:
+    """Gives a file a second name, so that the next `write_atomic` leaves its present contents there.
+
+    A hard link where the file system has them, else a copy. Does nothing where there is no file.
+    """
+    temporary = copy.with_name(f".{copy.name}.{uuid.uuid4().hex[:12]}.tmp")
+    try:
+        try:
+            os.link(path, temporary)
+        except FileNotFoundError:
+            return
+        except OSError:
+            write_atomic(copy, path.read_bytes(), sync=False)
+            return
+        temporary.replace(copy)
+        # rename(2) of two names of one file does nothing and leaves both.
+        temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise StateError(_why(copy, error)) from error

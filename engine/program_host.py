@@ -1,0 +1,81 @@
+"""Runs one Python program for the engine: `python program_host.py OPTIONS-JSON PROGRAM`.
+
+Started with the project's Python, which need not have the engine installed: it imports Pulumi's SDK and nothing else of
+ours. Exit code 23 says that the error has been shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import runpy
+import sys
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+SHOWN_EXIT_CODE = 23
+
+
+def _run(options: dict[str, Any], program: str) -> int:
+    import grpc
+    import pulumi
+    from pulumi import log, runtime
+    from pulumi.runtime import stack as runtime_stack
+
+    runtime.configure(
+        runtime.Settings(
+            project=options["project"],
+            stack=options["stack"],
+            organization=options["organization"],
+            monitor=options["monitor"],
+            engine=options["engine"],
+            dry_run=options["dry_run"],
+            parallel=options["parallel"],
+            root_directory=options["root_directory"],
+        )
+    )
+    runtime.set_all_config(runtime.get_config_env(), runtime.get_config_secret_keys_env())
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    loop.set_default_executor(ThreadPoolExecutor(max_workers=max(options["parallel"], 1) * 4))
+    try:
+        loop.run_until_complete(runtime_stack.run_in_stack(lambda: runpy.run_path(program, run_name="__main__")))
+    except pulumi.RunError as error:
+        log.error(str(error))
+        return SHOWN_EXIT_CODE
+    except grpc.RpcError as error:
+        # The engine is gone or going: it has said why.
+        if error.code() == grpc.StatusCode.UNAVAILABLE:
+            return 0
+        log.error(f"RPC error: {error.details()}")
+        return SHOWN_EXIT_CODE
+    except Exception:  # noqa: BLE001 - whatever the program raises is shown as the program's own error
+        log.error(f"Program failed with an unhandled exception:\n{traceback.format_exc()}")
+        return SHOWN_EXIT_CODE
+    finally:
+        _drain(loop)
+    return 0
+
+
+def _drain(loop: asyncio.AbstractEventLoop) -> None:
+    pending = asyncio.all_tasks(loop)
+    for task in pending:
+        task.cancel()
+    if pending:
+        loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+    loop.close()
+
+
+def main() -> int:
+    options, program = json.loads(sys.argv[1]), sys.argv[2]
+    # As if the program itself had been started: its folder comes first on the path, and it sees its own name.
+    folder = program if Path(program).is_dir() else str(Path(program).parent)
+    sys.path[0] = folder
+    sys.argv = [program]
+    return _run(options, program)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

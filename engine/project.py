@@ -1,0 +1,188 @@
+"""Pulumi.yaml, the backend it names, and the stack that is selected for it in PULUMI_HOME. Reads; writes the selection."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+import yaml
+
+from engine.backend_file import FileBackend
+from engine.errors import StateError, UsageError
+from engine.files import write_atomic
+
+_FILES: Final = ("Pulumi.yaml", "Pulumi.yml", "Pulumi.json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A Pulumi.yaml. `config` is its `config` section as it stands."""
+
+    path: Path
+    name: str
+    runtime: str
+    runtime_options: Mapping[str, Any] = field(default_factory=dict)
+    main: str = ""
+    backend_url: str = ""
+    config_dir: str = ""
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def root(self) -> Path:
+        return self.path.parent
+
+    @property
+    def program_dir(self) -> Path:
+        """Where the program is: `main` may be a folder or a file in one."""
+        target = (self.root / self.main) if self.main else self.root
+        return target.parent if target.is_file() else target
+
+    def stack_file(self, stack: str) -> Path:
+        """`Pulumi.<stack>.yaml`, or the file with another ending that is there already."""
+        folder = self.root / self.config_dir
+        for ending in (".yaml", ".yml", ".json"):
+            if (folder / f"Pulumi.{stack}{ending}").is_file():
+                return folder / f"Pulumi.{stack}{ending}"
+        return folder / f"Pulumi.{stack}{self.path.suffix}"
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """A mapping from a YAML or JSON file; an empty file is an empty one. Raises StateError that names file and place."""
+    try:
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        with path.open("rb") as file:
+            body = yaml.load(file, Loader=loader)  # noqa: S506 - both are safe loaders
+    except yaml.YAMLError as error:
+        raise StateError(f"{path} is not YAML: {error}") from error
+    except OSError as error:
+        raise StateError(f"cannot read {path}: {error.strerror}") from error
+    if body is None:
+        return {}
+    if not isinstance(body, dict):
+        raise StateError(f"{path} should hold a mapping, not a {type(body).__name__}")
+    return body
+
+
+def find_project(start: Path) -> Project:
+    """The project of a folder or of one above it. Raises UsageError where there is none."""
+    for folder in (start, *start.parents):
+        for name in _FILES:
+            if (folder / name).is_file():
+                return load_project(folder / name)
+    raise UsageError(
+        "no Pulumi.yaml project file found (searching upwards from "
+        f"{start}). If you have not created a project yet, use `pulumi new` to do so"
+    )
+
+
+def load_project(path: Path) -> Project:
+    body = load_yaml(path)
+    name, runtime = body.get("name"), body.get("runtime")
+    if not isinstance(name, str) or not name:
+        raise UsageError(f"could not load the project {path}: it has no 'name'")
+    options: Mapping[str, Any] = {}
+    if isinstance(runtime, dict):
+        options, runtime = runtime.get("options") or {}, runtime.get("name")
+    if not isinstance(runtime, str) or not runtime:
+        raise UsageError(f"could not load the project {path}: it has no 'runtime'")
+    backend = body.get("backend") or {}
+    config = body.get("config")
+    # `config: folder` is the old name of stackConfigDir.
+    folder = body.get("stackConfigDir") or (config if isinstance(config, str) else "")
+    return Project(
+        path=path,
+        name=name,
+        runtime=runtime,
+        runtime_options=options,
+        main=body.get("main") or "",
+        backend_url=(backend.get("url") if isinstance(backend, dict) else None) or "",
+        config_dir=folder or "",
+        config=config if isinstance(config, dict) else {},
+    )
+
+
+# ------------------------------------------------------------------ PULUMI_HOME
+
+
+def pulumi_home(environment: Mapping[str, str]) -> Path:
+    named = environment.get("PULUMI_HOME")
+    return Path(named) if named else _user_home(environment) / ".pulumi"
+
+
+def _user_home(environment: Mapping[str, str]) -> Path:
+    home = environment.get("HOME") or environment.get("USERPROFILE")
+    return Path(home) if home else Path.home()
+
+
+def open_backend(project: Project | None, environment: Mapping[str, str], cwd: Path) -> FileBackend:
+    """The backend of PULUMI_BACKEND_URL, else of the project, else of `pulumi login`, else the home folder's."""
+    url, base = environment.get("PULUMI_BACKEND_URL") or "", cwd
+    if not url and project is not None and project.backend_url:
+        url, base = project.backend_url, project.root
+    if not url:
+        url = _logged_in(pulumi_home(environment)) or "file://~"
+    parts = urlsplit(url)
+    if parts.scheme != "file":
+        raise UsageError(
+            f"the backend '{url}' is not served: this engine keeps state in files. Use file://<folder> in "
+            "PULUMI_BACKEND_URL or as backend.url of Pulumi.yaml."
+        )
+    text = unquote(parts.netloc + parts.path)
+    home = _user_home(environment)
+    if text == "~" or text.startswith("~/"):
+        folder = home / text[2:]
+    else:
+        folder = base / text
+    return FileBackend(url, folder.resolve())
+
+
+def _logged_in(home: Path) -> str:
+    try:
+        body = json.loads((home / "credentials.json").read_bytes())
+    except (OSError, ValueError):
+        return ""
+    current = body.get("current") if isinstance(body, dict) else None
+    return current if isinstance(current, str) else ""
+
+
+def _workspace_file(project: Project, home: Path) -> Path:
+    # SHA-1 is the stock engine's choice of a file name; nothing depends on it being hard to forge.
+    digest = hashlib.sha1(str(project.path).encode(), usedforsecurity=False).hexdigest()
+    return home / "workspaces" / f"{project.name}-{digest}-workspace.json"
+
+
+def selected_stack(project: Project, environment: Mapping[str, str]) -> str:
+    """The selected stack's name, empty where none is. PULUMI_STACK comes first."""
+    named = environment.get("PULUMI_STACK")
+    if named:
+        return named
+    try:
+        body = json.loads(_workspace_file(project, pulumi_home(environment)).read_bytes())
+    except (OSError, ValueError):
+        return ""
+    stack = body.get("stack") if isinstance(body, dict) else None
+    return stack if isinstance(stack, str) else ""
+
+
+def select_stack(project: Project, environment: Mapping[str, str], stack: str) -> None:
+    """Remembers the selection; an empty name forgets it."""
+    path = _workspace_file(project, pulumi_home(environment))
+    try:
+        body = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        body = {}
+    body["stack"] = stack
+    write_atomic(path, json.dumps(body, indent=4).encode("utf-8"), sync=False)
+
+
+def whoami() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
