@@ -5,11 +5,11 @@ Reaches Pulumi only through the Automation API; never decides what a tenant cons
 
 from __future__ import annotations
 
-from importlib import metadata
-
 
 def version() -> str:
     """The installed version of Tenantry, or `0+source` when it runs from a source tree that was never installed."""
+    from importlib import metadata
+
     try:
         return metadata.version("tenantry")
     except metadata.PackageNotFoundError:

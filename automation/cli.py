@@ -77,7 +77,7 @@ def _root(
 @app.command()
 def validate(files: Annotated[list[Path], typer.Argument(help="Manifests to check.")], as_json: Json = False) -> None:
     """Check manifests, with every problem of every field. Touches nothing."""
-    from automation.cli_read import validate_files
+    from automation.cli_manifests import validate_files
 
     validate_files(Output(as_json=as_json), files)
 
@@ -268,7 +268,7 @@ def logs(
 @app.command()
 def engine(as_json: Json = False) -> None:
     """Which Pulumi engine is used, and why."""
-    from automation.cli_read import show_engine
+    from automation.cli_manifests import show_engine
 
     show_engine(Output(as_json=as_json))
 
@@ -276,7 +276,7 @@ def engine(as_json: Json = False) -> None:
 @templates_app.command("list")
 def templates_list(as_json: Json = False) -> None:
     """All templates, with their versions."""
-    from automation.cli_read import list_templates
+    from automation.cli_manifests import list_templates
 
     list_templates(Output(as_json=as_json))
 
@@ -288,7 +288,7 @@ def templates_show(
     as_json: Json = False,
 ) -> None:
     """A template's settings."""
-    from automation.cli_read import show_template
+    from automation.cli_manifests import show_template
 
     show_template(Output(as_json=as_json), template, version)
 
@@ -296,7 +296,7 @@ def templates_show(
 @templates_app.command("add")
 def templates_add(file: Annotated[Path, typer.Argument(help="A template as YAML.")], as_json: Json = False) -> None:
     """Add a template, or a new version of one, to the folder TENANTRY_TEMPLATES_DIR."""
-    from automation.cli_read import add_template
+    from automation.cli_manifests import add_template
 
     add_template(Output(as_json=as_json), file)
 

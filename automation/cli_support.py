@@ -9,12 +9,12 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from automation.errors import CancelledError, TenantryError
+from automation.errors import CancelledError, InputError, TenantryError
 
 if TYPE_CHECKING:
     from automation.display import Display
@@ -156,7 +156,7 @@ def _unexpected(error: Exception) -> int:
             show()
         else:
             text = str(getattr(error, "message", error))
-            _tell(TenantryError(text), Shared.output or Output(as_json=True), code=2)
+            _tell(InputError(text, hint="`tenantry --help` lists the words"), Shared.output or Output(as_json=True))
         return 2
     _trace()
     hint = "run again with `tenantry --debug ...` to see where, and report it"
@@ -182,15 +182,22 @@ def _trace() -> None:
         typer.echo(_masked(traceback.format_exc()), err=True)
 
 
-def _tell(error: TenantryError, output: Output | None, code: int | None = None) -> None:
+def _tell(error: TenantryError, output: Output | None) -> None:
     as_json = output.as_json if output is not None else _wants_json()
     if as_json:
         if output is None or not output.answered:
-            content = error.to_dict() | ({"exit_code": code} if code is not None else {})
-            (output or Output(as_json=True)).document({"type": "error", "error": content})
+            (output or Output(as_json=True)).document({"type": "error", "error": error.to_dict()})
         return
     typer.echo(f"error: {error.message}", err=True)
     for field, _given, message in getattr(error, "problems", ()):
         typer.echo(f"  {field}: {message}", err=True)
     if error.hint:
         typer.echo(f"  what to do: {error.hint}", err=True)
+
+
+def print_table(output: Output, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Prints rows in columns; nothing with --json."""
+    from automation.display import table_lines
+
+    for line in table_lines(header, rows):
+        output.say(line)

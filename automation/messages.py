@@ -53,7 +53,7 @@ def engine_failure(text: str, *, tenant: str, backend: str) -> TenantryError | N
     if _PASSPHRASE.search(text):
         return EngineError(
             f"the passphrase does not fit the secrets in the state of '{tenant}'",
-            hint="set PULUMI_CONFIG_PASSPHRASE, or what PULUMI_CONFIG_PASSPHRASE_FILE holds, to the one it was made with",
+            hint="set PULUMI_CONFIG_PASSPHRASE, or PULUMI_CONFIG_PASSPHRASE_FILE, to the one it was made with",
         )
     if _LOCKED.search(text):
         return LockedError(

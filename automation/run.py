@@ -94,7 +94,6 @@ class Run:
         self._resources = contextlib.ExitStack()
         self.stack: TenantStack
         self._supervisor: Supervisor
-        self.stuck = False
         context.observer.changed(state)
 
     def __enter__(self) -> Self:
@@ -144,6 +143,8 @@ class Run:
                 )
             )
             self.tracker.check()
+            if isinstance(outcome.error, TenantryError):
+                raise outcome.error
             if outcome.ok or outcome.stop is not Stop.NONE:
                 return outcome
             step, text = self.failure(outcome)
@@ -308,7 +309,6 @@ class Run:
     def left(self, outcome: Outcome, decision: Decision, step: str | None, text: str) -> RunResult:
         """Ends a failed run that is left as it is."""
         tenant = self.new.tenant
-        self.stuck = outcome.stop is Stop.STUCK
         message = f"{self._where(step)} failed: {text}. Left as it is: {decision.reason}"
         error: TenantryError | None = None
         status = DeploymentStatus.FAILED
@@ -324,7 +324,11 @@ class Run:
                 hint=f"check the main database, then `tenantry {self.new.operation} {tenant}` continues",
             )
         elif outcome.stop is Stop.STUCK:
-            error = EngineError(message, hint=f"`tenantry {self.new.operation} {tenant}` takes over and continues")
+            error = EngineError(
+                message,
+                hint=f"`tenantry {self.new.operation} {tenant}` takes over and continues",
+                details={"stuck": True},
+            )
         elif step is None:
             raw = f"{text}\n{self._redact(str(outcome.error))}"
             error = engine_failure(raw, tenant=tenant, backend=self.context.settings.backend)

@@ -1,8 +1,8 @@
 """One tenant's stack, through the Automation API with an inline program.
 
-Each operation has a work folder of its own, because the SDK writes into it; the stack's settings
-(`Pulumi.<tenant>.yaml` with the encryption salt) are those of `stacks/`, so that `pulumi up -s <tenant>` finds the same stack. Decides nothing
-about when to run what.
+Each operation has a work folder of its own, because the SDK writes into it; the settings of the stack,
+`Pulumi.<tenant>.yaml` with the salt, are those of `stacks/`, so that `pulumi up -s <tenant>` finds the same stack.
+Never decides when to run what.
 """
 
 from __future__ import annotations
