@@ -1,0 +1,187 @@
+"""What the engine asks of one resource: check, diff, create, read, update, delete. Knows the protocol's meanings, not
+its transport, and calls the type for the rest.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from providers.postgresql import config as configuration
+from providers.postgresql.errors import ProviderError, RefusedError
+from providers.postgresql.properties import (
+    DEFAULTS_KEY,
+    Change,
+    Checked,
+    Kind,
+    Naming,
+    Property,
+    check,
+    diff,
+    same,
+)
+from providers.postgresql.registry import TYPES
+from providers.postgresql.resource import Call, ResourceType, title
+from providers.postgresql.wire import UNKNOWN, Bag, Plain, has_unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """`by_name` is what changed; a replacement of an exclusive object needs the old one gone first."""
+
+    by_name: dict[str, Change]
+    replaces: frozenset[str]
+    delete_before_replace: bool
+
+
+def check_inputs(kind: ResourceType, news: Bag, olds: Bag, naming: Naming) -> Checked:
+    checked = check(title(kind.token), kind.spec, news, olds, naming)
+    return replace(checked, failures=(*checked.failures, *kind.validate(checked.inputs.values)))
+
+
+def difference(kind: ResourceType, olds: Bag, news: Bag, ignored: Sequence[str]) -> Difference:
+    changes = diff(kind.spec, olds, news, ignored)
+    named = any(prop.autonamed for prop in kind.spec)
+    # Of two objects of one name, the second cannot be made while the first is there.
+    name_given = named and "name" not in (news.values.get(DEFAULTS_KEY) or [])
+    return Difference(
+        by_name=dict(changes.by_name),
+        replaces=changes.replaces,
+        delete_before_replace=kind.exclusive or name_given,
+    )
+
+
+def create(kind: ResourceType, call: Call, inputs: Bag) -> tuple[str, Bag]:
+    _require_known(kind, inputs.values)
+    call.client.retrying(lambda: kind.create(call, inputs.values))
+    facts = kind.read(call, inputs.values)
+    if facts is None:
+        raise ProviderError(f"{_subject(kind, inputs.values)} was made, but is gone already: something else removes it")
+    return kind.identify(call, inputs.values), _outputs(kind, inputs, facts)
+
+
+def preview_create(kind: ResourceType, inputs: Bag) -> Bag:
+    values = {name: value for name, value in inputs.values.items() if name != DEFAULTS_KEY}
+    for prop in kind.spec:
+        if prop.computed and prop.name not in values:
+            values[prop.name] = UNKNOWN
+    return Bag(values=values, secret=inputs.secret & values.keys())
+
+
+def update(kind: ResourceType, call: Call, olds: Bag, news: Bag, ignored: Sequence[str]) -> Bag:
+    _require_known(kind, news.values)
+    changed = frozenset(diff(kind.spec, olds, news, ignored).by_name)
+    wanted = _merged(kind, olds, news)
+    call.client.retrying(lambda: kind.update(call, olds.values, wanted.values, changed))
+    facts = kind.read(call, wanted.values)
+    if facts is None:
+        subject = _subject(kind, wanted.values)
+        raise ProviderError(f"{subject} was changed, but is gone already: something else removes it")
+    return _outputs(kind, wanted, facts)
+
+
+def preview_update(kind: ResourceType, olds: Bag, news: Bag) -> Bag:
+    return _merged(kind, olds, news)
+
+
+def read(kind: ResourceType, call: Call, object_id: str, state: Bag, inputs: Bag) -> tuple[Bag, Bag] | None:
+    """(outputs, inputs) of what exists, or None. Without a state this is an import, and the id says what to read."""
+    importing = not any(prop.name in state.values for prop in kind.spec)
+    known = Bag(values=kind.parse_id(object_id)) if importing else state
+    _require_known(kind, known.values)
+    facts = kind.read(call, known.values)
+    if facts is None:
+        return None
+    outputs = _outputs(kind, known, facts)
+    return outputs, _imported(kind, outputs) if importing else _refreshed(kind, inputs, outputs)
+
+
+def delete(kind: ResourceType, call: Call, olds: Bag) -> None:
+    call.client.retrying(lambda: kind.delete(call, olds.values))
+
+
+def schema_json(version: str) -> str:
+    """The package's schema, as far as it is served here."""
+    resources = {}
+    for token, kind in TYPES.items():
+        served = [prop for prop in kind.spec if not prop.refused]
+        described = {prop.name: _described(prop) for prop in served}
+        required = [prop.name for prop in served if prop.required]
+        resources[token] = {"inputProperties": described, "properties": described, "requiredInputs": required}
+    variables = {prop.name: _described(prop) for prop in configuration.SPEC if not prop.refused}
+    package = {"name": "postgresql", "version": version, "config": {"variables": variables}, "resources": resources}
+    return json.dumps(package, sort_keys=True)
+
+
+def _outputs(kind: ResourceType, known: Bag, facts: Plain) -> Bag:
+    """What the server says, in the program's own spelling where that means the same."""
+    values: Plain = {}
+    for prop in kind.spec:
+        value = known.values.get(prop.name)
+        if prop.name in facts and not (value is not None and same(prop, value, facts[prop.name])):
+            value = facts[prop.name]
+        if value is not None:
+            values[prop.name] = value
+    hidden = {prop.name for prop in kind.spec if prop.secret}
+    return Bag(values=values, secret=frozenset(name for name in values if name in known.secret or name in hidden))
+
+
+def _merged(kind: ResourceType, olds: Bag, news: Bag) -> Bag:
+    """The new inputs, over what the server chose before; what the program no longer gives is gone."""
+    values = {
+        prop.name: olds.values[prop.name]
+        for prop in kind.spec
+        if prop.computed and prop.name in olds.values and not prop.refused
+    }
+    values |= {name: value for name, value in news.values.items() if name != DEFAULTS_KEY}
+    secret = {name for name in values if name in (news.secret if name in news.values else olds.secret)}
+    return Bag(values=values, secret=frozenset(secret))
+
+
+def _refreshed(kind: ResourceType, inputs: Bag, outputs: Bag) -> Bag:
+    known = {prop.name for prop in kind.spec}
+    values = {
+        name: outputs.values.get(name) if name in known else value
+        for name, value in inputs.values.items()
+        if name not in known or name in outputs.values
+    }
+    return Bag(values=values, secret=frozenset(name for name in values if name in inputs.secret | outputs.secret))
+
+
+def _imported(kind: ResourceType, outputs: Bag) -> Bag:
+    values: dict[str, Any] = {
+        prop.name: outputs.values[prop.name]
+        for prop in kind.spec
+        if prop.name in outputs.values
+        and (prop.required or prop.autonamed or outputs.values[prop.name] not in (prop.default, [], ""))
+    }
+    values[DEFAULTS_KEY] = []
+    return Bag(values=values, secret=outputs.secret & values.keys())
+
+
+def _require_known(kind: ResourceType, values: Plain) -> None:
+    unknown = sorted(name for name, value in values.items() if has_unknown(value))
+    if unknown:
+        raise RefusedError(f"{_subject(kind, values)} cannot be handled yet: {', '.join(unknown)} not known")
+
+
+def _subject(kind: ResourceType, values: Plain) -> str:
+    name = values.get("name")
+    return f"{title(kind.token)} {name!r}" if isinstance(name, str) else title(kind.token)
+
+
+_JSON_TYPES = {Kind.STRING: "string", Kind.BOOL: "boolean", Kind.INTEGER: "integer"}
+
+
+def _described(prop: Property) -> dict[str, Any]:
+    if prop.kind in _JSON_TYPES:
+        described: dict[str, Any] = {"type": _JSON_TYPES[prop.kind]}
+    elif prop.kind is Kind.OBJECTS:
+        described = {"type": "array", "items": {"type": "object", "additionalProperties": {"$ref": "pulumi.json#/Any"}}}
+    else:
+        described = {"type": "array", "items": {"type": "string"}}
+    if prop.secret:
+        described["secret"] = True
+    if prop.replaces:
+        described["replaceOnChanges"] = True
+    return described
