@@ -1,7 +1,7 @@
 """One operation from its first event to its last: the loop that turns registrations into steps, refresh, cancel.
 
-It owns the order of things: refresh, program, deletes. What a registration means is the generator's to decide, how a step
-is done the step's, when it runs the executor's.
+It owns the order of things: refresh, program, deletes. What a registration means is the generator's to
+decide, how a step is done the step's, when it runs the executor's.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from engine.errors import (
     UsageError,
 )
 from engine.operation import Kind, Operation, Outcome, RunInfo
+from engine.provider_client import Provider
 from engine.providers import BuiltinProvider, PluginHost, ProviderRegistry
 from engine.reporter import Reporter
 from engine.resource import (
@@ -80,8 +81,8 @@ def _refuse_unserved(operation: Operation) -> None:
     ):
         if given:
             raise UsageError(
-                f"{words} is not served by the embedded engine yet. Leave it out, or use TENANTRY_ENGINE=stock with the "
-                f"pulumi CLI."
+                f"{words} is not served by the embedded engine yet. Leave it out, or use TENANTRY_ENGINE=stock with "
+                f"the pulumi CLI."
             )
 
 
@@ -102,6 +103,7 @@ class _Deployment:
         self._failed = False
         self._program_error: EngineError | None = None
         self._program_done = threading.Event()
+        self._program_thread: threading.Thread | None = None
         operation.cancel.on_request(self._on_cancel)
         self._start_over()
 
@@ -179,6 +181,9 @@ class _Deployment:
     def close(self) -> None:
         self._executor.close()
         if self._monitor is not None:
+            self._monitor.release()
+            if self._program_thread is not None:
+                self._program_thread.join(PROGRAM_STOP_SECONDS)
             self._monitor.stop()
         self._host.close()
 
@@ -201,9 +206,13 @@ class _Deployment:
                 self._options,
                 self._queue.put,
                 self.reporter,
-                provider_of=lambda ref, token: self._registry.get(ref, token),
+                provider_of=self._provider_of,
             )
         return self._monitor
+
+    def _provider_of(self, ref: str, token: str) -> Provider:
+        # Not bound to a registry: a refresh makes another one.
+        return self._registry.get(ref, token)
 
     # -------------------------------------------------------- refresh
 
@@ -239,7 +248,8 @@ class _Deployment:
         server = self._server()
         self._host_ahead()
         info = self._run_info(server)
-        thread = threading.Thread(target=self._program_thread, args=(info,), name="program", daemon=True)
+        thread = threading.Thread(target=self._run_to_end, args=(info,), name="program", daemon=True)
+        self._program_thread = thread
         thread.start()
         self._loop()
         if not self._ended_well():
@@ -261,7 +271,7 @@ class _Deployment:
             parallel=self._options.parallel,
         )
 
-    def _program_thread(self, info: RunInfo) -> None:
+    def _run_to_end(self, info: RunInfo) -> None:
         program = self._operation.program
         error: EngineError | None = None
         try:
@@ -269,7 +279,7 @@ class _Deployment:
                 program.run(info)
         except EngineError as failure:
             error = failure
-        except Exception as failure:
+        except Exception as failure:  # noqa: BLE001 - a program may raise anything, and the update must end all the same
             error = ProgramError(f"the program could not be run: {failure!r}", shown=False)
         self._queue.put(ProgramEnded(error=error))
         self._program_done.set()
@@ -443,12 +453,13 @@ def _pending_text(pending: list[PendingOperation]) -> str:
     return (
         f"Attempting to deploy or update resources with {len(pending)} pending operations from previous deployment.\n"
         f"{lines}"
-        "These resources are in an unknown state because the Pulumi CLI was interrupted while waiting for changes to these "
-        "resources to complete. You should confirm whether or not the operations listed completed successfully by checking "
-        "the state of the appropriate provider. For example, if you are using AWS, you can confirm using the AWS Console.\n"
+        "These resources are in an unknown state because the Pulumi CLI was interrupted while waiting for changes to "
+        "these resources to complete. You should confirm whether or not the operations listed completed successfully "
+        "by checking the state of the appropriate provider. For example, if you are using AWS, you can confirm using "
+        "the AWS Console.\n"
         "\n"
         "Once you have confirmed the status of the interrupted operations, you can repair your stack using "
-        "`pulumi refresh` which will refresh the state from the provider you are using and clear the pending operations if "
-        "there are any.\n\n"
+        "`pulumi refresh` which will refresh the state from the provider you are using and clear the pending "
+        "operations if there are any.\n\n"
         "Note that `pulumi refresh` will need to be run interactively to clear pending CREATE operations."
     )

@@ -219,9 +219,9 @@ def _reset(old: Any, new: Any, path: Path) -> bool:
 
 def _reset_all(old: Any, new: Any, rest: Path) -> bool:
     if isinstance(old, dict) and isinstance(new, dict):
-        return all([_reset(old, new, (key, *rest)) for key in sorted(old.keys() | new.keys())])
+        return all([_reset(old, new, (key, *rest)) for key in sorted(old.keys() | new.keys())])  # noqa: C419 - each is reset
     if isinstance(old, list) and isinstance(new, list):
-        return all([_reset(old, new, (index, *rest)) for index in range(min(len(old), len(new)))])
+        return all([_reset(old, new, (index, *rest)) for index in range(min(len(old), len(new)))])  # noqa: C419 - each is reset
     return True
 
 
@@ -269,9 +269,7 @@ def apply_replace_on_changes(diff: DiffResult, patterns: Sequence[str], *, has_i
                 detailed[text] = replace(change, kind=change.kind.as_replace())
                 keys.append(text)
         return replace(diff, detailed=detailed, replace_keys=tuple(dict.fromkeys(keys)))
-    for key in diff.changed_keys:
-        if any(path_contains(p, (key,)) for p in parsed):
-            keys.append(key)
+    keys.extend(key for key in diff.changed_keys if any(path_contains(p, (key,)) for p in parsed))
     if has_init_errors and "#initerror" in patterns:
         keys.append("#initerror")
     return replace(diff, replace_keys=tuple(dict.fromkeys(keys)))

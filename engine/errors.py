@@ -1,19 +1,19 @@
 """The engine's error tree. A message says which object, why, and what to do; it never holds a secret.
 
-    EngineError                    anything that ends a command with exit code 1
-    ├── UsageError                 words of the command line that are not served
-    ├── StackNotFoundError         no stack of that name in the backend
-    ├── StackExistsError           a stack of that name is there already
-    ├── StackLockedError           somebody else's update is running
-    ├── StateError                 a checkpoint that cannot be read, or is not valid
-    ├── SecretsError               a passphrase that is missing or does not fit
-    ├── PluginError                a provider plugin that cannot be found or started, or that broke
-    │   └── ProviderCallError      a provider's answer to one call was an error
-    ├── ResourceError              one resource cannot be what the program asks for
-    ├── ProgramError               the program failed; its own message has been shown
-    ├── NoChangesExpectedError     --expect-no-changes, and there were some (exit code 7)
-    ├── BailError                  everything has been said as diagnostics: nothing more to print
-    └── CancelledError             stopped by a signal or by `cancel`
+EngineError                    anything that ends a command with exit code 1
+├── UsageError                 words of the command line that are not served
+├── StackNotFoundError         no stack of that name in the backend
+├── StackExistsError           a stack of that name is there already
+├── StackLockedError           somebody else's update is running
+├── StateError                 a checkpoint that cannot be read, or is not valid
+├── SecretsError               a passphrase that is missing or does not fit
+├── PluginError                a provider plugin that cannot be found or started, or that broke
+│   └── ProviderCallError      a provider's answer to one call was an error
+├── ResourceError              one resource cannot be what the program asks for
+├── ProgramError               the program failed; its own message has been shown
+├── NoChangesExpectedError     --expect-no-changes, and there were some (exit code 7)
+├── BailError                  everything has been said as diagnostics: nothing more to print
+└── CancelledError             stopped by a signal or by `cancel`
 """
 
 from __future__ import annotations

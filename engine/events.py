@@ -119,13 +119,12 @@ def _state(state: State | None) -> dict[str, Any] | None:
         "inputs": masked(state.inputs),
         "outputs": masked(state.outputs),
     }
-    for key, value in (
-        ("custom", state.custom),
-        ("delete", state.delete),
-        ("protect", state.protect),
-        ("retainOnDelete", state.retain_on_delete),
-        ("initErrors", state.init_errors),
-    ):
-        if value:
-            body[key] = value
+    marks = {
+        "custom": state.custom,
+        "delete": state.delete,
+        "protect": state.protect,
+        "retainOnDelete": state.retain_on_delete,
+        "initErrors": state.init_errors,
+    }
+    body.update({key: value for key, value in marks.items() if value})
     return body

@@ -30,7 +30,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """The stack that is worked on. `config` is plain text by full key (`project:key`); `secret_keys` are its secret ones."""
+    """The stack that is worked on. `config` is plain text by full key (`project:key`)."""
 
     project: str
     stack: str
@@ -118,7 +118,7 @@ class CancelToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One operation. `save` writes a snapshot durably before it returns; it is called in order, from one thread at a time.
+    """One operation. `save` writes a snapshot durably before it returns; it is called in order, by one thread at once.
 
     `stack_outputs` gives another stack's outputs by name for StackReference, and None where there is no such stack.
     """

@@ -52,9 +52,9 @@ def find_plugin(package: str, version: str, env: Mapping[str, str], python: str)
     if module is not None:
         return PluginCommand(argv=(sys.executable, "-u", "-m", module), origin=f"the Python module {module}")
     raise PluginError(
-        f"no provider plugin for package '{package}'{f' version {version}' if version else ''}: there is no {executable} on "
-        f"PATH, none in {home / 'plugins'}, and no Python package offers one. Install the plugin, or use "
-        f"TENANTRY_ENGINE=stock with the pulumi CLI, which downloads it."
+        f"no provider plugin for package '{package}'{f' version {version}' if version else ''}: there is no "
+        f"{executable} on PATH, none in {home / 'plugins'}, and no Python package offers one. Install the plugin, or "
+        f"use TENANTRY_ENGINE=stock with the pulumi CLI, which downloads it."
     )
 
 

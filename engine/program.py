@@ -74,7 +74,7 @@ class ClientProgram:
         if response.bail:
             raise ProgramError(response.error or "the program failed", shown=True)
         if response.error:
-            raise ProgramError(f"an unhandled error occurred: {response.error}", shown=False)
+            raise ProgramError(response.error, shown=False)
 
     def cancel(self) -> None:
         self._cancelled.set()
@@ -122,7 +122,7 @@ class PythonProgram:
         if self._cancelled.is_set() or code == SHOWN_EXIT_CODE:
             raise ProgramError("the program failed", shown=True)
         if code:
-            raise ProgramError(f"an unhandled error occurred: Program exited with non-zero exit code: {code}", shown=False)
+            raise ProgramError(f"Program exited with non-zero exit code: {code}", shown=False)
 
     def cancel(self) -> None:
         self._cancelled.set()

@@ -115,7 +115,7 @@ class PluginProvider:
     def _connect(self) -> Any:
         if self._stub is None:
             self._channel = grpc.insecure_channel(self._process.address(), options=GRPC_OPTIONS)
-            stub = cast(Any, provider_pb2_grpc.ResourceProviderStub)(self._channel)
+            stub = cast("Any", provider_pb2_grpc.ResourceProviderStub)(self._channel)
             try:
                 answer = stub.Handshake(self._handshake, wait_for_ready=True, timeout=60)
                 self._accept_secrets = answer.accept_secrets
@@ -130,7 +130,7 @@ class PluginProvider:
         try:
             stub.Attach(plugin_pb2.PluginAttach(address=self._handshake.engine_address), timeout=60)
         except grpc.RpcError as error:
-            # Attach is newer than many plugins (the SDK's dynamic host has none), and tells them nothing they must know.
+            # Attach is newer than many plugins (the SDK's dynamic host has none); it tells them nothing they must know.
             if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
                 raise self._failure("Attach", error) from error
 
@@ -147,8 +147,8 @@ class PluginProvider:
             return init
         if error.code() is grpc.StatusCode.UNAVAILABLE and not self._process.alive():
             return PluginError(
-                f"the provider plugin for '{self._process.package}' ended during {method}. Run the command again; if it "
-                f"ends again, the plugin's own log says why."
+                f"the provider plugin for '{self._process.package}' ended during {method}. Run the command again; "
+                f"if it ends again, the plugin's own log says why."
             )
         failure = ProviderCallError(error.details() or f"{method} failed: {error.code().name}")
         failure.__cause__ = error
@@ -208,7 +208,7 @@ class PluginProvider:
             raise
 
     def configure(self, urn: str, id_: str, inputs: PropertyMap, extra: Mapping[str, str]) -> None:
-        """Configures it with a provider resource's inputs. `extra` is config for dynamic providers, which see it all."""
+        """Configures it with a provider resource's inputs. `extra` is for dynamic providers, which see all config."""
         config = {k: v for k, v in inputs.items() if k not in INTERNAL_KEYS}
         # A plugin must not be configured with values that nobody knows yet; its previews then know nothing either.
         self._config_unknown = contains_unknown(config)
@@ -289,8 +289,8 @@ class PluginProvider:
         answer = self._guard_init(news, lambda: self._call("Create", request))
         if not answer.id and not preview:
             raise ProviderCallError(
-                f"the provider gave no id for {urn_type(urn)} '{urn_name(urn)}': it cannot be tracked. This is a bug in the "
-                f"provider; look for the object by hand before you retry."
+                f"the provider gave no id for {urn_type(urn)} '{urn_name(urn)}': it cannot be tracked. This is a bug "
+                f"in the provider; look for the object by hand before you retry."
             )
         return answer.id, self._annotate(from_struct(answer.properties), news)
 
@@ -400,7 +400,7 @@ def _diff_result(answer: provider_pb2.DiffResponse) -> DiffResult:
 
 def _init_failure(error: grpc.RpcError) -> InitFailedError | None:
     """The initialisation failure inside an error's status details, if there is one."""
-    for key, value in cast(Any, error.trailing_metadata() or ()):
+    for key, value in cast("Any", error.trailing_metadata() or ()):
         if key != "grpc-status-details-bin":
             continue
         status = status_pb2.Status.FromString(value)

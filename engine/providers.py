@@ -1,13 +1,14 @@
 """Which provider serves a resource: the registry of provider resources, default providers, and the built-in one.
 
-A provider is a resource itself: its Check, Diff, Create and Update configure a plugin, and its reference (`urn::id`) then
-names that plugin. Providers of the old state that the program has not registered are started when first asked for.
+A provider is a resource itself: its Check, Diff, Create and Update configure a plugin, and its reference (`urn::id`)
+then names that plugin. Providers of the old state that the program has not registered are started when first asked for.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -64,7 +65,7 @@ class PluginHost:
         self._told: set[str] = set()
 
     def start_ahead(self, package: str, version: str) -> None:
-        """Starts a plugin that will be needed while the program is still starting. Trouble shows when it is asked for."""
+        """Starts a plugin that will be needed, while the program still starts. Trouble shows when it is asked for."""
         if package == BUILTIN_PACKAGE:
             return
         with self._lock, contextlib.suppress(PluginError):
@@ -87,7 +88,7 @@ class PluginHost:
 
     def _start(self, package: str, version: str) -> PluginProcess:
         env = self._target.environment
-        python = self._target.python
+        python = self._target.python or sys.executable
         command = find_plugin(package, version, env, python)
         if command.origin.startswith("$PATH") and package not in self._told:
             self._told.add(package)

@@ -70,7 +70,7 @@ class Reporter:
 
 
 def _counts(step: Step) -> bool:
-    """Whether the summary counts a step: not the parts of a replacement, not default providers, not an unchanged read."""
+    """Whether the summary counts a step: no parts of a replacement, no default providers, no unchanged read."""
     if not step.logical or isinstance(step, RemovePendingReplaceStep):
         return False
     state = step.state

@@ -1,7 +1,7 @@
 """Resources as the engine holds them: URN, Goal, State, StepOp, and property values with their wire form.
 
 A property value is None, bool, int, float, str, list, dict, `Secret` (a value that must never be shown) or `UNKNOWN`
-(known only after an apply). Assets, archives and resource references stay in their wire form: dicts that carry `SIG_KEY`.
+(known only after an apply). Assets, archives and resource references stay in their wire form: dicts with `SIG_KEY`.
 Output values (a value with its dependencies) are flattened on arrival: the dependencies go to `propertyDependencies`.
 This module decides nothing about operations and does no I/O.
 """
@@ -19,7 +19,7 @@ from google.protobuf import struct_pb2
 from engine.errors import ResourceError
 
 SIG_KEY: Final = "4dabf18193072939515e22adb298388d"
-SECRET_SIG: Final = "1b47061264138c4ac30d75fd1eb44270"
+SECRET_SIG: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a marker, known to all
 OUTPUT_SIG: Final = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 RESOURCE_SIG: Final = "5cf8f73096256a8f31e491e813e4eb8e"
 ASSET_SIG: Final = "c44067f5952c0a294b673a41bacd8c17"
@@ -416,7 +416,7 @@ def unique(items: Iterable[str]) -> list[str]:
 
 
 def all_dependencies(state: State) -> Iterator[tuple[str, str]]:
-    """(kind, urn) of everything a state refers to: provider, parent, dependencies, property dependencies, deletedWith…"""
+    """(kind, urn) of all that a state refers to: provider, parent, dependencies, deletedWith and the others."""
     if state.provider:
         yield "provider", split_provider_ref(state.provider)[0]
     if state.parent:

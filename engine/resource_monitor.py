@@ -1,6 +1,6 @@
 """The gRPC services that programs speak to: ResourceMonitor and Engine. It translates between the wire and `source`.
 
-Its one decision is which default provider a resource without a provider gets; that provider is registered like any other.
+Its one decision is which default provider a resource without a provider gets; that one is registered like any other.
 What the engine does not serve is refused by name, through SupportsFeature or an error.
 """
 
@@ -82,8 +82,8 @@ class MonitorServer:
         # A registration holds its thread until its step has ended, so there must be one for each in flight.
         self._server = grpc.server(ThreadPoolExecutor(max_workers=512, thread_name_prefix="rpc"), options=GRPC_OPTIONS)
         self._monitor = ResourceMonitor(target, options, put, provider_of)
-        cast(Any, resource_pb2_grpc).add_ResourceMonitorServicer_to_server(self._monitor, self._server)
-        cast(Any, engine_pb2_grpc).add_EngineServicer_to_server(
+        cast("Any", resource_pb2_grpc).add_ResourceMonitorServicer_to_server(self._monitor, self._server)
+        cast("Any", engine_pb2_grpc).add_EngineServicer_to_server(
             EngineService(reporter, debug=options.debug), self._server
         )
         port = self._server.add_insecure_port("127.0.0.1:0")
@@ -94,10 +94,12 @@ class MonitorServer:
         """Answers all that is waiting, and all that comes, with an error that says the monitor is shut down."""
         self._monitor.reject()
 
-    def stop(self) -> None:
-        """Lets the program end, then the server."""
+    def release(self) -> None:
+        """Lets a program that waits for the end of the update go."""
         self._monitor.finished.set()
         self._monitor.reject()
+
+    def stop(self) -> None:
         self._server.stop(grace=1).wait(5)
 
 
@@ -187,7 +189,7 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
         except Exception as error:
             raise _abort(context, error) from error
         self._remember_providers(request, result.state.urn, goal)
-        return _register_response(request, result, preview=self._options.dry_run)
+        return _register_response(request, result)
 
     def _goal(self, request: Request) -> Goal:
         inputs, named = from_struct_with_dependencies(request.object)
@@ -222,7 +224,7 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
     def _provider_for(self, request: Request) -> str:
         """The reference of the resource's provider: its own, its parent's for the package, or the default one."""
         if request.provider:
-            return cast(str, request.provider)
+            return cast("str", request.provider)
         package = package_of(request.type)
         inherited = self._providers.get(request.parent, {}).get(package)
         if inherited:
@@ -348,7 +350,7 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
     def _provider_for_token(self, request: Request) -> str:
         package = package_of(request.tok)
         if request.provider or package == BUILTIN_PACKAGE:
-            return cast(str, request.provider)
+            return cast("str", request.provider)
         return self._default_provider(PackageRequest(package, request.version, request.pluginDownloadURL))
 
 
@@ -369,7 +371,7 @@ def _abort(context: Context, error: Exception) -> Exception:
 
 
 def _optional(request: Request, name: str) -> bool | None:
-    return cast(bool, getattr(request, name)) if request.HasField(name) else None
+    return cast("bool", getattr(request, name)) if request.HasField(name) else None
 
 
 def _alias_spec(spec: Any) -> AliasSpec:
@@ -383,7 +385,7 @@ def _alias_spec(spec: Any) -> AliasSpec:
     )
 
 
-def _register_response(request: Request, result: Registered, *, preview: bool) -> resource_pb2.RegisterResourceResponse:
+def _register_response(request: Request, result: Registered) -> resource_pb2.RegisterResourceResponse:
     state = result.state
     verdict = resource_pb2.FAIL if result.failed or result.skipped else resource_pb2.SUCCESS
     return resource_pb2.RegisterResourceResponse(

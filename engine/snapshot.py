@@ -135,7 +135,7 @@ def antichains(condemned: Sequence[State], graph: DependencyGraph) -> list[list[
 class Journal:
     """The state as it is after each step: what steps have made, then what is left of the old resources.
 
-    `save` is called for every step before it begins and after it ended; a step that changes nothing is not saved at once.
+    `save` is called before a step begins and after it has ended; a step that changes nothing is not saved at once.
     """
 
     def __init__(self, base: Snapshot, save: Callable[[Snapshot], None]) -> None:

@@ -15,7 +15,7 @@ from engine.errors import EngineError, PluginError
 from engine.operation import CancelToken
 from engine.resource import State, all_dependencies
 from engine.snapshot import Journal
-from engine.steps import DeleteStep, PartialFailure, RemovePendingReplaceStep, Step, StepContext
+from engine.steps import DeleteStep, PartialFailureError, RemovePendingReplaceStep, Step, StepContext
 
 
 class Observer(Protocol):
@@ -112,7 +112,7 @@ class StepExecutor:
             if not self._context.preview:
                 step.begin(self._journal)
             step.apply(self._context)
-        except PartialFailure as partial:
+        except PartialFailureError as partial:
             self._end(step, ok=True)
             self._fail(step, partial.error)
             return False

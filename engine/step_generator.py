@@ -370,8 +370,8 @@ def _alias_conflict(alias: str, urn: str, other: str) -> str:
 
 def protected_replace_message(urn: str) -> str:
     return (
-        f"unable to replace resource {urn}\nas it is currently marked for protection. To unprotect the resource, remove "
-        f"the `protect` flag from the resource in your Pulumi program and run `pulumi up`"
+        f"unable to replace resource {urn}\nas it is currently marked for protection. To unprotect the resource, "
+        f"remove the `protect` flag from the resource in your Pulumi program and run `pulumi up`"
     )
 
 

@@ -1,12 +1,13 @@
 """One class per operation on one resource: what it asks of the provider, and what it leaves in the journal.
 
 A step applies what has been decided; it never decides. `apply` talks to the provider and may raise; `begin` and `end`
-write the journal around it. A step whose object exists though the call failed raises `PartialFailure`: its state is kept.
+write the journal around it. A step whose object exists though the call failed raises `PartialFailureError`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal
@@ -27,7 +28,7 @@ from engine.resource import (
 from engine.snapshot import Journal
 
 
-class PartialFailure(Exception):
+class PartialFailureError(Exception):
     """The step failed, but there is an object to keep track of. `error` is what is told."""
 
     def __init__(self, error: EngineError) -> None:
@@ -41,7 +42,7 @@ class StepContext:
 
     registry: ProviderRegistry
     preview: bool
-    gone: Set[str]
+    gone: AbstractSet[str]
 
     def provider_of(self, state: State) -> Provider:
         return self.registry.get(state.provider, state.type)
@@ -94,7 +95,7 @@ class Step:
         )
 
     def apply(self, context: StepContext) -> None:
-        """Does it. Raises EngineError, or PartialFailure where the state has to be kept all the same."""
+        """Does it. Raises EngineError, or PartialFailureError where the state has to be kept all the same."""
 
     def begin(self, journal: Journal) -> None:
         """Writes down that it is about to happen."""
@@ -151,10 +152,11 @@ class SameStep(Step):
 def _same_step_matters(old: State, new: State) -> bool:
     """Whether a state that is the same to its provider differs in what the checkpoint keeps of it."""
     plain = (
-        "urn", "type", "custom", "delete", "id", "parent", "protect", "external", "provider", "init_errors",
-        "pending_replacement", "additional_secret_outputs", "aliases", "custom_timeouts", "import_id", "retain_on_delete",
-        "deleted_with", "replace_with", "ignore_changes", "replace_on_changes", "resource_hooks", "hide_diff",
-    )  # fmt: skip
+        *("urn", "type", "custom", "delete", "id", "parent", "protect", "external", "provider", "init_errors"),
+        *("pending_replacement", "additional_secret_outputs", "aliases", "custom_timeouts", "import_id"),
+        *("retain_on_delete", "deleted_with", "replace_with", "ignore_changes", "replace_on_changes"),
+        *("resource_hooks", "hide_diff"),
+    )
     if any(getattr(old, name) != getattr(new, name) for name in plain):
         return True
     if set(old.dependencies) != set(new.dependencies):
@@ -189,7 +191,7 @@ class CreateStep(Step):
         except InitFailedError as failure:
             new.init_errors = list(failure.reasons)
             self._made(failure.object_id, failure.outputs)
-            raise PartialFailure(failure) from failure
+            raise PartialFailureError(failure) from failure
         self._made(id_, outputs)
 
     def _made(self, id_: str, outputs: PropertyMap) -> None:
@@ -241,7 +243,7 @@ class UpdateStep(Step):
             new.inputs = old.inputs
             new.outputs = with_secret_outputs(new, failure.outputs)
             new.modified = now()
-            raise PartialFailure(failure) from failure
+            raise PartialFailureError(failure) from failure
         new.outputs = with_secret_outputs(new, outputs)
         new.modified = now()
 
