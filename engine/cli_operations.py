@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -206,7 +207,8 @@ class _Run:
     def _python(self) -> str:
         project = self._context.project
         if self._context.arguments.value("client") or project.runtime != "python":
-            return ""
+            # An inline program runs in this Python, and so must what it pickles.
+            return sys.executable
         return str(project_python(project, self._context.environment))
 
     def _program(self, emit: Callable[[Event], None]) -> Any:

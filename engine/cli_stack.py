@@ -9,7 +9,7 @@ from typing import Any
 from engine.backend_file import ORGANIZATION, StackRef, check_stack_name
 from engine.errors import EngineError, StackExistsError, StackNotFoundError, UsageError
 from engine.project import select_stack, selected_stack
-from engine.resource import STACK_TYPE, masked, unsecret, urn_name, urn_type
+from engine.resource import RESOURCE_SIG, SIG_KEY, STACK_TYPE, Secret, urn_name, urn_type
 from engine.snapshot import Snapshot, outputs_of
 from engine.state_edit import renamed
 from engine.workspace import Context, Stack, check_passphrase, check_secrets_provider
@@ -109,7 +109,21 @@ def show(context: Context) -> None:
 
 
 def _shown(context: Context, outputs: dict[str, Any]) -> dict[str, Any]:
-    return unsecret(outputs) if context.arguments.flag("show-secrets") else masked(outputs)  # type: ignore[no-any-return]
+    hide = not context.arguments.flag("show-secrets")
+    return {name: _plain(value, hide=hide) for name, value in outputs.items()}
+
+
+def _plain(value: Any, *, hide: bool) -> Any:
+    """A value as JSON: a secret as `[secret]` or as what it holds, a resource reference as its URN or id."""
+    if isinstance(value, Secret):
+        return "[secret]" if hide else _plain(value.value, hide=hide)
+    if isinstance(value, list):
+        return [_plain(v, hide=hide) for v in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get(SIG_KEY) == RESOURCE_SIG:
+        return value.get("id") or value.get("urn")
+    return {k: _plain(v, hide=hide) for k, v in value.items()}
 
 
 def ls(context: Context) -> None:

@@ -6,7 +6,6 @@ without colours, but for the colours.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from time import monotonic
 from typing import Any, Final, TextIO
 
 from engine.display_diff import diff_lines
-from engine.resource import STACK_TYPE, UNKNOWN_SENTINEL, urn_name, urn_type
+from engine.resource import STACK_TYPE, urn_name, urn_type
 
 Event = dict[str, Any]
 
@@ -59,9 +58,10 @@ class DisplayOptions:
 
 @dataclass(slots=True)
 class _Seen:
-    """What has been shown of one resource, and when it began."""
+    """Which (urn, op) began when, and which have been shown as done."""
 
     started: dict[tuple[str, str], float] = field(default_factory=dict)
+    done: set[tuple[str, str]] = field(default_factory=set)
 
 
 class Display:
@@ -119,12 +119,15 @@ class Display:
         if metadata["type"] == STACK_TYPE:
             self._old_outputs = dict((metadata.get("old") or {}).get("outputs") or {})
             self._outputs = dict((metadata.get("new") or {}).get("outputs") or {})
-        if not self._shown(metadata["op"]):
+        key = (metadata["urn"], metadata["op"])
+        # The stack's own outputs come twice in a preview: at its registration and at the end.
+        if not self._shown(metadata["op"]) or key in self._seen.done:
             return
+        self._seen.done.add(key)
         if self._options.preview:
             self._resource(metadata, _word(metadata["op"]))
         else:
-            started = self._seen.started.get((metadata["urn"], metadata["op"]))
+            started = self._seen.started.get(key)
             took = f" ({monotonic() - started:.1f}s)" if started is not None else ""
             self._resource(metadata, f"{_OPS.get(metadata['op'], ('', '', '', metadata['op']))[3]}{took}")
         self._diff(metadata)
@@ -210,9 +213,3 @@ def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}m{rest}s" if minutes else f"{max(rest, 1)}s"
 
-
-def shown_value(value: Any) -> str:
-    """A property value on one line."""
-    if value == UNKNOWN_SENTINEL:
-        return "output<string>"
-    return json.dumps(value, ensure_ascii=False)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from engine.resource import UNKNOWN_SENTINEL
+from engine.resource import SECRET_SIG, SIG_KEY, UNKNOWN_SENTINEL
 
 _LONG: Final = 200
 Line = tuple[str, str]
@@ -31,7 +31,7 @@ def diff_lines(old: Mapping[str, Any], new: Mapping[str, Any], *, sames: bool = 
 
 
 def _changed(name: str, old: Any, new: Any) -> Iterator[Line]:
-    if isinstance(old, dict) and isinstance(new, dict):
+    if _is_map(old) and _is_map(new):
         yield "~", f"{name}: {{"
         for mark, text in diff_lines(old, new):
             yield mark, f"    {text}"
@@ -47,9 +47,22 @@ def _changed(name: str, old: Any, new: Any) -> Iterator[Line]:
         yield "~", f"{name}: {short(old)} => {short(new)}"
 
 
+def _is_map(value: Any) -> bool:
+    return isinstance(value, dict) and value.get(SIG_KEY) != SECRET_SIG
+
+
 def short(value: Any) -> str:
     """A value on one line, cut where it is very long."""
     if value == UNKNOWN_SENTINEL:
         return "[unknown]"
-    text = value if value == "[secret]" else json.dumps(value, ensure_ascii=False)
+    text = json.dumps(_readable(value), ensure_ascii=False).replace('"\\u0000[secret]"', "[secret]")
     return text if len(text) <= _LONG else f"{text[:_LONG]}... ({len(text)} characters)"
+
+
+def _readable(value: Any) -> Any:
+    """The value with envelopes of secrets as `[secret]`, marked so that a text of that name keeps its quotes."""
+    if isinstance(value, dict):
+        if value.get(SIG_KEY) == SECRET_SIG:
+            return "\0[secret]"
+        return {k: _readable(v) for k, v in value.items()}
+    return [_readable(v) for v in value] if isinstance(value, list) else value
