@@ -1,4 +1,4 @@
-"""`python -m engine`: the command line in a process of its own. Ctrl-C asks to stop, twice leaves things as they are."""
+"""`python -m engine`: the command line in a process of its own. Ctrl-C asks to stop; twice stops at once."""
 
 from __future__ import annotations
 

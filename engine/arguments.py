@@ -78,9 +78,7 @@ class Arguments:
         return self.positional[index] if index < len(self.positional) else ""
 
 
-def parse(
-    words: Sequence[str], commands: Mapping[tuple[str, ...], Command], common: Sequence[Option]
-) -> Arguments:
+def parse(words: Sequence[str], commands: Mapping[tuple[str, ...], Command], common: Sequence[Option]) -> Arguments:
     """The command and its options. Raises UsageError for words that are not served, with their names."""
     command, rest = _find_command(words, commands, common)
     if command.refused:
@@ -123,7 +121,7 @@ def _find_command(
         if found is not None:
             used = set(places[:length])
             return found, [w for i, w in enumerate(words) if i not in used]
-    raise UsageError(f"unknown command \"{names[0]}\" for \"pulumi\". `pulumi --help` lists those that are served.")
+    raise UsageError(f'unknown command "{names[0]}" for "pulumi". `pulumi --help` lists those that are served.')
 
 
 class _State:

@@ -277,12 +277,11 @@ class FileBackend:
         found = [path for path in self._lock_files(ref) if path != but]
         if not found:
             return
-        lines = [
+        names = "".join(f"\n  {path.as_uri()}: {_describe_lock(path)}" for path in found)
+        raise StackLockedError(
             f"the stack is currently locked by {len(found)} lock(s). Either wait for the other process(es) to end or "
-            "delete the lock file with `pulumi cancel`."
-        ]
-        lines += [f"  {path.as_uri()}: {_describe_lock(path)}" for path in found]
-        raise StackLockedError("\n".join(lines))
+            f"delete the lock file with `pulumi cancel`.{names}"
+        )
 
     def break_locks(self, ref: StackRef) -> int:
         """Removes everybody's locks; how many there were."""
@@ -307,7 +306,7 @@ class FileBackend:
         meta = self.root / "meta.yaml"
         if meta.is_file():
             text = meta.read_text(encoding="utf-8")
-            match = re.search(r"^version:\s*(\d+)\s*$", text, re.M)
+            match = re.search(r"^version:\s*(\d+)\s*$", text, re.MULTILINE)
             if match is None or match.group(1) != "1":
                 raise StateError(f"{meta} says '{text.strip()}'; this engine knows the layout of version 1 only")
         elif any((self.root / "stacks").glob("*.json")) if (self.root / "stacks").is_dir() else False:

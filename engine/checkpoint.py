@@ -58,8 +58,6 @@ _FIELDS: Final[tuple[tuple[str, str, bool], ...]] = (
 )
 _VALUES: Final = frozenset({"inputs", "outputs", "replacement_trigger"})
 _TIMEOUTS: Final = ("create", "update", "delete", "read")
-#: Fields of the stock engine that this one carries along without a meaning of its own.
-_IGNORED: Final = frozenset({"stackTrace"})
 _ATTRIBUTES: Final = {name: attribute for name, attribute, _ in _FIELDS}
 _SLOTS: Final = tuple(f.name for f in fields(State))
 #: What a deployment may need of its reader (schema version 4), by the attribute that makes it so.
@@ -182,7 +180,7 @@ class Codec:
     # -------------------------------------------------------------- reading
 
     def from_dict(self, deployment: Mapping[str, Any]) -> Snapshot:
-        """The snapshot in a deployment. Raises StateError for what is not one, SecretsError for the wrong passphrase."""
+        """The snapshot in a deployment. Raises StateError for what is not one, SecretsError for a wrong passphrase."""
         if not isinstance(deployment, Mapping):
             raise StateError(f"a deployment is an object, not a {type(deployment).__name__}")
         pending = []
@@ -205,16 +203,16 @@ class Codec:
         known: dict[str, Any] = {"type": "", "custom": False}
         for name, value in body.items():
             attribute = _ATTRIBUTES.get(name)
-            if attribute is None or value is None:
-                continue
-            if attribute == "custom_timeouts":
-                value = Timeouts(**{key: value[key] for key in _TIMEOUTS if key in value})
-            elif attribute == "property_dependencies":
-                value = {key: list(urns or []) for key, urns in value.items()}
-            elif attribute in _VALUES:
-                value = self._value(value, (urn, attribute))
-            known[attribute] = value
+            if attribute is not None and value is not None:
+                known[attribute] = self._attribute(urn, attribute, value)
         return State(**known)
+
+    def _attribute(self, urn: str, attribute: str, value: Any) -> Any:
+        if attribute == "custom_timeouts":
+            return Timeouts(**{key: value[key] for key in _TIMEOUTS if key in value})
+        if attribute == "property_dependencies":
+            return {key: list(urns or []) for key, urns in value.items()}
+        return self._value(value, (urn, attribute)) if attribute in _VALUES else value
 
     def _value(self, value: Any, place: Place) -> Any:
         if isinstance(value, list):

@@ -16,7 +16,8 @@ from engine.arguments import FLAG, Command, Option, parse
 from engine.commands import COMMANDS, COMMON
 from engine.errors import BailError, EngineError, UsageError
 from engine.operation import CancelToken
-from engine.workspace import Context, Streams
+from engine.streams import Streams
+from engine.workspace import Context
 
 
 def main(

@@ -194,7 +194,8 @@ def refresh(context: Context) -> None:
     before = stack.settings.stored(project)
     if before and before != last.get("config") and not context.arguments.flag("force"):
         raise EngineError(
-            f"config file '{stack.settings_path}' has changes that would be lost; rerun with --force to take the last update's"
+            f"config file '{stack.settings_path}' has changes that would be lost; rerun with --force to take the last "
+            "update's configuration"
         )
     settings: StackSettings = stack.settings
     settings.config = last.get("config") or {}

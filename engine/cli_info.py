@@ -81,7 +81,14 @@ def _plugin(name: str, number: str, path: Path | None) -> dict[str, Any]:
     stat = path.stat() if path is not None else None
     when = datetime.fromtimestamp(stat.st_mtime if stat else 0, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     size = stat.st_size if stat else 0
-    return {"name": name, "kind": "resource", "version": number, "size": size, "installTime": when, "lastUsedTime": when}
+    return {
+        "name": name,
+        "kind": "resource",
+        "version": number,
+        "size": size,
+        "installTime": when,
+        "lastUsedTime": when,
+    }
 
 
 def install(context: Context) -> None:

@@ -1,17 +1,17 @@
-"""`up`, `preview`, `refresh` and `destroy`: from a parsed command line to an Operation, and from its Outcome to words."""
+"""`up`, `preview`, `refresh`, `destroy`: from a parsed command line to an Operation, from its Outcome to words."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from engine.arguments import Arguments
 from engine.config import ConfigValue
 from engine.display import Display, DisplayOptions
-from engine.errors import BailError, EngineError, NoChangesExpectedError, UsageError
+from engine.errors import BailError, EngineError, NoChangesExpectedError, StateError, UsageError
 from engine.event_log import EventSink, NoEventLog, open_event_log
 from engine.json_display import JsonDigest, JsonEvents
 from engine.operation import Event, Kind, Operation, Options, Outcome, Target
@@ -110,11 +110,6 @@ def _options(arguments: Arguments, *, preview: bool) -> Options:
     )
 
 
-@dataclass(slots=True)
-class _Clock:
-    started: float
-
-
 class _Run:
     """One operation or preview of a stack, under the stack's lock unless it is a preview."""
 
@@ -125,7 +120,7 @@ class _Run:
         self._preview = preview
         self._silent_log = silent_log
         self._events: list[Event] = []
-        self._clock = _Clock(time.time())
+        self._started = time.time()
 
     def finish(self, *, expect: bool = True) -> int:
         """Runs it to its end; the exit code. Raises EngineError for what keeps it from starting."""
@@ -133,7 +128,8 @@ class _Run:
         lock = None if self._preview else context.backend.lock(self._stack.ref)
         try:
             outcome, config = self._under_lock()
-            if not self._preview:
+            # After the second signal nothing more is written.
+            if not self._preview and not context.cancel.terminated.is_set():
                 context.backend.record(self._stack.ref, self._entry(outcome, config))
         finally:
             if lock is not None:
@@ -152,7 +148,11 @@ class _Run:
         self._warm()
         snapshot = self._stack.load()
         config = self._stack.config()
-        log = NoEventLog() if self._silent_log else open_event_log(self._context.arguments.value("event-log"), self._context.cwd)
+        log = (
+            NoEventLog()
+            if self._silent_log
+            else open_event_log(self._context.arguments.value("event-log"), self._context.cwd)
+        )
         try:
             return self._operate(snapshot, config, log), config
         finally:
@@ -188,7 +188,10 @@ class _Run:
                 stack_outputs=lambda name: outputs_of_other(self._context, name),
             )
         )
-        saver.close()
+        try:
+            saver.close()
+        except StateError as error:
+            outcome = replace(outcome, error=error)
         display.finish(failed=outcome.error is not None)
         return outcome
 
@@ -217,14 +220,12 @@ class _Run:
             return None
         urn = make_urn(self._stack.ref.name, project.name, "", STACK_TYPE, f"{project.name}-{self._stack.ref.name}")
 
-        def line(text: str, error: bool) -> None:  # noqa: FBT001 - the program's own callback
+        def line(text: str, error: bool) -> None:
             from engine.events import diagnostic
 
             emit(diagnostic("info#err" if error else "info", text, urn))
 
-        return program_for(
-            project, self._context.environment, client=arguments.value("client"), on_line=line
-        )
+        return program_for(project, self._context.environment, client=arguments.value("client"), on_line=line)
 
     def _display(self) -> Display | JsonDigest | JsonEvents:
         arguments, out = self._context.arguments, self._context.streams.stdout
@@ -249,8 +250,6 @@ class _Run:
 
     def show_details(self) -> None:
         """What was previewed, in full."""
-        from dataclasses import replace
-
         display = Display(replace(self._display_options(), diff=True), self._context.streams.stdout)
         for event in self._events:
             display.emit(event)
@@ -273,7 +272,7 @@ class _Run:
         return {
             "version": 0,
             "kind": self._kind.value,
-            "startTime": int(self._clock.started),
+            "startTime": int(self._started),
             "message": arguments.value("message"),
             "environment": environment,
             "config": shown,
@@ -312,4 +311,3 @@ def _colour(context: Context) -> bool:
     if wanted != "auto":
         return wanted == "always"
     return context.streams.stdout.isatty() and not context.environment.get("NO_COLOR")
-

@@ -99,7 +99,8 @@ def show(context: Context) -> None:
         context.say(f"    Last updated: {_time(last.get('endTime', 0))}")
     context.say(f"Current stack resources ({len(snapshot.resources)}):")
     for state in snapshot.resources:
-        line = f"    {state.urn if context.arguments.flag('show-urns') else f'{urn_type(state.urn)}  {urn_name(state.urn)}'}"
+        name = state.urn if context.arguments.flag("show-urns") else f"{urn_type(state.urn)}  {urn_name(state.urn)}"
+        line = f"    {name}"
         context.say(f"{line}  {state.id}" if context.arguments.flag("show-ids") and state.id else line)
     outputs = outputs_of(snapshot) or {}
     if outputs:

@@ -163,4 +163,3 @@ def _edited(context: Context, edit: Callable[[Snapshot], tuple[Snapshot, int]]) 
     finally:
         lock.release()
     return count
-

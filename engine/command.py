@@ -22,8 +22,8 @@ from semver import VersionInfo
 
 from engine.cli import main
 from engine.operation import CancelToken
+from engine.streams import Streams
 from engine.versions import VERSION
-from engine.workspace import Streams
 
 OnOutput = Callable[[str], object]
 

@@ -30,7 +30,10 @@ def full_key(text: str, project: str) -> str:
     if len(parts) == 3 and parts[1] == "config":
         parts = [parts[0], parts[2]]
     if len(parts) != 2 or not all(parts):
-        raise UsageError(f"could not parse {text} as a configuration key (configuration keys should be of the form `<namespace>:<name>`)")
+        raise UsageError(
+            f"could not parse {text} as a configuration key (configuration keys should be of the form "
+            "`<namespace>:<name>`)"
+        )
     return ":".join(parts)
 
 

@@ -20,7 +20,9 @@ def parse_path(text: str) -> list[Part]:
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None:
-            raise UsageError(f"invalid configuration path '{text}' at position {position}: expected NAME, [N] or [\"NAME\"]")
+            raise UsageError(
+                f"invalid configuration path '{text}' at position {position}: expected NAME, [N] or [\"NAME\"]"
+            )
         if match["name"] is not None:
             parts.append(match["name"])
         elif match["index"] is not None:
@@ -36,12 +38,14 @@ def parse_path(text: str) -> list[Part]:
 def get_path(value: Any, parts: list[Part]) -> tuple[bool, Any]:
     """(found, what is there)."""
     for part in parts:
-        if isinstance(value, dict) and isinstance(part, str) and part in value:
-            value = value[part]
-        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+        if isinstance(part, str):
+            if not isinstance(value, dict) or part not in value:
+                return False, None
             value = value[part]
         else:
-            return False, None
+            if not isinstance(value, list) or part >= len(value):
+                return False, None
+            value = value[part]
     return True, value
 
 
@@ -55,7 +59,9 @@ def set_path(value: Any, parts: list[Part], new: Any, where: str) -> Any:
         if not isinstance(items, list):
             raise UsageError(f"cannot set '{where}': [{part}] is a position, but there is no list at that place")
         if part > len(items):
-            raise UsageError(f"cannot set '{where}': the list has {len(items)} items, so the next position is {len(items)}")
+            raise UsageError(
+                f"cannot set '{where}': the list has {len(items)} items, so the next position is {len(items)}"
+            )
         old = items[part] if part < len(items) else None
         return [*items[:part], set_path(old, rest, new, where), *items[part + 1 :]]
     table = {} if value is None else value

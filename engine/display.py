@@ -10,10 +10,11 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 from engine.display_diff import diff_lines
 from engine.resource import STACK_TYPE, urn_name, urn_type
+from engine.streams import Output
 
 Event = dict[str, Any]
 
@@ -67,7 +68,7 @@ class _Seen:
 class Display:
     """Takes events from any thread and writes them; `finish` writes the rest."""
 
-    def __init__(self, options: DisplayOptions, out: TextIO) -> None:
+    def __init__(self, options: DisplayOptions, out: Output) -> None:
         self._options = options
         self._out = out
         self._lock = threading.Lock()
@@ -212,4 +213,3 @@ def _word(op: str) -> str:
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}m{rest}s" if minutes else f"{max(rest, 1)}s"
-

@@ -1,6 +1,6 @@
 """Where engine events go: a file of JSON lines, or a gRPC stream to whoever asked (`--event-log tcp://host:port`).
 
-A sink adds `sequence` and `timestamp`; the last event of every operation is `cancelEvent`, which ends the readers' loops.
+A sink adds `sequence` and `timestamp`; the last event of every operation is `cancelEvent`, which ends a reader's loop.
 """
 
 from __future__ import annotations

@@ -1,11 +1,13 @@
-"""`--json`: a preview as one digest, an update as a line for each engine event. Secrets are masked in events already."""
+"""`--json`: a preview as one digest, an update as a line for each engine event. Events hold no secrets."""
 
 from __future__ import annotations
 
 import json
 import threading
 import time
-from typing import Any, TextIO
+from typing import Any
+
+from engine.streams import Output
 
 Event = dict[str, Any]
 
@@ -13,7 +15,7 @@ Event = dict[str, Any]
 class JsonEvents:
     """Each engine event on a line of its own."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: Output) -> None:
         self._out = out
         self._lock = threading.Lock()
         self._sequence = 0
@@ -34,7 +36,7 @@ class JsonEvents:
 class JsonDigest:
     """All of a preview in one object: configuration, steps, diagnostics, counts, and nanoseconds it took."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: Output) -> None:
         self._out = out
         self._lock = threading.Lock()
         self._begun = time.monotonic_ns()

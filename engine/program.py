@@ -13,14 +13,11 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, Any, Final
 
 from engine.errors import ProgramError, UsageError
 from engine.operation import Program, RunInfo
 from engine.project import Project
-
-if TYPE_CHECKING:
-    import grpc
 
 #: `pulumi-language-python-exec` ends with this after it has shown the error itself.
 SHOWN_EXIT_CODE: Final = 23
@@ -37,7 +34,7 @@ class ClientProgram:
         self._address = address
         self._root = root
         self._program_dir = program_dir
-        self._call: grpc.Future | None = None
+        self._call: Any = None
         self._cancelled = threading.Event()
 
     def run(self, info: RunInfo) -> None:
@@ -70,7 +67,9 @@ class ClientProgram:
             except grpc.FutureCancelledError:
                 raise ProgramError("the program was stopped", shown=True) from None
             except grpc.RpcError as error:
-                raise ProgramError(f"the program at {self._address} broke off: {_details(error)}", shown=False) from error
+                raise ProgramError(
+                    f"the program at {self._address} broke off: {_details(error)}", shown=False
+                ) from error
         if response.bail:
             raise ProgramError(response.error or "the program failed", shown=True)
         if response.error:
@@ -100,7 +99,7 @@ class PythonProgram:
     def run(self, info: RunInfo) -> None:
         if self._cancelled.is_set():
             raise ProgramError("the program was stopped", shown=True)
-        process = self._process = subprocess.Popen(  # noqa: S603
+        process = self._process = subprocess.Popen(
             self._command(info),
             cwd=self._project.program_dir,
             env=self._environ(info),
@@ -191,9 +190,7 @@ def _python_of(folder: Path) -> Path:
     return folder / "Scripts" / "python.exe" if os.name == "nt" else folder / "bin" / "python"
 
 
-def program_for(
-    project: Project, environment: Mapping[str, str], *, client: str, on_line: LineSink
-) -> Program:
+def program_for(project: Project, environment: Mapping[str, str], *, client: str, on_line: LineSink) -> Program:
     """The program of an operation. Raises UsageError for a language that is not served."""
     if client:
         return ClientProgram(client, project.root, project.program_dir)

@@ -41,7 +41,7 @@ def _run(options: dict[str, Any], program: str) -> int:
     asyncio.set_event_loop(loop)
     loop.set_default_executor(ThreadPoolExecutor(max_workers=max(options["parallel"], 1) * 4))
     try:
-        loop.run_until_complete(runtime_stack.run_in_stack(lambda: runpy.run_path(program, run_name="__main__")))
+        loop.run_until_complete(runtime_stack.run_in_stack(lambda: _run_path(program)))
     except pulumi.RunError as error:
         log.error(str(error))
         return SHOWN_EXIT_CODE
@@ -57,6 +57,10 @@ def _run(options: dict[str, Any], program: str) -> int:
     finally:
         _drain(loop)
     return 0
+
+
+def _run_path(program: str) -> None:
+    runpy.run_path(program, run_name="__main__")
 
 
 def _drain(loop: asyncio.AbstractEventLoop) -> None:

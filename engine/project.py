@@ -1,4 +1,4 @@
-"""Pulumi.yaml, the backend it names, and the stack that is selected for it in PULUMI_HOME. Reads; writes the selection."""
+"""Pulumi.yaml, the backend it names, and the stack selected for it in PULUMI_HOME. Writes nothing but the selection."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Project:
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
-    """A mapping from a YAML or JSON file; an empty file is an empty one. Raises StateError that names file and place."""
+    """A mapping from a YAML or JSON file, empty for an empty one. Raises StateError that names file and place."""
     try:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         with path.open("rb") as file:
@@ -135,10 +135,7 @@ def open_backend(project: Project | None, environment: Mapping[str, str], cwd: P
         )
     text = unquote(parts.netloc + parts.path)
     home = _user_home(environment)
-    if text == "~" or text.startswith("~/"):
-        folder = home / text[2:]
-    else:
-        folder = base / text
+    folder = home / text[2:] if text == "~" or text.startswith("~/") else base / text
     return FileBackend(url, folder.resolve())
 
 

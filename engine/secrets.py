@@ -1,4 +1,4 @@
-"""Pulumi's passphrase secrets manager: PBKDF2-SHA256 (1,000,000 rounds, 32 bytes), AES-256-GCM, texts `v1:nonce:cipher`.
+"""Pulumi's passphrase secrets manager: PBKDF2-SHA256 (1,000,000 rounds, 32 bytes), AES-256-GCM, `v1:nonce:cipher`.
 
 The state of a manager is its salt text, `v1:<salt>:<the word "pulumi", encrypted>`, by which a wrong passphrase is
 noticed. The key is derived once per process for a salt and a passphrase, and only when something needs it. Nothing here

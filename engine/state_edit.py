@@ -77,5 +77,3 @@ def forget(snapshot: Snapshot, urn: str, *, force: bool, dependents: bool) -> Sn
     if protected and not force:
         raise EngineError(f"Resource {protected[0]!r} is protected. Unprotect it, or use --force.")
     return replace(snapshot, resources=[state for state in snapshot.resources if state.urn not in gone])
-
-

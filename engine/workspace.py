@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TextIO
 
 from engine.arguments import Arguments
 from engine.backend_file import FileBackend, StackRef, parse_stack_ref
@@ -21,16 +20,7 @@ from engine.project import Project, find_project, open_backend, selected_stack
 from engine.resource import PropertyMap
 from engine.secrets import PassphraseManager, passphrase_from
 from engine.snapshot import Snapshot, outputs_of, verify
-
-
-@dataclass(slots=True, kw_only=True)
-class Streams:
-    """Where a command reads and writes. `interactive`: somebody is there to be asked."""
-
-    stdin: TextIO
-    stdout: TextIO
-    stderr: TextIO
-    interactive: bool = False
+from engine.streams import Streams
 
 
 @dataclass(kw_only=True)
