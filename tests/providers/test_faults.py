@@ -42,7 +42,7 @@ def test_wrong_password(plugin: Plugin, server: Server, unique: str) -> None:
     plugin.configure(**server.args | {"password": "not-the-p4ssword"})
     began = time.monotonic()
     with pytest.raises(
-        PluginError, match="cannot sign in to PostgreSQL at .*check the provider's username and password"
+        PluginError, match=r"cannot sign in to PostgreSQL at .*check the provider's username and password"
     ) as e:
         plugin.create("Role", "app", name=unique)
     assert time.monotonic() - began < 3

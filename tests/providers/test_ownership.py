@@ -1,4 +1,4 @@
-"""Adopt or create: what an interrupted run left is taken up, a stranger's object is refused, and there are never two."""
+"""Adopt or create: what an interrupted run left is taken up, a stranger's object is refused, none is made twice."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -129,7 +129,7 @@ def test_an_administrator_without_superuser_makes_a_tenant(plugin: Plugin, serve
         plugin.update(role, name=f"{unique}_app", login=True, password=secret("z"), connectionLimit=3)
         for resource in (grant, schema, database, role):
             plugin.delete(resource)
-        with pytest.raises(PluginError, match=r"cannot create role .*permission denied.*another user"):
+        with pytest.raises(PluginError, match=r"cannot create role .*another user"):
             plugin.create("Role", "boss", name=f"{unique}_boss", superuser=True)
     finally:
         plugin.configure(**server.args)
