@@ -100,6 +100,7 @@ class _Deployment:
         self._host = PluginHost(operation.target, self._engine_address, self.reporter.log)
         self._registered: dict[str, Step] = {}
         self._stack_outputs: PropertyMap | None = None
+        self._held_outputs: PropertyMap | None = None
         self._failed = False
         self._program_error: EngineError | None = None
         self._program_done = threading.Event()
@@ -145,6 +146,7 @@ class _Deployment:
         if operation.kind is not Kind.REFRESH and self._may_delete():
             self._delete()
         self._executor.wait()
+        self._set_stack_outputs()
         if not self._preview:
             self._journal.finish()
         self._conclude()
@@ -254,6 +256,7 @@ class _Deployment:
         self._loop()
         if not self._ended_well():
             server.reject()
+            self.reporter.mute_program()
             self._drain(thread)
         self._executor.wait()
 
@@ -327,19 +330,34 @@ class _Deployment:
         if step is None or step.new is None:
             event.answer.set_exception(EngineError(f"outputs for {event.urn}, which is not registered"))
             return
-        new = step.new
-        outputs = event.outputs
-        if new.type == STACK_TYPE:
-            if self._failed or self._executor.errored:
-                # What the program could not compute keeps its last known value.
-                outputs = {**new.outputs, **outputs}
-            self._stack_outputs = outputs
+        if step.new.type == STACK_TYPE:
+            # The stack's outputs count when all else is done: only then is it known whether they are complete.
+            self._held_outputs = event.outputs
+        else:
+            self._set_outputs(step, step.new, event.outputs)
+        event.answer.set_result(None)
+
+    def _set_outputs(self, step: Step, new: State, outputs: PropertyMap) -> None:
         changed = not same_values(new.outputs, outputs)
         new.outputs = outputs
         if changed and not self._preview:
             self._journal.touched()
         self.reporter.outputs(step)
-        event.answer.set_result(None)
+
+    def _set_stack_outputs(self) -> None:
+        held = self._held_outputs
+        step = next((s for s in self._registered.values() if s.state.type == STACK_TYPE), None)
+        if held is None or step is None or step.new is None:
+            return
+        if self._broken():
+            # What the program could not compute keeps its last known value.
+            held = {**step.new.outputs, **held}
+        self._stack_outputs = held
+        self._set_outputs(step, step.new, held)
+
+    def _broken(self) -> bool:
+        cancelled = self._operation.cancel.requested.is_set()
+        return self._failed or self._executor.errored or self._program_error is not None or cancelled
 
     def _drain(self, thread: threading.Thread) -> None:
         """Lets a failed program end: it still says its outputs, and gets an error for all else."""
@@ -365,8 +383,8 @@ class _Deployment:
         thread.join(PROGRAM_STOP_SECONDS)
 
     def _take_program_error(self, error: EngineError | None) -> None:
-        if error is None or self._program_error is not None:
-            return
+        if error is None or self._broken():
+            return  # a program that was stopped has nothing of its own to say
         if isinstance(error, ProgramError):
             if not error.shown and str(error):
                 self.reporter.diagnose("error", "", f"an unhandled error occurred: {error}")

@@ -21,7 +21,17 @@ class Reporter:
         self._preview = preview
         self._counts: Counter[str] = Counter()
         self._steps = 0
+        self._program_muted = False
         self._lock = threading.Lock()
+
+    def mute_program(self) -> None:
+        """From here on the program only complains that it is being stopped."""
+        self._program_muted = True
+
+    def program_log(self, event: Event) -> None:
+        """A message of the program, or of a plugin."""
+        if not self._program_muted:
+            self.send(event)
 
     def changes(self) -> dict[str, int]:
         return dict(self._counts)

@@ -115,7 +115,7 @@ class EngineService(engine_pb2_grpc.EngineServicer):
         severity = _SEVERITIES.get(request.severity, "info")
         if severity == "debug" and not self._debug:
             return empty_pb2.Empty()
-        self._reporter.send(
+        self._reporter.program_log(
             events.diagnostic(
                 severity, request.message, request.urn, stream=request.streamId, ephemeral=request.ephemeral
             )
