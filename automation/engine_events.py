@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from pulumi.automation.events import EngineEvent, StepEventMetadata, StepEventStateMetadata
 
 _EXCEPTION_LINE = re.compile(r"^(?:[A-Za-z_][\w.]*\.)?(?P<name>[A-Za-z_]\w*): (?P<text>.*)$", re.DOTALL)
-_NOISE = ("update failed", "preview failed", "destroy failed", "refresh failed", "resource operation failed")
+_NOISE = (
+    "update failed",
+    "preview failed",
+    "destroy failed",
+    "refresh failed",
+    "resource operation failed",
+    # The program's half of an error that the engine has told already.
+    "Resource monitor has terminated",
+)
 HIDDEN_KEYS = frozenset({"__provider", "__defaults", "__internal"})
 
 
@@ -66,7 +74,7 @@ def run_event(event: EngineEvent, at: datetime, redact: Callable[[str], str]) ->
     if event.diagnostic_event is not None:
         said = event.diagnostic_event
         message = redact(clean(said.message))
-        if said.ephemeral or not message or message in _NOISE:
+        if said.ephemeral or not message or message.startswith(_NOISE):
             return None
         return Said(urn=said.urn or "", severity=said.severity, message=message, at=at)
     return None
@@ -107,7 +115,7 @@ def drifted(event: EngineEvent) -> tuple[str, str] | None:
         return None
     data = event.res_outputs_event.metadata
     op = _op(data)
-    if op in {"update", "delete"} and _custom(data):
+    if op in {"update", "delete"} and _custom(data) and not data.type.startswith("pulumi:providers:"):
         return data.urn, "changed" if op == "update" else "gone"
     return None
 

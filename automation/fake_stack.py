@@ -71,7 +71,6 @@ class FakeStack:
             op = ("update" if key in self._backend.changed else "same") if key in resources else "create"
             self._operate(on_event, "up", key, op)
             resources[key] = f"id-{key}"
-            self._component(on_event, key, op)
         self._end(on_event)
 
     def preview(self, program: Program, on_event: OnEvent) -> None:
@@ -160,11 +159,6 @@ class FakeStack:
                 self._end(on_event)
             raise _error("error: update failed")
         self._send(on_event, "resOutputsEvent", key, op)
-
-    def _component(self, on_event: OnEvent, key: str, op: str) -> None:
-        urn = self._urn(key).rsplit("$", 1)[0] + f"::{self._tenant}"
-        metadata = {"op": op, "urn": urn, "type": "component", "new": {"urn": urn, "custom": False}}
-        self._raw(on_event, {"resOutputsEvent": {"metadata": metadata}})
 
     def _send(self, on_event: OnEvent, kind: str, key: str, op: str) -> None:
         urn = self._urn(key)

@@ -387,7 +387,7 @@ class Run:
             error=error,
             rolled_back_to=rolled_back_to,
             leftovers=leftovers,
-            drift=dict(self.tracker.drift),
+            drift=dict(self.tracker.drift) if self.new.operation == "refresh" else {},
         )
 
 

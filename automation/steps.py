@@ -1,7 +1,7 @@
 """A run's steps, worked out from the engine's events (CORE-3). Pure: no I/O, no clock, no engine.
 
 A resource belongs to the step that `step_of` names. A step runs from its first custom resource's start to its last
-one's end. Components start at once and finish late, so they only confirm that a step is over.
+one's end; it is over when another step begins. Components say nothing: their events come at any time.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ def reducer(step_of: Callable[[str], str | None]) -> Callable[[RunState, RunEven
             case Started():
                 after = _started(state, event, step_of(event.urn)) if event.custom else state
             case Done():
-                after = _done(state, event, step_of(event.urn))
+                after = _done(state, event, step_of(event.urn)) if event.custom else state
             case Failed():
                 after = _failed(state, event, step_of(event.urn))
             case Said():
@@ -236,23 +236,19 @@ def _started(state: RunState, event: Started, key: str | None) -> RunState:
 
 
 def _done(state: RunState, event: Done, key: str | None) -> RunState:
-    changes = {**state.changes, event.op: state.changes.get(event.op, 0) + 1} if event.custom else state.changes
-    state = replace(state, changes=changes)
+    state = replace(state, changes={**state.changes, event.op: state.changes.get(event.op, 0) + 1})
     if not _known(state, key):
         return state
     step = state.step(str(key))
-    if event.custom:
-        deleted = event.op in {"delete", "discard"}
-        step = replace(
-            step,
-            open=step.open - {event.urn},
-            live=step.live - {event.urn} if deleted else step.live | {event.urn},
-            last_at=event.at,
-        )
-        if state.mode is Mode.ROLLBACK_DESTROY and deleted and not step.live and not step.open:
-            step = _rolled_back(step, event.at)
-    elif state.mode is Mode.FORWARD and event.op != "delete":
-        step = _closed(step)
+    deleted = event.op in {"delete", "discard"}
+    step = replace(
+        step,
+        open=step.open - {event.urn},
+        live=step.live - {event.urn} if deleted else step.live | {event.urn},
+        last_at=event.at,
+    )
+    if state.mode is Mode.ROLLBACK_DESTROY and deleted and not step.live and not step.open:
+        step = _rolled_back(step, event.at)
     return _with(state, step)
 
 
@@ -284,6 +280,8 @@ def _ended(state: RunState, event: Ended) -> RunState:
     for step in state.steps:
         if step.status is StepStatus.RUNNING:
             steps.append(_closed(step) if event.ok or not step.open else _stopped(step, event))
+        elif step.status is StepStatus.PENDING and step.error and not event.ok:
+            steps.append(_stopped(replace(step, attempts=1, started_at=event.at), event))
         elif step.status is StepStatus.PENDING:
             message = NOT_NEEDED if event.ok else NOT_REACHED
             steps.append(replace(step, status=StepStatus.SKIPPED, message=message))

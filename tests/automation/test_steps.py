@@ -76,7 +76,8 @@ def test_a_step_lasts_from_its_first_resource_to_its_last() -> None:
         started("first/b", 2),
         done("first/a", 3),
         done("first/b", 4.5),
-        done("first/component", 9, custom=False),
+        done("first/component", 5, custom=False),
+        started("second/a", 9),
     )
     step = state.step("first")
     assert step.status is StepStatus.COMPLETED
