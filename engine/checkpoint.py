@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, Final, Protocol
 
 from engine.errors import StateError
@@ -59,7 +60,9 @@ _FIELDS: Final[tuple[tuple[str, str, bool], ...]] = (
 _VALUES: Final = frozenset({"inputs", "outputs", "replacement_trigger"})
 _TIMEOUTS: Final = ("create", "update", "delete", "read")
 _ATTRIBUTES: Final = {name: attribute for name, attribute, _ in _FIELDS}
-_SLOTS: Final = tuple(f.name for f in fields(State))
+_all_of: Final = attrgetter(*(f.name for f in fields(State)))
+#: What is most easily changed in place.
+_sized_of: Final = attrgetter("inputs", "outputs", "dependencies", "init_errors", "aliases", "property_dependencies")
 #: What a deployment may need of its reader (schema version 4), by the attribute that makes it so.
 _FEATURES: Final = (
     ("refresh_before_update", "refreshBeforeUpdate"),
@@ -80,10 +83,11 @@ class Cipher(Protocol):
 Place = tuple[str, ...]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Cached:
-    """One resource's JSON, valid while every attribute is the object (and has the length) that it was."""
+    """One resource's JSON, while its attributes are what they were. Holding them keeps identities from being reused."""
 
+    state: State
     values: tuple[Any, ...]
     sizes: tuple[int, ...]
     text: str
@@ -95,7 +99,7 @@ class Codec:
     def __init__(self, cipher: Cipher) -> None:
         self._cipher = cipher
         self._ciphertexts: dict[Place, tuple[str, str]] = {}
-        self._texts: dict[int, tuple[State, _Cached]] = {}
+        self._texts: dict[int, _Cached] = {}
 
     # -------------------------------------------------------------- writing
 
@@ -145,16 +149,14 @@ class Codec:
         return body
 
     def _text(self, state: State) -> str:
-        values = tuple(getattr(state, name) for name in _SLOTS)
-        sizes = tuple(len(v) for v in values if isinstance(v, (dict, list)))
+        values = _all_of(state)
+        sizes = tuple(map(len, _sized_of(state)))
         known = self._texts.get(id(state))
-        if known is not None and known[0] is state:
-            cached = known[1]
-            if sizes == cached.sizes and all(a is b for a, b in zip(values, cached.values, strict=True)):
-                return cached.text
+        # Comparing tuples asks for identity first, which is what makes a save of 500 resources cheap.
+        if known is not None and known.state is state and known.sizes == sizes and known.values == values:
+            return known.text
         text = json.dumps(self.state_to_dict(state), ensure_ascii=False)
-        # Holding the state and its values keeps their identities from being used again.
-        self._texts[id(state)] = (state, _Cached(values, sizes, text))
+        self._texts[id(state)] = _Cached(state, values, sizes, text)
         return text
 
     def _plain(self, value: Any, place: Place, *, show_secrets: bool) -> Any:
