@@ -87,6 +87,7 @@ class Cabinet(pulumi.ComponentResource):
                 tenant=self,
                 after=[last],
             )
+        inside = self.database.database if self.database is not None else None
         self.schema = Schema(
             name,
             tenant_mark=args.tenant_mark,
@@ -95,6 +96,7 @@ class Cabinet(pulumi.ComponentResource):
             app_role=args.role,
             tenant=self,
             after=[last],
+            inside=inside,
         )
         self.settings = Settings(
             name,
@@ -104,6 +106,7 @@ class Cabinet(pulumi.ComponentResource):
             settings=args.settings,
             tenant=self,
             after=[self.schema],
+            inside=inside,
         )
         self.activation = Activation(
             name, slug=args.slug, tenant_mark=args.tenant_mark, tenant=self, after=[self.settings]

@@ -66,6 +66,11 @@ class Database(StepComponent):
     def _on_server(self, *more: pulumi.Resource) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions.merge(self.child_options(*more), pulumi.ResourceOptions(provider=self.admin))
 
+    def _within(self, *more: pulumi.Resource) -> pulumi.ResourceOptions:
+        """For what is part of the database, and goes with it."""
+        inside = pulumi.ResourceOptions(deleted_with=self.database)
+        return pulumi.ResourceOptions.merge(self._on_server(*more), inside)
+
     def _allow(self, name: str, administrator: str) -> None:
         database, role = self.database.name, self.role.name
         closed = postgresql.Grant(
@@ -74,16 +79,16 @@ class Database(StepComponent):
             role="public",
             object_type="database",
             privileges=[],
-            opts=self._on_server(),
+            opts=self._within(),
         )
         # One after the other: both change the access list of the same database.
-        connect = postgresql.Grant(
+        postgresql.Grant(
             f"{name}-connect",
             database=database,
             role=role,
             object_type="database",
             privileges=["CONNECT"],
-            opts=self._on_server(closed),
+            opts=self._within(closed),
         )
         for kind, privileges in (("table", ROWS), ("sequence", COUNTERS)):
             postgresql.DefaultPrivileges(
@@ -93,5 +98,5 @@ class Database(StepComponent):
                 role=role,
                 object_type=kind,
                 privileges=list(privileges),
-                opts=self._on_server(connect),
+                opts=self._within(),
             )

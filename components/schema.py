@@ -25,8 +25,9 @@ class Schema(StepComponent):
         app_role: str | None,
         tenant: pulumi.Resource,
         after: Sequence[pulumi.Resource],
+        inside: pulumi.Resource | None = None,
     ) -> None:
-        super().__init__("tenantry:cabinet:Schema", name, tenant=tenant, after=after)
+        super().__init__("tenantry:cabinet:Schema", name, tenant=tenant, after=after, inside=inside)
         self.migrations = SchemaMigrations(
             name,
             tenant_mark=tenant_mark,

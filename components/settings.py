@@ -22,8 +22,9 @@ class Settings(StepComponent):
         settings: Mapping[str, Any],
         tenant: pulumi.Resource,
         after: Sequence[pulumi.Resource],
+        inside: pulumi.Resource | None = None,
     ) -> None:
-        super().__init__("tenantry:cabinet:Settings", name, tenant=tenant, after=after)
+        super().__init__("tenantry:cabinet:Settings", name, tenant=tenant, after=after, inside=inside)
         self.settings = CabinetSettings(
             name, database=database, schema=schema, template=template, settings=settings, opts=self.child_options()
         )

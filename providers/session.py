@@ -137,12 +137,14 @@ def _unreachable(reason: str, where: DatabaseSettings, database: str, what: str)
             "Run: tenantry db upgrade" if database == where.main_database else "Run refresh, then up, to make it again."
         )
         return MissingDatabaseError(f"{what}: there is no database {database!r} at {where.address}. {advice}")
+    # libpq's advice would stand in the middle of ours.
+    reason = reason.partition(" Is the server running")[0].rstrip(".")
     if "authentication failed" in reason or "pg_hba.conf" in reason or "no password supplied" in reason:
         return UnreachableError(
             f"{what}: the PostgreSQL server at {where.address} refuses the login of {where.user!r}. "
             "Correct DB_USER and DB_PASSWORD (and DB_SSL, if it insists on TLS)."
         )
     return UnreachableError(
-        f"{what}: the PostgreSQL server at {where.address} cannot be reached: {reason} "
+        f"{what}: the PostgreSQL server at {where.address} cannot be reached: {reason}. "
         "Start it, or correct DB_HOST and DB_PORT."
     )

@@ -114,6 +114,17 @@ def test_each_step_waits_for_the_one_before(recorder: Any, run: Any, own_databas
         assert all("pulumi-python:dynamic/tenantry:CabinetRecord" in depends(recorder, key) for key in database)
 
 
+def test_what_is_inside_the_database_goes_with_it(recorder: Any, run: Any) -> None:
+    run(cabinet())
+    inside = {key.split()[0].split(":")[-1] for key, request in recorder.requests.items() if request.deletedWith}
+    assert inside == {"Grant", "DefaultPrivileges", "SchemaMigrations", "CabinetSettings"}
+
+
+def test_what_is_inside_the_main_database_is_deleted_by_itself(recorder: Any, run: Any) -> None:
+    run(cabinet(own_database=False))
+    assert not [key for key, request in recorder.requests.items() if request.deletedWith]
+
+
 def test_the_role_may_log_in_and_nothing_else(recorder: Any, run: Any) -> None:
     run(cabinet())
     role = recorder.inputs[recorder.key("role:Role")]
