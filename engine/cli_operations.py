@@ -253,6 +253,7 @@ class _Run:
         display = Display(replace(self._display_options(), diff=True), self._context.streams.stdout)
         for event in self._events:
             display.emit(event)
+        display.details()
 
     def _close(self, log: EventSink) -> None:
         log.emit({"cancelEvent": {}})

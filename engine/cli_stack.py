@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.backend_file import ORGANIZATION, StackRef, check_stack_name
-from engine.errors import EngineError, StackExistsError, StackNotFoundError, UsageError
+from engine.errors import EngineError, StackExistsError, StackNotFoundError, StateError, UsageError
 from engine.project import select_stack, selected_stack
 from engine.resource import RESOURCE_SIG, SIG_KEY, STACK_TYPE, Secret, urn_name, urn_type
 from engine.snapshot import Snapshot, outputs_of
@@ -161,7 +161,12 @@ def _row(context: Context, ref: StackRef, current: StackRef | None) -> dict[str,
     if last is not None:
         row["lastUpdate"] = _time(last.get("endTime", 0))
     row["updateInProgress"] = False
-    resources = context.backend.read(ref).get("resources") or []
+    try:
+        resources = context.backend.read(ref).get("resources") or []
+    except StateError as error:
+        # One damaged state must not hide the other stacks.
+        context.streams.stderr.write(f"warning: {error}\n")
+        return row
     if resources or last is not None:
         row["resourceCount"] = len(resources)
     return row

@@ -13,6 +13,7 @@ from time import monotonic
 from typing import Any, Final
 
 from engine.display_diff import diff_lines
+from engine.display_tree import Row, tree_lines
 from engine.resource import STACK_TYPE, urn_name, urn_type
 from engine.streams import Output
 
@@ -62,7 +63,7 @@ class _Seen:
     """Which (urn, op) began when, and which have been shown as done."""
 
     started: dict[tuple[str, str], float] = field(default_factory=dict)
-    done: set[tuple[str, str]] = field(default_factory=set)
+    done: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
 
 
 class Display:
@@ -96,9 +97,16 @@ class Display:
             elif "summaryEvent" in event:
                 self._changes = dict(event["summaryEvent"].get("resourceChanges") or {})
 
-    def finish(self, *, failed: bool) -> None:
-        """Diagnostics, outputs, counts and the duration."""
+    def details(self) -> None:
+        """The tree alone."""
         with self._lock:
+            self._write_tree()
+
+    def finish(self, *, failed: bool) -> None:
+        """The tree of a preview, diagnostics, outputs, counts and the duration."""
+        with self._lock:
+            if self._options.preview:
+                self._write_tree()
             self._write_diagnostics()
             if self._options.outputs and not failed:
                 self._write_outputs()
@@ -122,16 +130,14 @@ class Display:
             self._outputs = dict((metadata.get("new") or {}).get("outputs") or {})
         key = (metadata["urn"], metadata["op"])
         # The stack's own outputs come twice in a preview: at its registration and at the end.
-        if not self._shown(metadata["op"]) or key in self._seen.done:
+        if key in self._seen.done or not self._shown(metadata["op"]):
             return
-        self._seen.done.add(key)
-        if self._options.preview:
-            self._resource(metadata, _word(metadata["op"]))
-        else:
+        self._seen.done[key] = dict(metadata)
+        if not self._options.preview:
             started = self._seen.started.get(key)
             took = f" ({monotonic() - started:.1f}s)" if started is not None else ""
             self._resource(metadata, f"{_OPS.get(metadata['op'], ('', '', '', metadata['op']))[3]}{took}")
-        self._diff(metadata)
+            self._diff(metadata)
 
     def _failed(self, metadata: Mapping[str, Any]) -> None:
         self._resource(metadata, f"**{_word(metadata['op'])} failed**")
@@ -145,10 +151,25 @@ class Display:
 
     def _resource(self, metadata: Mapping[str, Any], what: str) -> None:
         mark, colour, _, _ = _OPS.get(metadata["op"], ("?", "", "", ""))
-        keys = metadata.get("diffs") or metadata.get("keys") or ()
-        note = f" [diff: {','.join(sorted(keys))}]" if keys and self._options.preview else ""
-        text = f" {mark:<2} {urn_type(metadata['urn'])} {urn_name(metadata['urn'])} {what}{note}"
+        text = f" {mark:<2} {urn_type(metadata['urn'])} {urn_name(metadata['urn'])} {what}"
         self._line(self._paint(text, colour))
+
+    def _write_tree(self) -> None:
+        rows: list[Row] = []
+        found: dict[int, dict[str, Any]] = {}
+        replaced = {urn for urn, op in self._seen.done if op == "replace"}
+        for (urn, op), metadata in self._seen.done.items():
+            if urn in replaced and op != "replace" and not self._options.replacement_steps:
+                continue
+            parent = (metadata.get("new") or metadata.get("old") or {}).get("parent") or ""
+            text = f"{urn_type(urn)} {urn_name(urn)} {_word(op)}{_reasons(metadata)}"
+            row = Row(urn=urn, parent=parent, mark=_OPS.get(op, ("?", "", "", ""))[0], text=text)
+            rows.append(row)
+            found[id(row)] = metadata
+        for row, line in tree_lines(rows):
+            metadata = found[id(row)]
+            self._line(self._paint(line, _OPS.get(metadata["op"], ("", "", "", ""))[1]))
+            self._diff(metadata)
 
     def _diff(self, metadata: Mapping[str, Any]) -> None:
         if not self._options.diff or metadata["op"] in {"same", "delete-replaced"}:
@@ -170,14 +191,15 @@ class Display:
             return
         self._line()
         self._line("Diagnostics:")
-        for urn, messages in self._diagnostics.items():
+        for number, (urn, messages) in enumerate(self._diagnostics.items()):
+            if number:
+                self._line()
             title = f"{urn_type(urn)} ({urn_name(urn)})" if urn else f"{STACK_TYPE} ({self._options.stack})"
             self._line(f"  {title}:")
             for severity, message in messages:
                 colour = {"error": "31", "warning": "33"}.get(severity, "")
                 for line in message.rstrip("\n").split("\n"):
                     self._line(self._paint(f"    {line}", colour))
-            self._line()
 
     def _write_outputs(self) -> None:
         if self._options.kind == "destroy" or not (self._outputs or self._old_outputs):
@@ -204,6 +226,11 @@ class Display:
     def _line(self, text: str = "") -> None:
         self._out.write(text + "\n")
         self._out.flush()
+
+
+def _reasons(metadata: Mapping[str, Any]) -> str:
+    keys = metadata.get("diffs") or metadata.get("keys") or ()
+    return f" [diff: {','.join(sorted(keys))}]" if keys else ""
 
 
 def _word(op: str) -> str:

@@ -14,11 +14,12 @@ Line = tuple[str, str]
 
 def diff_lines(old: Mapping[str, Any], new: Mapping[str, Any], *, sames: bool = False) -> Iterator[Line]:
     """(mark, text) by property: `+` added, `-` removed, `~` changed, a space where it stays (with `sames`)."""
-    width = max((len(k) for k in (*old, *new) if not k.startswith("__")), default=0)
-    for key in sorted({*old, *new}):
-        if key.startswith("__"):
-            # The SDK's own bookkeeping, such as a serialised provider.
-            continue
+    # Names with two underscores are the SDK's own bookkeeping, such as a serialised provider.
+    keys = [k for k in sorted({*old, *new}) if not k.startswith("__")]
+    if not sames:
+        keys = [k for k in keys if k not in old or k not in new or old[k] != new[k]]
+    width = max(map(len, keys), default=0)
+    for key in keys:
         name = f"{key:<{width}}"
         if key not in old:
             yield "+", f"{name}: {short(new[key])}"
@@ -26,7 +27,7 @@ def diff_lines(old: Mapping[str, Any], new: Mapping[str, Any], *, sames: bool = 
             yield "-", f"{name}: {short(old[key])}"
         elif old[key] != new[key]:
             yield from _changed(name, old[key], new[key])
-        elif sames:
+        else:
             yield " ", f"{name}: {short(new[key])}"
 
 

@@ -129,8 +129,9 @@ class Stack:
 
     def read(self) -> Snapshot:
         """The state, decrypted, valid or not."""
+        deployment = self._deployment
         try:
-            return self.decode(self._deployment)
+            return self.decode(deployment)
         except StateError as error:
             raise StateError(self.backend.damaged(self.ref, str(error))) from error
 
