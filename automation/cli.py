@@ -295,7 +295,7 @@ def templates_show(
 
 @templates_app.command("add")
 def templates_add(file: Annotated[Path, typer.Argument(help="A template as YAML.")], as_json: Json = False) -> None:
-    """Add a template, or a new version of one, to the folder TENANTRY_TEMPLATES_DIR."""
+    """Add a template, or a new version of one, to the folder TENANTRY_TEMPLATES."""
     from automation.cli_manifests import add_template
 
     add_template(Output(as_json=as_json), file)

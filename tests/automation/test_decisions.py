@@ -164,7 +164,7 @@ def test_a_traceback_becomes_a_sentence() -> None:
         '  File "x.py", line 1, in create\n    raise UnreachableError("no")\n'
         "providers.errors.UnreachableError: acme's database: it is not there. Start it.\n"
     )
-    assert clean(text) == "acme's database: it is not there. Start it."
+    assert clean(text) == "acme's database: it is not there. Start it"
     assert clean("error: plain words") == "plain words"
 
 
