@@ -237,6 +237,7 @@ class _Run:
         arguments = self._context.arguments
         return DisplayOptions(
             kind=self._kind.value,
+            project=self._context.project.name,
             stack=self._stack.ref.name,
             preview=self._preview,
             colour=_colour(self._context),

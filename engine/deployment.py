@@ -247,6 +247,7 @@ class _Deployment:
         program = self._operation.program
         if program is None:
             raise UsageError("an update needs a program: a Pulumi.yaml with a runtime, or an inline one")
+        self._require_replaced()
         server = self._server()
         self._host_ahead()
         info = self._run_info(server)
@@ -259,6 +260,19 @@ class _Deployment:
             self.reporter.mute_program()
             self._drain(thread)
         self._executor.wait()
+
+    def _require_replaced(self) -> None:
+        """Raises BailError where `--replace` names a resource that is not in the state."""
+        known = {state.urn for state in self._base.resources}
+        missing = [urn for urn in self._options.replace if urn not in known]
+        for urn in missing:
+            self.reporter.diagnose(
+                "error",
+                "",
+                f"Target '{urn}' could not be found in the stack. Did you forget to escape $ in your shell?",
+            )
+        if missing:
+            raise BailError("a resource to replace is not in the stack")
 
     def _run_info(self, server: MonitorServer) -> RunInfo:
         target = self._operation.target
@@ -400,11 +414,7 @@ class _Deployment:
         steps = self._generator.deletes()
         self._gone.update(step.urn for step in steps)
         graph = self._generator.graph()
-        order = {state: i for i, state in enumerate(graph.resources)}
-        layers = in_layers(steps, graph)
-        for layer in layers:
-            layer.sort(key=lambda step: order.get(step.state, 0), reverse=True)
-        self._executor.run_layers(layers, graph.dependencies_of)
+        self._executor.run_layers(in_layers(steps, graph), graph.dependencies_of)
 
 
 # ------------------------------------------------------------------ helpers
@@ -434,6 +444,7 @@ def refreshed(base: Snapshot, steps: list[RefreshStep], *, clear_creates: bool) 
 def _pruned(state: State, present: set[str]) -> State:
     dependencies = [urn for urn in state.dependencies if urn in present]
     by_property = {k: [urn for urn in urns if urn in present] for k, urns in state.property_dependencies.items()}
+    by_property = {k: urns for k, urns in by_property.items() if urns}
     parent = state.parent if state.parent in present else ""
     deleted_with = state.deleted_with if state.deleted_with in present else ""
     replace_with = [urn for urn in state.replace_with if urn in present]

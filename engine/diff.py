@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
 from typing import Any, Final
 
-from engine.errors import ResourceError
 from engine.resource import PropertyMap, Secret, same_values
 
 Path = tuple[str | int, ...]
@@ -71,20 +70,20 @@ class DiffResult:
 
     @property
     def replace(self) -> bool:
-        return bool(self.replace_keys)
+        return bool(self.replace_keys) or any(d.kind.replaces for d in (self.detailed or {}).values())
 
 
 # ------------------------------------------------------------------ paths
 
 
 def parse_path(text: str) -> Path:
-    """The parts of a property path, `*` being any key or index. Raises ResourceError for what is none."""
+    """The parts of a property path, `*` being any key or index. What is none is one key, which nothing matches."""
     parts: list[str | int] = []
     position = 0
     while position < len(text):
         match = _PATH_PART.match(text, position)
         if match is None:
-            raise ResourceError("", f"'{text}' is not a property path")
+            return (text,)
         parts.append(_path_part(match))
         position = match.end()
     return tuple(parts)
@@ -174,19 +173,10 @@ def compare_inputs(old: PropertyMap, new: PropertyMap, ignored: Iterable[str] = 
 
 
 def reset_ignored(old: PropertyMap, new: PropertyMap, ignored: Iterable[str]) -> PropertyMap:
-    """The new inputs with the old values put back at every ignored path.
-
-    A path whose container exists on one side only cannot be reset and raises ResourceError, as in the stock engine.
-    """
+    """The new inputs with the old values put back at every ignored path that exists on both sides."""
     result: PropertyMap = _copy(new)
     for text in ignored:
-        path = parse_path(text)
-        if not _reset(old, result, path):
-            raise ResourceError(
-                "",
-                f"cannot ignore changes to the following properties because one or more elements of "
-                f"the path are missing: {text!r}",
-            )
+        _reset(old, result, parse_path(text))
     return result
 
 
@@ -267,8 +257,7 @@ def apply_replace_on_changes(diff: DiffResult, patterns: Sequence[str], *, has_i
         for text, change in diff.detailed.items():
             if any(path_contains(p, parse_path(text)) for p in parsed):
                 detailed[text] = replace(change, kind=change.kind.as_replace())
-                keys.append(text)
-        return replace(diff, detailed=detailed, replace_keys=tuple(dict.fromkeys(keys)))
+        return replace(diff, detailed=detailed)
     keys.extend(key for key in diff.changed_keys if any(path_contains(p, (key,)) for p in parsed))
     if has_init_errors and "#initerror" in patterns:
         keys.append("#initerror")

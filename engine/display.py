@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from engine.display_diff import diff_lines
 from engine.display_tree import Row, tree_lines
-from engine.resource import STACK_TYPE, urn_name, urn_type
+from engine.resource import STACK_TYPE, make_urn, urn_name, urn_type
 from engine.streams import Output
 
 Event = dict[str, Any]
@@ -47,6 +47,7 @@ class DisplayOptions:
     """How much is shown."""
 
     kind: str
+    project: str
     stack: str
     preview: bool
     colour: bool = False
@@ -130,7 +131,8 @@ class Display:
             self._outputs = dict((metadata.get("new") or {}).get("outputs") or {})
         key = (metadata["urn"], metadata["op"])
         # The stack's own outputs come twice in a preview: at its registration and at the end.
-        if key in self._seen.done or not self._shown(metadata["op"]):
+        root = self._options.preview and metadata["type"] == STACK_TYPE
+        if key in self._seen.done or not (root or self._shown(metadata["op"])):
             return
         self._seen.done[key] = dict(metadata)
         if not self._options.preview:
@@ -182,7 +184,10 @@ class Display:
         if event.get("ephemeral") or (event["severity"] == "debug" and not self._options.debug):
             return
         text = (event.get("prefix") or "") + event["message"]
-        self._diagnostics.setdefault(event.get("urn") or "", []).append((event["severity"], text))
+        # What is about no resource is shown with the stack.
+        root = f"{self._options.project}-{self._options.stack}"
+        urn = event.get("urn") or make_urn(self._options.stack, self._options.project, "", STACK_TYPE, root)
+        self._diagnostics.setdefault(urn, []).append((event["severity"], text))
 
     # -------------------------------------------------------------- the end
 
@@ -194,7 +199,7 @@ class Display:
         for number, (urn, messages) in enumerate(self._diagnostics.items()):
             if number:
                 self._line()
-            title = f"{urn_type(urn)} ({urn_name(urn)})" if urn else f"{STACK_TYPE} ({self._options.stack})"
+            title = f"{urn_type(urn)} ({urn_name(urn)})"
             self._line(f"  {title}:")
             for severity, message in messages:
                 colour = {"error": "31", "warning": "33"}.get(severity, "")

@@ -89,6 +89,10 @@ class ResourceError(EngineError):
         self.urn = urn
 
 
+class ProtectedError(ResourceError):
+    """A protected resource was to be deleted. Whatever does not need it goes all the same."""
+
+
 class ProgramError(EngineError):
     """The program ended with an error; `shown` is true when it has printed it itself."""
 

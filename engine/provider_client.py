@@ -6,7 +6,7 @@ name of a secret input is then made secret again, as in the stock engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, cast
 
@@ -20,11 +20,10 @@ from engine.errors import InitFailedError, PluginError, ProviderCallError
 from engine.plugins import PluginProcess
 from engine.resource import (
     PropertyMap,
-    contains_secret,
+    Secret,
     contains_unknown,
     from_struct,
     package_of,
-    secret_of,
     to_struct,
     unsecret,
     urn_name,
@@ -207,8 +206,8 @@ class PluginProvider:
                 return DiffResult()
             raise
 
-    def configure(self, urn: str, id_: str, inputs: PropertyMap, extra: Mapping[str, str]) -> None:
-        """Configures it with a provider resource's inputs. `extra` is for dynamic providers, which see all config."""
+    def configure(self, urn: str, id_: str, inputs: PropertyMap) -> None:
+        """Configures it with a provider resource's inputs."""
         config = {k: v for k, v in inputs.items() if k not in INTERNAL_KEYS}
         # A plugin must not be configured with values that nobody knows yet; its previews then know nothing either.
         self._config_unknown = contains_unknown(config)
@@ -218,7 +217,7 @@ class PluginProvider:
         self._connect()
         request = provider_pb2.ConfigureRequest(
             variables=variables,
-            args=to_struct({**extra, **config}),
+            args=to_struct(config),
             acceptSecrets=True,
             acceptResources=True,
             sends_old_inputs=True,
@@ -366,10 +365,20 @@ class PluginProvider:
 
 def _with_secrets_of(properties: PropertyMap, like: PropertyMap) -> PropertyMap:
     """The properties, those secret whose namesake in `like` holds a secret."""
-    return {
-        key: secret_of(unsecret(value)) if contains_secret(like.get(key)) and not contains_secret(value) else value
-        for key, value in properties.items()
-    }
+    return {key: _secret_like(value, like.get(key)) for key, value in properties.items()}
+
+
+def _secret_like(value: Any, like: Any) -> Any:
+    """The value, secret at every place where `like` is."""
+    if isinstance(value, Secret):
+        return value
+    if isinstance(like, Secret):
+        return Secret(unsecret(value))
+    if isinstance(value, dict) and isinstance(like, dict):
+        return {key: _secret_like(item, like.get(key)) for key, item in value.items()}
+    if isinstance(value, list) and isinstance(like, list) and len(value) == len(like):
+        return [_secret_like(item, other) for item, other in zip(value, like, strict=True)]
+    return value
 
 
 _KINDS: Final = {

@@ -156,13 +156,13 @@ class ProviderRegistry:
         return self._ready[ref]
 
     def _configure(self, plugin: PluginProvider, urn: str, id_: str, inputs: PropertyMap) -> None:
-        # A dynamic provider's own code reads the stack's config in its configure().
-        dynamic = package_of(urn_type(urn)) == DYNAMIC_PACKAGE
-        plugin.configure(urn, id_, inputs, self._target.config if dynamic else {})
+        plugin.configure(urn, id_, inputs)
         self._ready[provider_ref(urn, id_)] = plugin
 
     def same(self, state: State) -> None:
         """Makes an unchanged provider resource ready for use."""
+        if _is_builtin(state.urn):
+            return
         with self._lock:
             ref = provider_ref(state.urn, state.id)
             plugin = self._checked.pop(state.urn, None)
@@ -176,6 +176,8 @@ class ProviderRegistry:
     def check(
         self, urn: str, olds: PropertyMap | None, news: PropertyMap, seed: bytes
     ) -> tuple[PropertyMap, Sequence[CheckFailure]]:
+        if _is_builtin(urn):
+            return news, ()
         with self._lock:
             plugin = self._checked.get(urn)
             if plugin is None:
@@ -201,13 +203,23 @@ class ProviderRegistry:
             return DiffResult(changes=own.changes, replace_keys=result.replace_keys)
         return result
 
+    def replaces(self, ref: str, before: State, after: State) -> bool:
+        """Whether objects made with the configuration `before` have to be made anew with `after`, whose ref is given."""
+        plugin = self._ready.get(ref)
+        if not isinstance(plugin, PluginProvider):
+            return False
+        return plugin.diff_config(after.urn, before.inputs, before.outputs, after.inputs, ()).replace
+
     def create(self, urn: str, news: PropertyMap, timeout: float, *, preview: bool) -> tuple[str, PropertyMap]:
         id_ = UNKNOWN_SENTINEL if preview else str(uuid.uuid4())
         with self._lock:
-            self._configure(self._checked.pop(urn), urn, id_, news)
+            if not _is_builtin(urn):
+                self._configure(self._checked.pop(urn), urn, id_, news)
         return ("" if preview else id_), news
 
     def update(self, urn: str, id_: str, call: UpdateCall, *, preview: bool) -> PropertyMap:
+        if _is_builtin(urn):
+            return call.news
         with self._lock:
             plugin = self._checked.pop(urn, None) or self._host.provider(package_of(urn_type(urn)), _version(call.news))
             self._configure(plugin, urn, id_, call.news)
@@ -284,6 +296,10 @@ class BuiltinProvider:
         raise ProviderCallError(f"the built-in provider has no function '{token}'")
 
 
+def _is_builtin(urn: str) -> bool:
+    return package_of(urn_type(urn)) == BUILTIN_PACKAGE
+
+
 def _version(inputs: PropertyMap) -> str:
     value = unsecret(inputs.get("version"))
     return value if isinstance(value, str) else ""
@@ -303,7 +319,8 @@ def default_provider_inputs(
     package: PackageRequest, config: Mapping[str, str], secret_keys: frozenset[str]
 ) -> PropertyMap:
     """The config of the package's namespace (`pkg:*`), with the version that was asked for."""
-    prefix = f"{package.name}:"
+    # A dynamic provider's own code reads the stack's config in its configure(): it gets all of it, by full key.
+    prefix = "" if package.name == DYNAMIC_PACKAGE else f"{package.name}:"
     inputs: PropertyMap = {}
     for key, value in config.items():
         if key.startswith(prefix):

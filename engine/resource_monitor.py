@@ -210,7 +210,7 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
             delete_before_replace=request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None,
             ignore_changes=list(request.ignoreChanges),
             additional_secret_outputs=list(request.additionalSecretOutputs),
-            alias_urns=list(request.aliasURNs),
+            alias_urns=[*request.aliasURNs, *(a.urn for a in request.aliases if a.WhichOneof("alias") == "urn")],
             alias_specs=[_alias_spec(a.spec) for a in request.aliases if a.WhichOneof("alias") == "spec"],
             import_id=request.importId,
             custom_timeouts=_timeouts(request.customTimeouts),
@@ -229,8 +229,6 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
         inherited = self._providers.get(request.parent, {}).get(package)
         if inherited:
             return inherited
-        if package == BUILTIN_PACKAGE:
-            return ""
         return self._default_provider(PackageRequest(package, request.version, request.pluginDownloadURL))
 
     def _default_provider(self, package: PackageRequest) -> str:

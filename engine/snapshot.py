@@ -127,8 +127,9 @@ def antichains(condemned: Sequence[State], graph: DependencyGraph) -> list[list[
         if state in chosen:
             depth[state] = 1 + max((depth.get(d, -1) for d in graph.dependencies_of(state) if d in chosen), default=-1)
     layers: dict[int, list[State]] = {}
-    for state in condemned:
-        layers.setdefault(depth.get(state, 0), []).append(state)
+    for state in graph.resources:
+        if state in chosen:
+            layers.setdefault(depth[state], []).append(state)
     return [layers[level] for level in sorted(layers, reverse=True)]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Protocol
 
-from engine.errors import EngineError, PluginError
+from engine.errors import EngineError, PluginError, ProtectedError
 from engine.operation import CancelToken
 from engine.resource import State, all_dependencies
 from engine.snapshot import Journal
@@ -53,6 +53,7 @@ class StepExecutor:
         self._failed_urns: set[str] = set()
         self._not_deleted: set[State] = set()
         self._lock = threading.Lock()
+        self._halted = False
         self.errored = False
 
     def submit(self, chain: Sequence[Step]) -> None:
@@ -85,7 +86,7 @@ class StepExecutor:
 
     def stopping(self) -> bool:
         """Whether nothing new is to be started."""
-        return self._cancel.requested.is_set() or (self.errored and not self._continue)
+        return self._cancel.requested.is_set() or (self._halted and not self._continue)
 
     def close(self) -> None:
         self._pool.shutdown(wait=True)
@@ -136,6 +137,8 @@ class StepExecutor:
     def _fail(self, step: Step, error: Exception) -> None:
         with self._lock:
             self.errored = True
+            # Protection is no accident: what does not need the protected resource goes, and all of them are told.
+            self._halted = self._halted or not isinstance(error, ProtectedError)
             self._failed_urns.add(step.urn)
         self._observer.failed(step, error)
         if self._continue:

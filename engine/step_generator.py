@@ -25,7 +25,6 @@ from engine.resource import (
     State,
     StepOp,
     make_urn,
-    package_of,
     split_provider_ref,
     unique,
     urn_name,
@@ -83,26 +82,29 @@ class StepGenerator:
         goal = event.goal
         self._inherit(goal)
         urn = self._claim(goal)
-        old = self._old_of(urn, goal)
+        old, conflict = self._old_of(urn, goal)
         new = self._remember(_state_of(urn, goal))
         if old is not None:
-            new.inputs = _ignoring(urn, old, new.inputs, goal.ignore_changes)
+            new.inputs = _ignoring(old, new.inputs, goal.ignore_changes)
         recreated = self.decided.recreate.get(urn)
         provider = self._registry.get(new.provider, new.type) if new.custom else None
         if goal.import_id and (old is None or old.external):
             raise ResourceError(urn, f"{describe(urn)}: the import option is not served by the embedded engine yet")
         if provider is not None:
             taken_over = old is not None and old.external
-            olds = None if old is None or recreated or taken_over else old.inputs
+            forced = urn in self._options.replace
+            olds = None if old is None or recreated or taken_over or forced else old.inputs
             new.inputs = self._check(provider, urn, olds, new.inputs)
+        if conflict is not None:
+            raise conflict
         return self._steps(goal, old, new, provider, recreated)
 
     def read(self, event: ReadResource) -> list[Step]:
         """The chain for one read of an object that the stack does not own."""
         goal = event.goal
         urn = self._claim(goal)
-        old = self._old_of(urn, goal)
-        new = _state_of(urn, goal)
+        old, _ = self._old_of(urn, goal)
+        new = self._remember(_state_of(urn, goal))
         new.external = True
         new.id = "" if event.id is UNKNOWN else str(event.id)
         if old is not None and not old.external and old.id != new.id:
@@ -148,8 +150,11 @@ class StepGenerator:
         self.decided.registered.add(urn)
         return urn
 
-    def _old_of(self, urn: str, goal: Goal) -> State | None:
-        """The resource in the state that this registration is about: by its URN, then by its aliases."""
+    def _old_of(self, urn: str, goal: Goal) -> tuple[State | None, ResourceError | None]:
+        """The resource in the state that this registration is about: by its URN, then by its aliases.
+
+        Two claimants of one alias are an error, which is told after the inputs have been checked.
+        """
         found = self._olds.get(urn)
         for alias in self._aliases(urn, goal):
             other = self._olds.get(alias)
@@ -157,32 +162,28 @@ class StepGenerator:
                 continue
             owner = self.decided.aliased.get(alias)
             if alias in self.decided.registered or (owner is not None and owner != urn):
-                raise ResourceError(urn, _alias_conflict(alias, urn, owner or alias))
+                return found, ResourceError(urn, _alias_conflict(alias, urn, owner or alias))
             if found is None:
                 found = other
                 self.decided.aliased[alias] = urn
-        return found
+        return found, None
 
     def _aliases(self, urn: str, goal: Goal) -> list[str]:
-        own = [*goal.alias_urns, *(self._alias_urn(spec, goal) for spec in goal.alias_specs)]
-        parents = [old for old, new in self.decided.aliased.items() if new == goal.parent]
-        moved = [make_urn(self._stack, self._project, parent, goal.type, goal.name) for parent in parents]
-        # A child's old URN is qualified by the types of its old parents, even where only an outer one moved.
-        return unique([*own, *moved, *(self._reparented(alias, parents) for alias in own)])
+        own = [*goal.alias_urns, *(self._alias_urn(spec, goal, goal.parent, goal.name) for spec in goal.alias_specs)]
+        inherited: list[str] = []
+        for parent in [old for old, new in self.decided.aliased.items() if new == goal.parent]:
+            name = _inherited_name(goal.name, urn_name(goal.parent), urn_name(parent))
+            inherited.append(make_urn(self._stack, self._project, parent, goal.type, name))
+            inherited.extend(self._alias_urn(spec, goal, parent, name) for spec in goal.alias_specs)
+        return unique([*own, *inherited])
 
-    def _reparented(self, alias: str, parents: Sequence[str]) -> str:
-        for parent in parents:
-            return make_urn(self._stack, self._project, parent, urn_type(alias), urn_name(alias))
-        return alias
-
-    def _alias_urn(self, spec: AliasSpec, goal: Goal) -> str:
-        parent = "" if spec.no_parent else spec.parent_urn or goal.parent
+    def _alias_urn(self, spec: AliasSpec, goal: Goal, parent: str, name: str) -> str:
         return make_urn(
             spec.stack or self._stack,
             spec.project or self._project,
-            parent,
+            "" if spec.no_parent else spec.parent_urn or parent,
             spec.type or goal.type,
-            spec.name or goal.name,
+            spec.name or name,
         )
 
     # -------------------------------------------------------- check
@@ -249,25 +250,21 @@ class StepGenerator:
         new_urn, new_id = split_provider_ref(new.provider)
         if self.decided.aliased.get(old_urn, old_urn) == new_urn and old_id == new_id:
             return None
-        both_default = _is_default(old_urn) and _is_default(new_urn)
-        if both_default and package_of(urn_type(old_urn)) == package_of(urn_type(new_urn)):
-            # An SDK upgrade brings another default provider. Only the provider can say whether that needs new objects.
-            before, after = self._olds.get(old_urn), self.decided.states.get(new_urn)
-            if before is None or after is None or not self._config_replaces(before, after):
+        before, after = self._olds.get(old_urn), self.decided.states.get(new_urn)
+        if urn_type(old_urn) == urn_type(new_urn) and before is not None and after is not None:
+            # Another provider of the same package, such as that of an upgraded SDK: only the provider itself can say
+            # whether its configuration means other objects.
+            if not self._registry.replaces(new.provider, before, after):
                 return None
         return DiffResult(changes=Changes.SOME, replace_keys=("provider",))
-
-    def _config_replaces(self, before: State, after: State) -> bool:
-        diff = self._registry.diff(after.urn, after.id, before.inputs, before.outputs, after.inputs, ())
-        return diff.replace
 
     def _replace(self, goal: Goal, old: State, new: State, provider: Provider | None, diff: DiffResult) -> list[Step]:
         if old.protect and new.protect:
             self._diagnose("error", new.urn, protected_replace_message(new.urn))
             raise BailError(f"{new.urn} is protected")
-        if provider is not None:
+        if provider is not None and new.urn not in self._options.replace:
             # The provider must choose names and defaults afresh: nothing of the old object counts.
-            new.inputs = self._check(provider, new.urn, None, _ignoring(new.urn, old, goal.inputs, goal.ignore_changes))
+            new.inputs = self._check(provider, new.urn, None, _ignoring(old, goal.inputs, goal.ignore_changes))
         first = goal.delete_before_replace
         if first is None:
             first = diff.delete_before_replace or old.pending_replacement
@@ -323,17 +320,15 @@ def describe(urn: str) -> str:
     return f"{urn_type(urn)} '{urn_name(urn)}'"
 
 
-def _is_default(provider_urn: str) -> bool:
-    return urn_name(provider_urn).startswith("default")
+def _inherited_name(name: str, parent: str, old_parent: str) -> str:
+    """The name that a child had under its parent's old name, where it is named after the parent."""
+    return old_parent + name[len(parent) :] if name.startswith(parent) else name
 
 
-def _ignoring(urn: str, old: State, inputs: PropertyMap, ignored: Sequence[str]) -> PropertyMap:
+def _ignoring(old: State, inputs: PropertyMap, ignored: Sequence[str]) -> PropertyMap:
     if not ignored:
         return inputs
-    try:
-        return reset_ignored(old.inputs, inputs, ignored)
-    except ResourceError as error:
-        raise ResourceError(urn, str(error)) from error
+    return reset_ignored(old.inputs, inputs, ignored)
 
 
 def _state_of(urn: str, goal: Goal) -> State:

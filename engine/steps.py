@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from engine.diff import Changes, DiffResult, PropertyDiff
-from engine.errors import EngineError, InitFailedError, ResourceError
+from engine.errors import EngineError, InitFailedError, ProtectedError
 from engine.events import StepInfo
 from engine.provider_client import Provider, UpdateCall
 from engine.providers import ProviderRegistry
@@ -278,9 +278,11 @@ class DeleteStep(Step):
         old = require(self.old)
         # A replacement that was protected by mistake must not be stuck: only what is really removed is refused.
         if old.protect and not old.delete and not self.recreated:
-            raise ResourceError(old.urn, protected_message(old.urn))
-        if not context.preview and not self._nothing_to_call(old, context):
-            provider = context.provider_of(old)
+            raise ProtectedError(old.urn, protected_message(old.urn))
+        if self._nothing_to_call(old, context):
+            return
+        provider = context.provider_of(old)
+        if not context.preview:
             provider.delete(old.urn, old.id, old.inputs, old.outputs, old.custom_timeouts.delete)
 
     def _nothing_to_call(self, old: State, context: StepContext) -> bool:
