@@ -52,6 +52,8 @@ def parse_stack_ref(text: str, project: str) -> StackRef:
         raise UsageError(f"stack '{text}': a stack is named STACK or {ORGANIZATION}/PROJECT/STACK")
     if not project:
         raise UsageError(f"stack '{text}' has no project: run this in the folder of a Pulumi.yaml")
+    if not all(map(_NAME.match, project)) or not project.strip("."):
+        raise UsageError(f"stack '{text}': '{project}' is not the name of a project")
     check_stack_name(parts[-1])
     return StackRef(project=project, name=parts[-1])
 

@@ -72,7 +72,9 @@ def keep_copy(path: Path, copy: Path) -> None:
             write_atomic(copy, path.read_bytes(), sync=False)
             return
         temporary.replace(copy)
-        # rename(2) of two names of one file does nothing and leaves both.
-        temporary.unlink(missing_ok=True)
     except OSError as error:
         raise StateError(_why(copy, error)) from error
+    finally:
+        # Also after a rename: rename(2) of two names of one file does nothing and leaves both.
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)

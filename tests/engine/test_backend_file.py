@@ -1,0 +1,256 @@
+"""The file backend: a save is all or nothing, damage is named with the way back, locks keep others out."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from engine import files
+from engine.backend_file import FileBackend, StackRef, parse_stack_ref
+from engine.errors import StackExistsError, StackLockedError, StackNotFoundError, StateError, UsageError
+
+REF = StackRef(project="proj", name="dev")
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> FileBackend:
+    return FileBackend(tmp_path.as_uri(), tmp_path)
+
+
+def deployment(mark: str) -> str:
+    return json.dumps({"metadata": {"mark": mark}})
+
+
+def mark(backend: FileBackend, ref: StackRef = REF) -> str:
+    metadata = backend.read(ref)["metadata"]
+    return str(metadata["mark"])
+
+
+def write(backend: FileBackend, text: str) -> None:
+    backend.write(REF, deployment(text), version=3, features=())
+
+
+def leftovers(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.name.endswith(".tmp")]
+
+
+def test_layout_of_a_new_stack(backend: FileBackend, tmp_path: Path) -> None:
+    backend.create(REF, deployment("new"))
+    names = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    assert names == [".pulumi/meta.yaml", ".pulumi/stacks/proj/dev.json", ".pulumi/stacks/proj/dev.json.bak"]
+    body = json.loads(backend.stack_file(REF).read_text())
+    assert (body["version"], body["checkpoint"]["stack"]) == (3, "organization/proj/dev")
+    with pytest.raises(StackExistsError, match="organization/proj/dev"):
+        backend.create(REF, deployment("again"))
+
+
+def test_the_one_before_stays_as_bak(backend: FileBackend) -> None:
+    for text in ("one", "two", "three"):
+        write(backend, text)
+    assert mark(backend) == "three"
+    assert '"two"' in backend.backup_file(REF).read_text()
+
+
+@pytest.mark.parametrize("call", ["write", "fsync", "replace"])
+def test_a_full_disk_leaves_the_earlier_state(backend: FileBackend, call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(backend, "good")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        if call == "write":
+            patch.setattr(files, "_write", full)
+        elif call == "fsync":
+            patch.setattr(os, "fsync", full)
+        else:
+            patch.setattr(Path, "replace", full)
+        with pytest.raises(StateError, match=r"cannot write .*dev\.json.*The disk is full"):
+            write(backend, "lost")
+    assert mark(backend) == "good"
+    assert leftovers(backend.root) == []
+
+
+def test_a_short_write_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = open
+
+    class Short:
+        def __init__(self, inner: object) -> None:
+            self.inner = inner
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self.inner.close()  # type: ignore[attr-defined]
+
+        def fileno(self) -> int:
+            return int(self.inner.fileno())  # type: ignore[attr-defined]
+
+        def write(self, data: memoryview) -> int:
+            return int(self.inner.write(data[:3]))  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(files, "open", lambda *a, **k: Short(real(*a, **k)), raising=False)
+    files.write_atomic(tmp_path / "f", b"0123456789")
+    assert (tmp_path / "f").read_bytes() == b"0123456789"
+
+
+def test_killed_at_any_moment_leaves_a_whole_state(tmp_path: Path) -> None:
+    """A process that does nothing but save is killed with SIGKILL, again and again."""
+    program = textwrap.dedent(
+        """
+        import json, sys
+        from pathlib import Path
+        from engine.backend_file import FileBackend, StackRef
+        backend = FileBackend("file://", Path(sys.argv[1]))
+        print("ready", flush=True)
+        number = 0
+        while True:
+            number += 1
+            text = json.dumps({"metadata": {"mark": str(number), "fill": "x" * 200_000}})
+            backend.write(StackRef(project="proj", name="dev"), text, version=3, features=())
+        """
+    )
+    backend = FileBackend("file://", tmp_path)
+    write(backend, "first")
+    seen = set()
+    for delay in (0.0, 0.02, 0.05, 0.09, 0.13):
+        with subprocess.Popen(
+            [sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(0.05 + delay)
+            process.kill()
+        seen.add(mark(backend))
+        json.loads(backend.backup_file(REF).read_text())
+    assert seen != {"first"}
+
+
+@pytest.mark.parametrize("damage", ["", "{", '{"version": 3, "checkpoint": {"latest": {"res', "[]", '{"version": 3}'])
+def test_a_damaged_file_is_named_with_the_way_back(backend: FileBackend, damage: str) -> None:
+    write(backend, "one")
+    backend.record(REF, {"kind": "update"})
+    write(backend, "two")
+    path = backend.stack_file(REF)
+    path.write_text(damage)
+    with pytest.raises(StateError) as failure:
+        backend.read(REF)
+    message = str(failure.value)
+    assert str(path) in message
+    assert str(backend.backup_file(REF)) in message
+    copies = list(backend.backups(REF).glob("*.json"))
+    assert len(copies) == 1
+    assert str(copies[0]) in message
+    assert "copy one of these over it" in message
+    path.write_bytes(copies[0].read_bytes())
+    assert mark(backend) == "one"
+
+
+def test_another_version_is_refused(backend: FileBackend) -> None:
+    write(backend, "one")
+    backend.stack_file(REF).write_text('{"version": 9, "checkpoint": {}}')
+    with pytest.raises(StateError, match="version 9"):
+        backend.read(REF)
+    (backend.root / "meta.yaml").write_text("version: 2\n")
+    with pytest.raises(StateError, match="layout of version 1 only"):
+        backend.read(REF)
+
+
+def test_history_comes_newest_first(backend: FileBackend) -> None:
+    write(backend, "one")
+    for number in range(12):
+        backend.record(REF, {"number": number})
+    assert [entry["number"] for entry in backend.updates(REF)] == list(range(11, -1, -1))
+    assert backend.last_update(REF) == {"number": 11}
+    assert len(list(backend.history(REF).glob("dev-*.checkpoint.json"))) == 12
+
+
+def test_rename_moves_the_history_and_leaves_the_backups(backend: FileBackend) -> None:
+    write(backend, "one")
+    backend.record(REF, {"number": 1})
+    backend.set_tags(REF, {"team": "a"})
+    new = StackRef(project="proj", name="prod")
+    backend.rename(REF, new, deployment("renamed"), version=3, features=())
+    assert mark(backend, new) == "renamed"
+    assert not backend.exists(REF)
+    assert backend.backup_file(REF).is_file()
+    assert [entry["number"] for entry in backend.updates(new)] == [1]
+    assert not backend.history(REF).exists()
+    assert list(backend.backups(REF).iterdir())
+    assert backend.tags(new) == {"team": "a"}
+
+
+def test_remove_leaves_backups(backend: FileBackend) -> None:
+    write(backend, "one")
+    backend.record(REF, {"number": 1})
+    backend.remove(REF)
+    assert list(backend.stacks()) == []
+    assert not backend.history(REF).exists()
+    assert '"one"' in backend.backup_file(REF).read_text()
+    with pytest.raises(StackNotFoundError, match="no stack named 'dev' found"):
+        backend.read(REF)
+
+
+def test_a_lock_keeps_others_out(backend: FileBackend) -> None:
+    lock = backend.lock(REF)
+    body = json.loads(lock.path.read_text())
+    assert body["pid"] == os.getpid()
+    with pytest.raises(StackLockedError, match=r"currently locked by 1 lock\(s\).*`pulumi cancel`") as failure:
+        backend.lock(REF)
+    assert f"(pid {os.getpid()})" in str(failure.value)
+    assert lock.path.as_uri() in str(failure.value)
+    backend.lock(StackRef(project="proj", name="other")).release()
+    lock.release()
+    lock.release()
+    backend.lock(REF).release()
+    assert backend.break_locks(REF) == 0
+
+
+def test_two_at_once_never_both_get_in(backend: FileBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other's lock appears between our look and our own lock: we go away again."""
+    real = FileBackend.check_unlocked
+    calls = []
+
+    def check(self: FileBackend, ref: StackRef, *, but: Path | None = None) -> None:
+        calls.append(but)
+        if but is None:
+            real(self, ref)
+            self.locks(ref).mkdir(parents=True, exist_ok=True)
+            (self.locks(ref) / "other.json").write_text("not json")
+        else:
+            real(self, ref, but=but)
+
+    monkeypatch.setattr(FileBackend, "check_unlocked", check)
+    with pytest.raises(StackLockedError, match="that cannot be read"):
+        backend.lock(REF)
+    assert [path.name for path in backend.locks(REF).glob("*.json")] == ["other.json"]
+    assert backend.break_locks(REF) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("bad name!", "invalid character ' ' at position 3"),
+        ("a/b/c/d", "organization"),
+        ("acme/dev", "organization"),
+        ("..", "cannot be named"),
+        ("x" * 101, "100 characters"),
+        ("organization/../dev", "project"),
+    ],
+)
+def test_names_that_are_refused(text: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        parse_stack_ref(text, "proj")
+
+
+def test_names_that_are_taken() -> None:
+    for text in ("dev", "organization/dev", "organization/proj/dev"):
+        assert parse_stack_ref(text, "proj") == REF
