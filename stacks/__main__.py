@@ -26,7 +26,7 @@ def main() -> None:
     from stacks.templates import TemplateStore
 
     stack = pulumi.get_stack()
-    path = HERE / f"{stack}.yaml"
+    path = _relative(HERE / f"{stack}.yaml")
     if not path.is_file():
         raise pulumi.RunError(f"no manifest for the stack {stack}: write stacks/{stack}.yaml, or select another stack")
     try:
@@ -36,6 +36,11 @@ def main() -> None:
     except (InputError, ProviderError) as error:
         raise pulumi.RunError(str(error)) from None
     program_for(resolved)()
+
+
+def _relative(path: Path) -> Path:
+    # Messages name the file as its reader would.
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ class CabinetManifest(_Model):
 
 
 def load_manifest(path: Path | str, *, stack: str | None = None) -> CabinetManifest:
-    """The manifest in a YAML file. With `stack`, its slug must be that stack's name.
+    """The manifest in a YAML file. With `stack`, its slug must be that stack's name. Errors name `path` as it is given.
 
     Raises ManifestError, with line and column where the file is not YAML.
     """

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from pulumi import automation as auto
 
@@ -116,3 +117,27 @@ def test_without_an_own_database(stack_for: Any, cabinets: Query, manifest_data:
     assert cabinets("SELECT count(*) FROM cabinet_acme.settings") == [(9,)]
     stack.destroy()
     assert cabinets("SELECT nspname FROM pg_namespace WHERE nspname = 'cabinet_acme'") == []
+
+
+def test_a_lost_state_is_built_again_over_what_is_there(
+    stack_for: Any, cabinets: Query, manifest_data: dict[str, Any], tmp_path: Path
+) -> None:
+    # What a killed process leaves at worst: everything made, nothing written down.
+    stack = stack_for(manifest_data)
+    stack.up()
+    before = cabinets("SELECT id, created_at FROM cabinets")
+    first = stack.outputs()["password"].value
+    for path in (tmp_path / "state").rglob("acme.json*"):
+        path.unlink()
+    stack = stack_for(manifest_data)
+    assert changes(stack.up()) == {"create": 19}
+    assert changes(stack.up()) == {}
+    assert cabinets("SELECT id, created_at FROM cabinets") == before
+    outputs = stack.outputs()
+    assert outputs["password"].value != first
+    server = {"host": outputs["host"].value, "port": outputs["port"].value, "dbname": outputs["database"].value}
+    login = {"user": outputs["role"].value, "password": outputs["password"].value}
+    with psycopg.connect(**server, **login, connect_timeout=10) as app:
+        assert app.execute("SELECT count(*) FROM settings").fetchone() == (9,)
+    stack.destroy()
+    assert cabinets("SELECT rolname FROM pg_roles WHERE rolname = 'cabinet_acme_app'") == []
