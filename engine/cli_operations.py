@@ -17,7 +17,7 @@ from engine.json_display import JsonDigest, JsonEvents
 from engine.operation import Event, Kind, Operation, Options, Outcome, Target
 from engine.program import program_for, project_python
 from engine.resource import STACK_TYPE, make_urn
-from engine.snapshot import Snapshot
+from engine.snapshot import Snapshot, protected_with_needs
 from engine.workspace import Context, Stack, outputs_of_other
 
 _DEFAULT_PARALLEL = 16
@@ -38,6 +38,16 @@ def refresh(context: Context) -> int:
 
 
 def destroy(context: Context) -> int:
+    if context.arguments.flag("exclude-protected"):
+        resources = context.stack().load().resources
+        spared = protected_with_needs(resources)
+        if resources and len(spared) == len(resources):
+            count = sum(state.protect for state in resources)
+            context.say(
+                f"There were no unprotected resources to destroy. There are still {count} protected resources "
+                "associated with this stack."
+            )
+            return 0
     return _command(context, Kind.DESTROY)
 
 
@@ -107,6 +117,7 @@ def _options(arguments: Arguments, *, preview: bool) -> Options:
         run_program=arguments.flag("run-program"),
         clear_pending_creates=arguments.flag("clear-pending-creates"),
         exclude_protected=arguments.flag("exclude-protected"),
+        debug=arguments.flag("debug"),
     )
 
 

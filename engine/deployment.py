@@ -37,7 +37,7 @@ from engine.resource import (
     unsecret,
 )
 from engine.resource_monitor import MonitorServer, MonitorStoppedError
-from engine.snapshot import Journal, PendingOperation, Snapshot, outputs_of
+from engine.snapshot import Journal, PendingOperation, Snapshot, outputs_of, protected_with_needs
 from engine.source import (
     Event,
     ProgramEnded,
@@ -77,7 +77,6 @@ def _refuse_unserved(operation: Operation) -> None:
         ("--target", options.targets),
         ("--exclude", options.excludes),
         ("--run-program", options.run_program and operation.kind is not Kind.UPDATE),
-        ("--exclude-protected", options.exclude_protected),
     ):
         if given:
             raise UsageError(
@@ -412,6 +411,9 @@ class _Deployment:
         if not self._may_delete():
             return
         steps = self._generator.deletes()
+        if self._options.exclude_protected:
+            spared = protected_with_needs(self._base.resources)
+            steps = [step for step in steps if step.state not in spared]
         self._gone.update(step.urn for step in steps)
         graph = self._generator.graph()
         self._executor.run_layers(in_layers(steps, graph), graph.dependencies_of)

@@ -257,7 +257,7 @@ def apply_replace_on_changes(diff: DiffResult, patterns: Sequence[str], *, has_i
         for text, change in diff.detailed.items():
             if any(path_contains(p, parse_path(text)) for p in parsed):
                 detailed[text] = replace(change, kind=change.kind.as_replace())
-        return replace(diff, detailed=detailed)
+        diff = replace(diff, detailed=detailed)
     keys.extend(key for key in diff.changed_keys if any(path_contains(p, (key,)) for p in parsed))
     if has_init_errors and "#initerror" in patterns:
         keys.append("#initerror")

@@ -10,10 +10,10 @@ EngineError                    anything that ends a command with exit code 1
 ├── PluginError                a provider plugin that cannot be found or started, or that broke
 │   └── ProviderCallError      a provider's answer to one call was an error
 ├── ResourceError              one resource cannot be what the program asks for
+│   └── ProtectedError         a protected resource was to be deleted
 ├── ProgramError               the program failed; its own message has been shown
 ├── NoChangesExpectedError     --expect-no-changes, and there were some (exit code 7)
-├── BailError                  everything has been said as diagnostics: nothing more to print
-└── CancelledError             stopped by a signal or by `cancel`
+└── BailError                  everything has been said as diagnostics: nothing more to print
 """
 
 from __future__ import annotations
@@ -109,7 +109,3 @@ class NoChangesExpectedError(EngineError):
 
 class BailError(EngineError):
     """The command failed and every reason has been shown as a diagnostic."""
-
-
-class CancelledError(EngineError):
-    """The update was cancelled."""

@@ -204,7 +204,7 @@ class ProviderRegistry:
         return result
 
     def replaces(self, ref: str, before: State, after: State) -> bool:
-        """Whether objects made with the configuration `before` have to be made anew with `after`, whose ref is given."""
+        """Whether objects made with the configuration `before` have to be made anew under `after`, at `ref`."""
         plugin = self._ready.get(ref)
         if not isinstance(plugin, PluginProvider):
             return False

@@ -10,7 +10,7 @@ import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, NoReturn, TypeVar, cast
 
 import grpc
 from google.protobuf import empty_pb2
@@ -309,24 +309,22 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
         return empty_pb2.Empty()
 
     def Call(self, request: Request, context: Context) -> provider_pb2.CallResponse:
-        return _refuse(context, f"the method {request.tok}: the embedded engine does not serve calls yet")
+        _refuse(context, f"the method {request.tok}: the embedded engine does not serve calls yet")
 
     def RegisterPackage(self, request: Request, context: Context) -> resource_pb2.RegisterPackageResponse:
-        return _refuse(
-            context, f"the parameterized package {request.name}: the embedded engine does not serve these yet"
-        )
+        _refuse(context, f"the parameterized package {request.name}: the embedded engine does not serve these yet")
 
     def RegisterStackTransform(self, request: Request, context: Context) -> empty_pb2.Empty:
-        return _refuse(context, "transforms: the embedded engine does not serve these yet")
+        _refuse(context, "transforms: the embedded engine does not serve these yet")
 
     def RegisterStackInvokeTransform(self, request: Request, context: Context) -> empty_pb2.Empty:
-        return _refuse(context, "invoke transforms: the embedded engine does not serve these yet")
+        _refuse(context, "invoke transforms: the embedded engine does not serve these yet")
 
     def RegisterResourceHook(self, request: Request, context: Context) -> empty_pb2.Empty:
-        return _refuse(context, "resource hooks: the embedded engine does not serve these yet")
+        _refuse(context, "resource hooks: the embedded engine does not serve these yet")
 
     def RegisterErrorHook(self, request: Request, context: Context) -> empty_pb2.Empty:
-        return _refuse(context, "error hooks: the embedded engine does not serve these yet")
+        _refuse(context, "error hooks: the embedded engine does not serve these yet")
 
     def Invoke(self, request: Request, context: Context) -> resource_pb2.ResourceInvokeResponse:
         """Asks a provider plugin for a function's result."""
@@ -355,8 +353,9 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
 # ------------------------------------------------------------------ helpers
 
 
-def _refuse(context: Context, what: str) -> Any:
-    return context.abort(grpc.StatusCode.UNIMPLEMENTED, f"not served: {what}. Use TENANTRY_ENGINE=stock.")
+def _refuse(context: Context, what: str) -> NoReturn:
+    context.abort(grpc.StatusCode.UNIMPLEMENTED, f"not served: {what}. Use TENANTRY_ENGINE=stock.")
+    raise AssertionError(what)  # abort has raised already; grpc does not say so in its types
 
 
 def _abort(context: Context, error: Exception) -> Exception:

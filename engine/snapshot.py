@@ -119,6 +119,17 @@ class DependencyGraph:
         return found
 
 
+def protected_with_needs(resources: Sequence[State]) -> set[State]:
+    """Everything that is protected, and all that it needs: what a destroy of the rest leaves."""
+    graph = DependencyGraph(resources)
+    spared: set[State] = set()
+    for state in reversed(resources):
+        if state.protect or state in spared:
+            spared.add(state)
+            spared |= graph.dependencies_of(state)
+    return spared
+
+
 def antichains(condemned: Sequence[State], graph: DependencyGraph) -> list[list[State]]:
     """The condemned in layers to delete one after another; members of a layer do not need each other."""
     depth: dict[State, int] = {}

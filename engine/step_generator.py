@@ -32,7 +32,17 @@ from engine.resource import (
 )
 from engine.snapshot import DependencyGraph
 from engine.source import ReadResource, RegisterResource
-from engine.steps import CreateStep, DeleteStep, ReadStep, ReplaceStep, SameStep, Step, UpdateStep, protected_message
+from engine.steps import (
+    CreateStep,
+    DeleteStep,
+    ReadStep,
+    ReplaceStep,
+    SameStep,
+    Step,
+    UpdateStep,
+    protected_message,
+    require,
+)
 
 Diagnose = Callable[[str, str, str], None]
 """(severity, urn, message)"""
@@ -251,11 +261,11 @@ class StepGenerator:
         if self.decided.aliased.get(old_urn, old_urn) == new_urn and old_id == new_id:
             return None
         before, after = self._olds.get(old_urn), self.decided.states.get(new_urn)
-        if urn_type(old_urn) == urn_type(new_urn) and before is not None and after is not None:
-            # Another provider of the same package, such as that of an upgraded SDK: only the provider itself can say
-            # whether its configuration means other objects.
-            if not self._registry.replaces(new.provider, before, after):
-                return None
+        comparable = urn_type(old_urn) == urn_type(new_urn) and before is not None and after is not None
+        # Another provider of the same package, such as that of an upgraded SDK: only the provider itself can say
+        # whether its configuration means other objects.
+        if comparable and not self._registry.replaces(new.provider, require(before), require(after)):
+            return None
         return DiffResult(changes=Changes.SOME, replace_keys=("provider",))
 
     def _replace(self, goal: Goal, old: State, new: State, provider: Provider | None, diff: DiffResult) -> list[Step]:
