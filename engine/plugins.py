@@ -1,7 +1,8 @@
 """Where a provider plugin comes from, and its process. Decides nothing about resources.
 
 The order is Pulumi's own: `pulumi-resource-NAME` on PATH, then PULUMI_HOME/plugins; the SDK's dynamic provider host is
-part of the SDK. Last, a Python distribution may offer one under the entry point group `pulumi.provider_plugins`
+part of the SDK. A plugin that runs already, as under a debugger, is named by PULUMI_DEBUG_PROVIDERS and comes first.
+Last, a Python distribution may offer one under the entry point group `pulumi.provider_plugins`
 (name = package, value = a module that is run as `python -m`): an ordinary plugin without an executable of its own.
 """
 
@@ -18,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, Protocol
 
 from engine.errors import PluginError
 
@@ -74,6 +75,47 @@ def _installed(folder: Path, package: str, version: str) -> Path | None:
         return exact
     found = [p for p in folder.glob(f"resource-{package}-v*") if (p / f"pulumi-resource-{package}").is_file()]
     return max(found, key=lambda p: [int(n) for n in _VERSION_PART.findall(p.name)], default=None)
+
+
+class Plugin(Protocol):
+    """A plugin that runs, or is just starting."""
+
+    package: str
+
+    def address(self) -> str: ...
+
+    def alive(self) -> bool: ...
+
+    def stop(self) -> None: ...
+
+
+class AttachedPlugin:
+    """A plugin that somebody else has started and will end: `PULUMI_DEBUG_PROVIDERS=name:port,...`."""
+
+    def __init__(self, package: str, port: str) -> None:
+        self.package = package
+        self._port = port
+
+    def address(self) -> str:
+        return f"127.0.0.1:{self._port}"
+
+    def alive(self) -> bool:
+        return True
+
+    def stop(self) -> None:
+        """It is not ours to end."""
+
+
+def attached_plugin(package: str, env: Mapping[str, str]) -> AttachedPlugin | None:
+    """The plugin that PULUMI_DEBUG_PROVIDERS names for a package. Raises PluginError where it names no port."""
+    for entry in filter(None, env.get("PULUMI_DEBUG_PROVIDERS", "").split(",")):
+        name, _, port = entry.partition(":")
+        if name.strip() != package:
+            continue
+        if not port.strip().isdigit():
+            raise PluginError(f"PULUMI_DEBUG_PROVIDERS holds '{entry}', which is not of the form name:port")
+        return AttachedPlugin(package, port.strip())
+    return None
 
 
 class PluginProcess:

@@ -17,7 +17,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from engine.diff import Changes, DiffKind, DiffResult, PropertyDiff
 from engine.errors import InitFailedError, PluginError, ProviderCallError
-from engine.plugins import PluginProcess
+from engine.plugins import Plugin
 from engine.resource import (
     PropertyMap,
     Secret,
@@ -99,7 +99,7 @@ class UpdateCall:
 class PluginProvider:
     """A plugin process and its connection: unconfigured until `configure`."""
 
-    def __init__(self, process: PluginProcess, handshake: provider_pb2.ProviderHandshakeRequest) -> None:
+    def __init__(self, process: Plugin, handshake: provider_pb2.ProviderHandshakeRequest) -> None:
         self._process = process
         self._handshake = handshake
         self._stub: Any = None

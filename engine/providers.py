@@ -20,7 +20,7 @@ from pulumi.runtime.proto import provider_pb2
 from engine.diff import Changes, DiffResult, compare_inputs
 from engine.errors import PluginError, ProviderCallError, ResourceError
 from engine.operation import Target
-from engine.plugins import DYNAMIC_PACKAGE, PluginProcess, find_plugin, plugin_env
+from engine.plugins import DYNAMIC_PACKAGE, Plugin, PluginProcess, attached_plugin, find_plugin, plugin_env
 from engine.provider_client import CheckFailure, PluginProvider, Provider, ReadResult, UpdateCall
 from engine.resource import (
     STACK_REFERENCE_TYPE,
@@ -59,7 +59,7 @@ class PluginHost:
         self._target = target
         self._engine_address = engine_address
         self._log = log
-        self._ahead: dict[str, PluginProcess] = {}
+        self._ahead: dict[str, Plugin] = {}
         self._open: list[PluginProvider] = []
         self._lock = threading.Lock()
         self._told: set[str] = set()
@@ -86,8 +86,11 @@ class PluginHost:
             self._open.append(provider)
             return provider
 
-    def _start(self, package: str, version: str) -> PluginProcess:
+    def _start(self, package: str, version: str) -> Plugin:
         env = self._target.environment
+        attached = attached_plugin(package, env)
+        if attached is not None:
+            return attached
         python = self._target.python or sys.executable
         command = find_plugin(package, version, env, python)
         if command.origin.startswith("$PATH") and package not in self._told:
