@@ -6,7 +6,16 @@ from providers.postgresql import acl
 from providers.postgresql.client import Session
 from providers.postgresql.grant import check_privileges
 from providers.postgresql.properties import Failure, Kind, Property
-from providers.postgresql.resource import Call, as_member_of, grantee, has_role, ident, not_importable
+from providers.postgresql.resource import (
+    Call,
+    as_member_of,
+    grantee,
+    has_role,
+    has_schema,
+    ident,
+    is_gone,
+    not_importable,
+)
 from providers.postgresql.wire import Plain
 
 if TYPE_CHECKING:
@@ -51,7 +60,7 @@ class DefaultPrivileges:
         self._set(call, inputs, [str(each) for each in inputs.get("privileges") or []])
 
     def read(self, call: Call, known: Plain) -> Plain | None:
-        if not call.client.has_database(str(known["database"])):
+        if is_gone(call, str(known["database"])):
             return None
         with call.client.session(str(known["database"]), timeout=call.timeout) as session:
             if not _places_exist(session, known):
@@ -68,7 +77,7 @@ class DefaultPrivileges:
         self.create(call, news)
 
     def delete(self, call: Call, olds: Plain) -> None:
-        if not call.client.has_database(str(olds["database"])):
+        if is_gone(call, str(olds["database"])):
             return
         with call.client.session(str(olds["database"]), timeout=call.timeout) as session:
             if not _places_exist(session, olds):
@@ -100,13 +109,9 @@ def _in_schema(inputs: Plain) -> "sql.Composable":
 
 
 def _places_exist(session: Session, inputs: Plain) -> bool:
-    from psycopg import sql
-
-    if not has_role(session, str(inputs["role"])) or not has_role(session, str(inputs["owner"])):
+    if not all(has_role(session, str(inputs[name])) for name in ("role", "owner")):
         return False
-    schema = str(inputs.get("schema") or "")
-    statement = sql.SQL("SELECT 1 AS found FROM pg_namespace WHERE nspname = %s")
-    return not schema or session.row(f"look for schema {schema!r}", statement, schema) is not None
+    return not inputs.get("schema") or has_schema(session, str(inputs["schema"]))
 
 
 def _held(session: Session, inputs: Plain) -> frozenset[str]:

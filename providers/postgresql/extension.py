@@ -5,7 +5,7 @@ from typing import Any
 from providers.postgresql.client import Session
 from providers.postgresql.errors import RefusedError
 from providers.postgresql.properties import Failure, Kind, Property
-from providers.postgresql.resource import Call, ident
+from providers.postgresql.resource import Call, database_of, ident, is_gone
 from providers.postgresql.wire import Plain
 
 
@@ -25,7 +25,7 @@ class Extension:
         return []
 
     def identify(self, call: Call, inputs: Plain) -> str:
-        return f"{_database(call, inputs)}.{inputs['name']}"
+        return f"{database_of(call, inputs)}.{inputs['name']}"
 
     def parse_id(self, object_id: str) -> Plain:
         database, dot, name = object_id.partition(".")
@@ -44,7 +44,7 @@ class Extension:
             parts.append(sql.SQL("VERSION {}").format(sql.Literal(str(inputs["version"]))))
         if inputs.get("createCascade"):
             parts.append(sql.SQL("CASCADE"))
-        with call.client.session(_database(call, inputs), timeout=call.timeout) as session:
+        with call.client.session(database_of(call, inputs), timeout=call.timeout) as session:
             session.lock("extension", name)
             found = _find(session, name)
             if found is None:
@@ -57,8 +57,8 @@ class Extension:
                 )
 
     def read(self, call: Call, known: Plain) -> Plain | None:
-        database = _database(call, known)
-        if database != call.client.config.database and not call.client.has_database(database):
+        database = database_of(call, known)
+        if is_gone(call, database):
             return None
         with call.client.session(database, timeout=call.timeout) as session:
             found = _find(session, str(known["name"]))
@@ -67,25 +67,21 @@ class Extension:
     def update(self, call: Call, olds: Plain, news: Plain, changed: frozenset[str]) -> None:
         name = str(news["name"])
         wanted: Plain = {key: news[key] for key in ("schema", "version") if key in changed and news.get(key)}
-        with call.client.session(_database(call, olds), timeout=call.timeout) as session:
+        with call.client.session(database_of(call, olds), timeout=call.timeout) as session:
             session.lock("extension", name)
             _alter(session, name, wanted, olds)
 
     def delete(self, call: Call, olds: Plain) -> None:
         from psycopg import sql
 
-        name, database = str(olds["name"]), _database(call, olds)
-        if database != call.client.config.database and not call.client.has_database(database):
+        name, database = str(olds["name"]), database_of(call, olds)
+        if is_gone(call, database):
             return
         with call.client.session(database, timeout=call.timeout) as session:
             session.lock("extension", name)
             mode = sql.SQL("CASCADE" if olds.get("dropCascade") else "RESTRICT")
             statement = sql.SQL("DROP EXTENSION IF EXISTS {} {}").format(ident(name), mode)
             session.run(f"drop extension {name!r}", statement)
-
-
-def _database(call: Call, values: Plain) -> str:
-    return str(values.get("database") or call.client.config.database)
 
 
 def _find(session: Session, name: str) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ from providers.postgresql import acl
 from providers.postgresql.client import Session
 from providers.postgresql.errors import RefusedError
 from providers.postgresql.properties import Failure, Kind, Property
-from providers.postgresql.resource import Call, as_member_of, grantee, has_role, not_importable
+from providers.postgresql.resource import Call, as_member_of, grantee, has_role, has_schema, is_gone, not_importable
 from providers.postgresql.wire import UNKNOWN, Plain, has_unknown
 
 _WITHOUT_SCHEMA = {"database", "foreign_data_wrapper", "foreign_server"}
@@ -92,7 +92,7 @@ class Grant:
 
     def read(self, call: Call, known: Plain) -> Plain | None:
         database = _session_database(call, known)
-        if not call.client.has_database(str(known["database"])):
+        if is_gone(call, str(known["database"])):
             return None
         with call.client.session(database, timeout=call.timeout) as session:
             if not has_role(session, str(known["role"])) or not _has_schema(session, known):
@@ -111,7 +111,7 @@ class Grant:
         self.create(call, news)
 
     def delete(self, call: Call, olds: Plain) -> None:
-        if not call.client.has_database(str(olds["database"])):
+        if is_gone(call, str(olds["database"])):
             return
         with call.client.session(_session_database(call, olds), timeout=call.timeout) as session:
             if not has_role(session, str(olds["role"])) or not _has_schema(session, olds):
@@ -157,10 +157,4 @@ def _session_database(call: Call, inputs: Plain) -> str:
 
 
 def _has_schema(session: Session, inputs: Plain) -> bool:
-    from psycopg import sql
-
-    if str(inputs["objectType"]) in _WITHOUT_SCHEMA:
-        return True
-    schema = str(inputs.get("schema") or "")
-    statement = sql.SQL("SELECT 1 AS found FROM pg_namespace WHERE nspname = %s")
-    return session.row(f"look for schema {schema!r}", statement, schema) is not None
+    return inputs["objectType"] in _WITHOUT_SCHEMA or has_schema(session, str(inputs.get("schema") or ""))

@@ -102,6 +102,23 @@ def has_role(session: Session, name: str) -> bool:
     return session.row(f"look for role {name!r}", statement, name) is not None
 
 
+def has_schema(session: Session, name: str) -> bool:
+    from psycopg import sql
+
+    statement = sql.SQL("SELECT 1 AS found FROM pg_namespace WHERE nspname = %s")
+    return session.row(f"look for schema {name!r}", statement, name) is not None
+
+
+def database_of(call: Call, values: Plain) -> str:
+    """The database that an object is in: its own property, or the provider's."""
+    return str(values.get("database") or call.client.config.database)
+
+
+def is_gone(call: Call, database: str) -> bool:
+    """Whether a database, and with it all that was in it, is no more. The one to ask in is there."""
+    return database != call.client.config.database and not call.client.has_database(database)
+
+
 @contextmanager
 def as_member_of(session: Session, roles: Sequence[str]) -> Iterator[None]:
     """Act for other roles. A superuser needs nothing; another user is made a member for this long."""

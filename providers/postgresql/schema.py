@@ -9,7 +9,17 @@ from typing import Any
 from providers.postgresql.client import Session
 from providers.postgresql.errors import ConflictError, RefusedError
 from providers.postgresql.properties import Failure, Kind, Property
-from providers.postgresql.resource import MARK_PREFIX, Call, as_member_of, grantee, has_role, ident, refuse_foreign
+from providers.postgresql.resource import (
+    MARK_PREFIX,
+    Call,
+    as_member_of,
+    database_of,
+    grantee,
+    has_role,
+    ident,
+    is_gone,
+    refuse_foreign,
+)
 from providers.postgresql.wire import Plain
 
 _POLICY = (
@@ -44,7 +54,7 @@ class Schema:
         return failures
 
     def identify(self, call: Call, inputs: Plain) -> str:
-        return f"{_database(call, inputs)}.{inputs['name']}"
+        return f"{database_of(call, inputs)}.{inputs['name']}"
 
     def parse_id(self, object_id: str) -> Plain:
         database, dot, name = object_id.partition(".")
@@ -56,7 +66,7 @@ class Schema:
         from psycopg import sql
 
         name, owner = str(inputs["name"]), str(inputs.get("owner") or "")
-        with call.client.session(_database(call, inputs), timeout=call.timeout) as session:
+        with call.client.session(database_of(call, inputs), timeout=call.timeout) as session:
             session.lock("schema", name)
             with as_member_of(session, [_database_owner(session), owner]):
                 found = _find(session, name)
@@ -70,8 +80,8 @@ class Schema:
                 _set_policies(session, name, [], inputs.get("policies") or [])
 
     def read(self, call: Call, known: Plain) -> Plain | None:
-        database = _database(call, known)
-        if database != call.client.config.database and not call.client.has_database(database):
+        database = database_of(call, known)
+        if is_gone(call, database):
             return None
         with call.client.session(database, timeout=call.timeout) as session:
             found = _find(session, str(known["name"]))
@@ -81,7 +91,7 @@ class Schema:
         from psycopg import sql
 
         name, wanted, owner = str(olds["name"]), str(news["name"]), str(news.get("owner") or "")
-        with call.client.session(_database(call, olds), timeout=call.timeout) as session:
+        with call.client.session(database_of(call, olds), timeout=call.timeout) as session:
             session.lock("schema", name, wanted)
             with as_member_of(session, [_database_owner(session), str(olds.get("owner") or ""), owner]):
                 if wanted != name:
@@ -96,8 +106,8 @@ class Schema:
     def delete(self, call: Call, olds: Plain) -> None:
         from psycopg import sql
 
-        name, database = str(olds["name"]), _database(call, olds)
-        if database != call.client.config.database and not call.client.has_database(database):
+        name, database = str(olds["name"]), database_of(call, olds)
+        if is_gone(call, database):
             return
         with call.client.session(database, timeout=call.timeout) as session:
             session.lock("schema", name)
@@ -107,10 +117,6 @@ class Schema:
             mode = sql.SQL("CASCADE" if olds.get("dropCascade") else "RESTRICT")
             with as_member_of(session, [found["owner"]]):
                 session.run(f"drop schema {name!r}", sql.SQL("DROP SCHEMA {} {}").format(ident(name), mode))
-
-
-def _database(call: Call, values: Plain) -> str:
-    return str(values.get("database") or call.client.config.database)
 
 
 def _database_owner(session: Session) -> str:
