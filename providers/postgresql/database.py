@@ -63,7 +63,8 @@ class Database:
     def read(self, call: Call, known: Plain) -> Plain | None:
         with call.client.session(timeout=call.timeout) as session:
             found = _find(session, str(known["name"]))
-        return None if found is None else _facts(found)
+        # The server does not remember the template.
+        return None if found is None else _facts(found) | {"template": known.get("template") or "template0"}
 
     def update(self, call: Call, olds: Plain, news: Plain, changed: frozenset[str]) -> None:
         from psycopg import sql

@@ -44,8 +44,9 @@ class Schema:
     )
 
     def validate(self, inputs: Plain) -> list[Failure]:
-        failures = []
-        for index, policy in enumerate(inputs.get("policies") or []):
+        failures: list[Failure] = []
+        policies = inputs.get("policies")
+        for index, policy in enumerate(policies if isinstance(policies, list) else []):
             for name in ("create", "usage"):
                 if isinstance(policy, dict) and policy.get(name) is True and policy.get(f"{name}WithGrant") is True:
                     path = f"policies[{index}].{name}"

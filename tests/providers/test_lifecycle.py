@@ -13,6 +13,7 @@ def test_database(plugin: Plugin, server: Server, unique: str) -> None:
     database = plugin.create("Database", "main", name=unique, connectionLimit=7)
     assert database.id == unique
     assert database.outputs["encoding"] == "UTF8"
+    assert database.outputs["template"] == "template0"
     assert database.outputs["owner"] == "postgres"
     assert database.outputs["allowConnections"] is True
     assert server.query("SELECT datconnlimit FROM pg_database WHERE datname = %s", unique) == 7
@@ -358,6 +359,7 @@ def test_preview_touches_nothing_and_knows_what_it_cannot(plugin: Plugin, server
     assert outputs["encoding"] == UNKNOWN
     assert outputs["name"] == unique
     assert server.query("SELECT 1 FROM pg_database WHERE datname = %s", unique) is None
+    assert plugin.preview_create("Schema", "s", name="s", database=unique, policies=UNKNOWN)["policies"] == UNKNOWN
     role = plugin.create("Role", "app", name=unique)
     changed = plugin.update(role, preview=True, name=unique, login=True, connectionLimit=UNKNOWN)
     assert changed["login"] is True
