@@ -118,10 +118,13 @@ def _find_command(
     names = tuple(words[i] for i in places)
     for length in range(min(3, len(names)), -1, -1):
         found = commands.get(names[:length])
+        if found is not None and length < len(names) and not found.refused and found.arguments[1] == 0:
+            where = f"pulumi {found.name}".rstrip()
+            raise UsageError(f'unknown command "{names[length]}" for "{where}". `{where} --help` lists what is served.')
         if found is not None:
             used = set(places[:length])
             return found, [w for i, w in enumerate(words) if i not in used]
-    raise UsageError(f'unknown command "{names[0]}" for "pulumi". `pulumi --help` lists those that are served.')
+    raise UsageError("there are no commands")
 
 
 class _State:

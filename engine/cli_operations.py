@@ -18,7 +18,7 @@ from engine.operation import Event, Kind, Operation, Options, Outcome, Target
 from engine.program import program_for, project_python
 from engine.resource import STACK_TYPE, make_urn
 from engine.snapshot import Snapshot, protected_with_needs
-from engine.workspace import Context, Stack, outputs_of_other
+from engine.workspace import Context, Stack, check_passphrase, outputs_of_other
 
 _DEFAULT_PARALLEL = 16
 
@@ -137,6 +137,8 @@ class _Run:
         """Runs it to its end; the exit code. Raises EngineError for what keeps it from starting."""
         context = self._context
         lock = None if self._preview else context.backend.lock(self._stack.ref)
+        # Whatever was read before the lock may have changed since.
+        self._stack = Stack(context, self._stack.ref)
         try:
             outcome, config = self._under_lock()
             # After the second signal nothing more is written.
@@ -171,7 +173,10 @@ class _Run:
 
     def _warm(self) -> None:
         """Derives the key while the plugins start: a save must not wait for it, nor begin with the wrong one."""
-        if not self._preview and self._stack.manager.has_salt:
+        if self._preview:
+            return
+        check_passphrase(self._context)
+        if self._stack.manager.has_salt:
             self._stack.manager.warm()
 
     def _operate(self, snapshot: Snapshot, config: dict[str, ConfigValue], log: EventSink) -> Outcome:

@@ -12,6 +12,7 @@ import io
 import os
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
@@ -131,5 +132,10 @@ class _Lines(io.TextIOBase):
     def _take(self, line: str) -> None:
         stripped = line.rstrip()
         self._lines.append(stripped)
-        if self._callback is not None:
+        if self._callback is None:
+            return
+        try:
             self._callback(stripped)
+        except Exception as error:  # noqa: BLE001 - the caller's own; an update must not break off because of it
+            self._callback = None
+            warnings.warn(f"on_output failed, and is not called again: {error!r}", RuntimeWarning, stacklevel=2)

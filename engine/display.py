@@ -80,6 +80,7 @@ class Display:
         self._old_outputs: dict[str, Any] = {}
         self._changes: dict[str, int] = {}
         self._begun = monotonic()
+        self._gone = False
 
     def begin(self) -> None:
         titles = _PREVIEWS if self._options.preview else _TITLES
@@ -229,8 +230,14 @@ class Display:
         return f"\x1b[{colour}m{text}\x1b[0m" if colour and self._options.colour else text
 
     def _line(self, text: str = "") -> None:
-        self._out.write(text + "\n")
-        self._out.flush()
+        if self._gone:
+            return
+        try:
+            self._out.write(text + "\n")
+            self._out.flush()
+        except OSError:
+            # Whoever read this has gone (`pulumi up | head`): no reason to break off an update.
+            self._gone = True
 
 
 def _reasons(metadata: Mapping[str, Any]) -> str:

@@ -46,6 +46,7 @@ class FileEventLog:
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
         self._sequence = 0
+        self._failure = ""
         try:
             self._file = path.open("a", encoding="utf-8", buffering=1)
         except OSError as error:
@@ -53,13 +54,23 @@ class FileEventLog:
 
     def emit(self, event: Event) -> None:
         with self._lock:
-            if not self._file.closed:
+            if self._file.closed or self._failure:
+                return
+            try:
                 self._file.write(_stamped(event, self._sequence) + "\n")
                 self._sequence += 1
+            except OSError as error:
+                # Told at the end: an update does not break off because its log cannot be written.
+                self._failure = str(error.strerror or error)
 
     def close(self) -> None:
         with self._lock:
-            self._file.close()
+            try:
+                self._file.close()
+            except OSError as error:
+                self._failure = self._failure or str(error.strerror or error)
+        if self._failure:
+            raise EngineError(f"the event log {self._file.name} is not complete: {self._failure}")
 
 
 class GrpcEventLog:
