@@ -90,6 +90,11 @@ def parse(words: Sequence[str], commands: Mapping[tuple[str, ...], Command], com
     if state.flags.get("help"):
         return state.arguments()
     low, high = command.arguments
+    if state.positional and not high:
+        where = f"pulumi {command.name}".rstrip()
+        raise UsageError(
+            f'unknown command "{state.positional[0]}" for "{where}". `{where} --help` lists what is served.'
+        )
     if not low <= len(state.positional) <= high:
         wanted = f"{low}" if low == high else f"{low} to {high}"
         raise UsageError(
@@ -118,9 +123,6 @@ def _find_command(
     names = tuple(words[i] for i in places)
     for length in range(min(3, len(names)), -1, -1):
         found = commands.get(names[:length])
-        if found is not None and length < len(names) and not found.refused and found.arguments[1] == 0:
-            where = f"pulumi {found.name}".rstrip()
-            raise UsageError(f'unknown command "{names[length]}" for "{where}". `{where} --help` lists what is served.')
         if found is not None:
             used = set(places[:length])
             return found, [w for i, w in enumerate(words) if i not in used]
