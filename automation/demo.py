@@ -1,4 +1,4 @@
-"""`make demo`: the whole story on one machine, with real commands on a real PostgreSQL. Run twice, it does the same again.
+"""`make demo`: the whole story on one machine, with real commands on a real PostgreSQL. It can be run again.
 
 Everything lies in `.tenantry/demo`: server, state, copies of the manifests, passphrase. Decides only what to tell; each
 step is a `tenantry` command as a user would type it. This is the one module of `automation` that may import `sandbox`.
@@ -85,8 +85,8 @@ class Demo:
     def _break(self) -> None:
         self._heading(f"A change of {BROKEN} that fails half-way, and its automatic rollback")
         self._say(
-            "Its manifest gets a new name and a new slot length. Its database is made to refuse new settings (a trigger\n"
-            "installed by this demo), so the name is changed first, and then the settings fail."
+            "Its manifest gets a new name and another currency. Its database is made to refuse new settings, by a\n"
+            "trigger that this demo installs: so the name is changed first, and then the settings fail."
         )
         before = self._record(BROKEN)
         self._execute(f"cabinet_{BROKEN.replace('-', '_')}", _REFUSE)

@@ -89,7 +89,7 @@ def clean(message: str) -> str:
         text = "\n".join(line for line in lines[last:] if line.strip())
         text = re.sub(r"^(?:[A-Za-z_][\w.]*\.)?[A-Za-z_]\w*(?:Error|Exception|Refused|Failed)?: ", "", text, count=1)
     text = re.sub(r"^Exception calling application: ", "", text)
-    return text.removeprefix("error: ").strip()
+    return text.removeprefix("error: ").strip().removesuffix(".")
 
 
 def planned_change(event: EngineEvent, step_of: Callable[[str], str | None]) -> PlannedChange | None:
