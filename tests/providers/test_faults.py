@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from tests.providers.plugin import (
     CheckError,
     Plugin,
     PluginError,
+    Resource,
     Server,
     launch,
     secret,
@@ -133,62 +135,52 @@ def test_a_blocked_statement_ends_in_time(plugin: Plugin, server: Server, unique
     assert given["schema"] == unique
 
 
-def test_a_cut_connection_is_told_as_such(plugin: Plugin, server: Server, unique: str) -> None:
+@contextmanager
+def waiting_drop(plugin: Plugin, server: Server, schema: Resource) -> Iterator[tuple[threading.Thread, list[str]]]:
+    """A deletion of the schema, in a thread, that waits for a lock held here; and what the plugin said to it."""
     import psycopg
 
-    schema = plugin.create("Schema", "s", name=unique, database="postgres", dropCascade=True)
     said: list[str] = []
+
+    def drop() -> None:
+        try:
+            plugin.call("Delete", provider_pb2.DeleteRequest(urn=schema.urn, properties=struct(schema.outputs)))
+        except PluginError as error:
+            said.append(str(error))
+
     with psycopg.connect(server.url) as blocker:
-        blocker.execute(f'CREATE TABLE "{unique}".t ()'.encode())
+        blocker.execute(f'CREATE TABLE "{schema.id.partition(".")[2]}".t ()'.encode())
         blocker.commit()
-        blocker.execute(f'LOCK TABLE "{unique}".t'.encode())
-
-        def drop() -> None:
-            try:
-                plugin.call("Delete", provider_pb2.DeleteRequest(urn=schema.urn, properties=struct(schema.outputs)))
-            except PluginError as error:
-                said.append(str(error))
-
+        blocker.execute(f'LOCK TABLE "{schema.id.partition(".")[2]}".t'.encode())
         thread = threading.Thread(target=drop)
         thread.start()
-        ended = None
-        while not ended:
-            ended = server.query(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE wait_event_type = 'Lock' AND query LIKE 'DROP%'"
-            )
+        deadline = time.monotonic() + 30
+        while not server.query(f"SELECT 1 {WAITING_DROPS}"):
+            assert time.monotonic() < deadline, said
             time.sleep(0.05)
-        thread.join(20)
+        yield thread, said
         blocker.rollback()
+
+
+WAITING_DROPS = "FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'DROP%'"
+
+
+def test_a_cut_connection_is_told_as_such(plugin: Plugin, server: Server, unique: str) -> None:
+    schema = plugin.create("Schema", "s", name=unique, database="postgres", dropCascade=True)
+    with waiting_drop(plugin, server, schema) as (thread, said):
+        server.query(f"SELECT pg_terminate_backend(pid) {WAITING_DROPS}")
+        thread.join(20)
     assert len(said) == 1
     assert "connection was lost" in said[0]
 
 
 def test_cancel_ends_what_runs_and_refuses_what_comes(alone: Plugin, server: Server, unique: str) -> None:
-    import psycopg
-
     alone.configure(**server.args)
     schema = alone.create("Schema", "s", name=unique, database="postgres", dropCascade=True)
-    said: list[str] = []
-    with psycopg.connect(server.url) as blocker:
-        blocker.execute(f'CREATE TABLE "{unique}".t ()'.encode())
-        blocker.commit()
-        blocker.execute(f'LOCK TABLE "{unique}".t'.encode())
-
-        def drop() -> None:
-            try:
-                alone.call("Delete", provider_pb2.DeleteRequest(urn=schema.urn, properties=struct(schema.outputs)))
-            except PluginError as error:
-                said.append(str(error))
-
-        thread = threading.Thread(target=drop)
-        thread.start()
-        while not server.query("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'DROP%'"):
-            time.sleep(0.05)
+    with waiting_drop(alone, server, schema) as (thread, said):
         alone.cancel()
         thread.join(10)
         assert said
-        blocker.rollback()
     with pytest.raises(PluginError, match="cancelled"):
         alone.create("Role", "late", name=unique)
     server.query(f'DROP SCHEMA "{unique}" CASCADE')
