@@ -232,8 +232,7 @@ def main(arguments: Sequence[str] | None = None, root: Path | None = None) -> in
     """`run` or `clean`. Returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     demo = Demo(root or Path.cwd())
-    actions = {("run",): demo.run, ("clean",): demo.clean}
-    action = actions.get(tuple(words))
+    action = {"run": demo.run, "clean": demo.clean}.get(" ".join(words))
     if action is None:
         sys.stderr.write("usage: python -m automation.demo run|clean\n")
         return 2

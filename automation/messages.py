@@ -33,7 +33,7 @@ _LOCKED = re.compile(r"is currently locked by|stack is locked", re.IGNORECASE)
 _DISK = re.compile(r"no space left on device|disk is full|disk quota exceeded|ENOSPC", re.IGNORECASE)
 _STATE = re.compile(
     r"(?:checkpoint|snapshot|state(?: file)?|deployment)\b.*"
-    r"(?:corrupt|invalid|damaged|cannot be read|not valid|truncated)"
+    r"(?:corrupt|invalid|damaged|cannot be read|cannot be used|not valid|truncated)"
     r"|integrity (?:check|error)|could not deserialize|unmarshal|unexpected end of JSON"
     r"|failed to load (?:checkpoint|state)"
     r"|invalid character .* looking for|not valid JSON",
@@ -67,7 +67,7 @@ def engine_failure(text: str, *, tenant: str, backend: str) -> TenantryError | N
         )
     if _STATE.search(text):
         return EngineError(
-            f"the state of '{tenant}' in {backend} is damaged: {summary(text)}",
+            f"the state of '{tenant}' in {backend} is damaged: {_reason(text)}",
             hint="nothing was changed. Put back the last good copy: the stack's .bak file, or the newest in backups/",
         )
     if _ACCESS.search(text):
@@ -76,6 +76,11 @@ def engine_failure(text: str, *, tenant: str, backend: str) -> TenantryError | N
             hint="give this user the right to read and write it, then retry",
         )
     return None
+
+
+def _reason(text: str) -> str:
+    """The summary without the engine's own advice, which is for Pulumi's users."""
+    return summary(text).split(" Nothing was changed", 1)[0].strip(" .:")
 
 
 def summary(text: str) -> str:

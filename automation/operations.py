@@ -116,7 +116,7 @@ def _good(resolved: ResolvedManifest) -> dict[str, Any]:
 
 def _tidy(run: Run) -> None:
     """Drops the pending creates that a killed run left in the state: by now `up` has adopted or made those objects."""
-    if any(one.get("type") == "creating" for one in run.stack.export().get("pending_operations") or []):
+    if any(one.get("type") == "creating" for one in run.export().get("pending_operations") or []):
         try:
             run.stack.refresh(lambda _event: None, clear_pending=True)
         except Exception as error:  # noqa: BLE001 - the tenant is up; Pulumi only goes on warning
@@ -225,7 +225,7 @@ def _removal(run: Run, held: Held) -> tuple[Outcome, tuple[str, ...]]:
     if not looked.ok or not there[-1]:
         run.end_events(looked)
         return looked, ()
-    if any(one.get("type") == "creating" for one in run.stack.export().get("pending_operations") or []):
+    if any(one.get("type") == "creating" for one in run.export().get("pending_operations") or []):
         _adopt(run, held)
     return run.destroy(rolling_back=False)
 

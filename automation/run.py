@@ -159,6 +159,15 @@ class Run:
                 return Outcome(stop=Stop.USER, reason="cancelled by a signal")
             self.tracker.take(Retried(at=history.now()))
 
+    def export(self) -> dict[str, Any]:
+        """The stack's state. Raises EngineError when it cannot be read."""
+        try:
+            return self.stack.export()
+        except Exception as error:
+            text = self._redact(str(error))
+            known = engine_failure(text, tenant=self.new.tenant, backend=self.context.settings.backend)
+            raise known or EngineError(f"the state of '{self.new.tenant}' cannot be read: {summary(text)}") from error
+
     def end_events(self, outcome: Outcome) -> None:
         """Tells the steps that the command is over."""
         self.tracker.take(Ended(ok=outcome.ok, at=history.now(), reason=outcome.reason))
@@ -265,7 +274,7 @@ class Run:
 
     def destroy(self, *, rolling_back: bool) -> tuple[Outcome, tuple[str, ...]]:
         """Removes all resources, then the stack, and looks whether anything is left. Ends the events too."""
-        before = self.stack.export()
+        before = self.export()
         outcome = self.execute(
             lambda: self.stack.destroy(self.tracker.engine_event, continue_on_error=True), rolling_back=rolling_back
         )
@@ -284,13 +293,13 @@ class Run:
             if str(resource.get("type", "")).startswith("postgresql:") and kind in names:
                 names[kind].append(str((resource.get("inputs") or {}).get("name") or resource.get("id")))
         try:
-            state = [] if outcome.stop is Stop.STUCK else self.stack.export().get("resources", [])
+            state = [] if outcome.stop is Stop.STUCK else self.export().get("resources", [])
             left = [_described(resource) for resource in state if resource.get("custom") and not _is_provider(resource)]
             with transaction(self._held.database, self.context.settings) as connection:
                 left += queries.leftovers(connection, names["Database"], names["Role"])
                 if history.record_exists(connection, self.new.tenant, f"{PROJECT_NAME}/{self.new.tenant}"):
                     left.append("cabinet record in the main database")
-        except DatabaseError as error:
+        except (DatabaseError, EngineError) as error:
             left = [f"unknown, because {error.message}"]
         return tuple(dict.fromkeys(left))
 
@@ -336,7 +345,9 @@ class Run:
             error = RunLeftError(
                 message, hint=f"remove the cause, then run `tenantry {self.new.operation} {tenant}` again"
             )
-        return self.finish(status, self._status_now(), error=error)
+        # What was begun and not undone is neither the old tenant nor the new one.
+        touched = any(step.changed for step in self.tracker.state.steps)
+        return self.finish(status, TenantStatus.FAILED if touched else self._status_now(), error=error)
 
     def finish(
         self,

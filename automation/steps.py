@@ -203,7 +203,7 @@ def reducer(step_of: Callable[[str], str | None]) -> Callable[[RunState, RunEven
             case Retried():
                 after = _retried(state)
             case ModeChanged():
-                after = replace(state, mode=event.mode)
+                after = _mode_changed(state, event)
         return _progressed(after)
 
     return reduce
@@ -288,6 +288,17 @@ def _ended(state: RunState, event: Ended) -> RunState:
         else:
             steps.append(step)
     return replace(state, steps=tuple(steps), progress=_WHOLE if event.ok else state.progress)
+
+
+def _mode_changed(state: RunState, event: ModeChanged) -> RunState:
+    """A removal begins with the step that failed: what has no objects is undone at once."""
+    if event.mode is not Mode.ROLLBACK_DESTROY:
+        return replace(state, mode=event.mode)
+    empty = [
+        _rolled_back(step, event.at) if step.status is StepStatus.FAILED and not step.live and step.attempts else step
+        for step in state.steps
+    ]
+    return replace(state, mode=event.mode, steps=tuple(empty))
 
 
 def _rollback_ended(state: RunState, event: Ended) -> RunState:

@@ -1,4 +1,4 @@
-"""Commands as a user types them, on a real engine and real databases. TENANTRY_TEST_ENGINE=stock runs them on the CLI."""
+"""Commands as a user types them, on a real engine and real databases. TENANTRY_TEST_ENGINE=stock is for the stock CLI."""
 
 import contextlib
 import json
@@ -105,22 +105,20 @@ ONE = {"records": 1, "databases": 1, "roles": 1}
 NONE = {"records": 0, "databases": 0, "roles": 0}
 
 
+_TRIGGER = "CREATE TRIGGER refuses BEFORE {} FOR EACH ROW EXECUTE FUNCTION public.refuse()"
+_FUNCTION = "CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {} RETURN NEW; END $$"
+
+
 def break_settings(shop: Shop) -> None:
     """Makes the tenant's database refuse new settings."""
-    for statement in (
-        "CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not today'; END $$",
-        "CREATE TRIGGER refuses BEFORE INSERT OR UPDATE ON cabinet.settings FOR EACH ROW EXECUTE FUNCTION public.refuse()",
-    ):
+    for statement in (_FUNCTION.format("RAISE 'not today';"), _TRIGGER.format("INSERT OR UPDATE ON cabinet.settings")):
         shop.query(statement, database=shop.database())
 
 
 def break_records(shop: Shop) -> None:
     """Makes the main database refuse to activate cabinets: the last step of a first create fails."""
-    for statement in (
-        "CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.status = 'active' THEN "
-        "RAISE 'no activation today'; END IF; RETURN NEW; END $$",
-        "CREATE TRIGGER refuses BEFORE UPDATE ON cabinets FOR EACH ROW EXECUTE FUNCTION public.refuse()",
-    ):
+    body = "IF NEW.status = 'active' THEN RAISE 'no activation today'; END IF;"
+    for statement in (_FUNCTION.format(body), _TRIGGER.format("UPDATE ON cabinets")):
         shop.query(statement)
 
 

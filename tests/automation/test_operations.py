@@ -225,7 +225,12 @@ def test_a_run_that_takes_too_long(context: Context, backend: FakeBackend) -> No
 def test_an_engine_that_does_not_stop(context: Context, backend: FakeBackend) -> None:
     backend.stubborn = True
     release = threading.Event()
-    backend.hold = lambda _op, key, _stop: release.wait(20) and None if key == "schema" else None  # type: ignore[func-returns-value]
+
+    def hold(_operation: str, key: str, _stop: threading.Event) -> None:
+        if key == "schema":
+            release.wait(20)
+
+    backend.hold = hold
     result = run_up(limited(context, run_timeout=0.3, cancel_grace=0.1))
     release.set()
     assert result.error is not None
@@ -254,7 +259,8 @@ def test_a_lost_lock_cancels_the_run(context: Context, backend: FakeBackend) -> 
         if key == "schema":
             with psycopg.connect(context_dsn(context), autocommit=True) as connection:
                 connection.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'tenantry up acme%'"
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE application_name LIKE 'tenantry up acme%'"
                 )
             stop.wait(20)
 
@@ -268,7 +274,8 @@ def test_a_lost_lock_cancels_the_run(context: Context, backend: FakeBackend) -> 
 
 def context_dsn(context: Context) -> str:
     server = context.settings.database
-    return f"host={server.host} port={server.port} user={server.user} password={server.password} dbname={server.main_database}"
+    login = f"host={server.host} port={server.port} user={server.user} password={server.password}"
+    return f"{login} dbname={server.main_database}"
 
 
 def test_one_run_per_tenant_and_many_tenants(context: Context, backend: FakeBackend) -> None:
