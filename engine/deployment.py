@@ -208,6 +208,7 @@ class _Deployment:
                 self._queue.put,
                 self.reporter,
                 provider_of=self._provider_of,
+                prepare=self._host.start_ahead,
             )
         return self._monitor
 

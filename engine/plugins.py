@@ -27,6 +27,12 @@ ENTRY_POINTS: Final = "pulumi.provider_plugins"
 DYNAMIC_PACKAGE: Final = "pulumi-python"
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 5.0
+# A plugin must not outlive an engine that was killed: it ends when its standard input does, held by the engine.
+_PYTHON_PLUGIN: Final = (
+    "import os, runpy, sys, threading\n"
+    "threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(0)), daemon=True).start()\n"
+    "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +46,7 @@ class PluginCommand:
 def find_plugin(package: str, version: str, env: Mapping[str, str], python: str) -> PluginCommand:
     """The command that serves `package`. Raises PluginError that says where was looked."""
     if package == DYNAMIC_PACKAGE:
-        return PluginCommand(argv=(python, "-u", "-m", "pulumi.dynamic"), origin="the SDK")
+        return PluginCommand(argv=_python(python, "pulumi.dynamic"), origin="the SDK")
     executable = f"pulumi-resource-{package}"
     on_path = shutil.which(executable, path=env.get("PATH"))
     if on_path:
@@ -51,12 +57,16 @@ def find_plugin(package: str, version: str, env: Mapping[str, str], python: str)
         return PluginCommand(argv=(str(installed / executable),), origin=str(installed))
     module = _entry_point(package)
     if module is not None:
-        return PluginCommand(argv=(sys.executable, "-u", "-m", module), origin=f"the Python module {module}")
+        return PluginCommand(argv=_python(sys.executable, module), origin=f"the Python module {module}")
     raise PluginError(
         f"no provider plugin for package '{package}'{f' version {version}' if version else ''}: there is no "
         f"{executable} on PATH, none in {home / 'plugins'}, and no Python package offers one. Install the plugin, or "
         f"use TENANTRY_ENGINE=stock with the pulumi CLI, which downloads it."
     )
+
+
+def _python(python: str, module: str) -> tuple[str, ...]:
+    return (python, "-u", "-c", _PYTHON_PLUGIN, module)
 
 
 def _entry_point(package: str) -> str | None:
@@ -139,7 +149,7 @@ class PluginProcess:
         try:
             self._process = subprocess.Popen(
                 command.argv,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd=cwd,
@@ -188,6 +198,8 @@ class PluginProcess:
 
     def stop(self) -> None:
         """Ends the process, by force after a while; returns when it has gone."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
         if self.alive():
             self._process.terminate()
         try:

@@ -60,21 +60,24 @@ class PluginHost:
         self._engine_address = engine_address
         self._log = log
         self._ahead: dict[str, Plugin] = {}
+        self._asked: set[str] = set()
         self._open: list[PluginProvider] = []
         self._lock = threading.Lock()
         self._told: set[str] = set()
 
     def start_ahead(self, package: str, version: str) -> None:
         """Starts a plugin that will be needed, while the program still starts. Trouble shows when it is asked for."""
-        if package == BUILTIN_PACKAGE:
+        if package == BUILTIN_PACKAGE or package in self._asked:
             return
         with self._lock, contextlib.suppress(PluginError):
-            if package not in self._ahead:
+            if package not in self._asked:
+                self._asked.add(package)
                 self._ahead[package] = self._start(package, version)
 
     def provider(self, package: str, version: str) -> PluginProvider:
         """A provider of the package, not configured yet."""
         with self._lock:
+            self._asked.add(package)
             process = self._ahead.pop(package, None) or self._start(package, version)
             handshake = provider_pb2.ProviderHandshakeRequest(
                 engine_address=self._engine_address(),

@@ -78,10 +78,11 @@ class MonitorServer:
         put: Callable[[Event], None],
         reporter: Reporter,
         provider_of: Callable[[str, str], Provider],
+        prepare: Callable[[str, str], None],
     ) -> None:
         # A registration holds its thread until its step has ended, so there must be one for each in flight.
         self._server = grpc.server(ThreadPoolExecutor(max_workers=512, thread_name_prefix="rpc"), options=GRPC_OPTIONS)
-        self._monitor = ResourceMonitor(target, options, put, provider_of)
+        self._monitor = ResourceMonitor(target, options, put, provider_of, prepare)
         cast("Any", resource_pb2_grpc).add_ResourceMonitorServicer_to_server(self._monitor, self._server)
         cast("Any", engine_pb2_grpc).add_EngineServicer_to_server(
             EngineService(reporter, debug=options.debug), self._server
@@ -139,7 +140,9 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
         options: Options,
         put: Callable[[Event], None],
         provider_of: Callable[[str, str], Provider],
+        prepare: Callable[[str, str], None],
     ) -> None:
+        self._prepare = prepare
         self._provider_of = provider_of
         self._target = target
         self._options = options
@@ -181,6 +184,9 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
         if request.remote:
             _refuse(context, f"{request.type} is a remote component: the embedded engine does not serve these yet")
         try:
+            if request.custom:
+                # Registrations are decided one by one but come together: the plugins that they need can start at once.
+                self._prepare(package_of(request.type), request.version)
             goal = self._goal(request)
             if request.custom and not is_provider_type(request.type):
                 goal.provider = self._provider_for(request)
