@@ -1,0 +1,288 @@
+"""A stack in a fake cloud, for scenarios that read like what a user does and sees.
+
+    stack.up(bucket("a", size=1)).expect(create("a"))
+    stack.up(bucket("a", size=2)).expect(update("a")).succeeds()
+
+Every state that the engine saves is checked: it must be valid, hold no unknown value, and survive its own JSON.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from engine.checkpoint import Codec
+from engine.operation import CancelToken, Kind, Operation, Options, Outcome, Target
+from engine.resource import PropertyMap, Secret, State, contains_unknown, is_provider_type, urn_name
+from engine.snapshot import Snapshot, verify
+from engine.deployment import run_operation
+from tests.engine.core.cloud import Cloud
+from tests.engine.core.program import BUCKET, STACK, ProgramOf
+
+PARTS_OF_A_REPLACEMENT = {"create-replacement", "delete-replaced", "read-replacement", "discard-replaced"}
+
+
+def create(name: str) -> tuple[str, str]:
+    return "create", name
+
+
+def update(name: str) -> tuple[str, str]:
+    return "update", name
+
+
+def replace(name: str) -> tuple[str, str]:
+    return "replace", name
+
+
+def delete(name: str) -> tuple[str, str]:
+    return "delete", name
+
+
+class PlainCipher:
+    """Hides nothing from anybody; a test must not wait for a key derivation."""
+
+    def encrypt(self, plaintext: str) -> str:
+        return base64.b64encode(plaintext.encode()).decode()
+
+    def decrypt(self, text: str) -> str:
+        return base64.b64decode(text).decode()
+
+
+class Result:
+    """How one operation went."""
+
+    def __init__(self, outcome: Outcome, events: list[dict[str, Any]], calls: list[str], saves: list[str]) -> None:
+        self.outcome = outcome
+        self.events = events
+        self.calls = [call for call in calls if call.split()[0] not in ("check", "diff")]
+        self.all_calls = calls
+        self.saves = saves
+
+    @property
+    def ops(self) -> list[tuple[str, str]]:
+        """(operation, name) of each step that does something, in the order in which they began."""
+        found = []
+        for event in self.events:
+            metadata = event.get("resourcePreEvent", {}).get("metadata")
+            if metadata is None or metadata["op"] == "same" or metadata["op"] in PARTS_OF_A_REPLACEMENT:
+                continue
+            if metadata["type"] != STACK and not urn_name(metadata["urn"]).startswith("default"):
+                found.append((metadata["op"], urn_name(metadata["urn"])))
+        return found
+
+    def detail(self, name: str) -> dict[str, Any]:
+        """What the events tell last of a resource."""
+        return [
+            event["resOutputsEvent"]["metadata"]
+            for event in self.events
+            if "resOutputsEvent" in event and urn_name(event["resOutputsEvent"]["metadata"]["urn"]) == name
+        ][-1]
+
+    def messages(self, *severities: str) -> str:
+        found = [event["diagnosticEvent"] for event in self.events if "diagnosticEvent" in event]
+        return "".join(d["message"] for d in found if not severities or d["severity"] in severities)
+
+    # -------------------------------------------------------- expectations
+
+    def expect(self, *ops: tuple[str, str]) -> Result:
+        assert sorted(self.ops) == sorted(ops), self._story()
+        return self
+
+    def calling(self, *calls: str) -> Result:
+        """The calls to the cloud, in order, without Check and Diff."""
+        assert self.calls == list(calls), self._story()
+        return self
+
+    def succeeds(self) -> Result:
+        assert self.outcome.error is None, self._story()
+        return self
+
+    def fails(self, *texts: str) -> Result:
+        assert self.outcome.error is not None, self._story()
+        said = self.messages("error") + str(self.outcome.error)
+        for text in texts:
+            assert text in said, self._story()
+        return self
+
+    def warns(self, text: str) -> Result:
+        assert text in self.messages("warning"), self._story()
+        return self
+
+    def does_nothing(self) -> Result:
+        return self.succeeds().expect().calling()
+
+    def valid_after_every_step(self) -> Result:
+        """That there were steps to be saved; whether each was valid has been seen at the time."""
+        assert self.saves, self._story()
+        return self
+
+    def _story(self) -> str:
+        return f"{self.ops}\ncalls: {self.all_calls}\nerror: {self.outcome.error!r}\n{self.messages()}"
+
+
+class Stack:
+    """One stack and its cloud. Each operation reads the state that the one before has written."""
+
+    def __init__(self, root: Path) -> None:
+        self.cloud = Cloud()
+        self.config: dict[str, str] = {}
+        self.secret_keys: frozenset[str] = frozenset()
+        self.other_stacks: dict[str, PropertyMap] = {}
+        self.saved = Codec(PlainCipher()).dumps(Snapshot())
+        self.cancel = CancelToken()
+        self.program: ProgramOf | None = None
+        self.on_save: Callable[[int], None] = lambda _: None
+        self.on_event: Callable[[dict[str, Any]], None] = lambda _: None
+        self._root = root
+
+    # -------------------------------------------------------- operations
+
+    def up(self, *items: Any, **options: Any) -> Result:
+        return self.run(Kind.UPDATE, items, **options)
+
+    def preview(self, *items: Any, **options: Any) -> Result:
+        """A preview saves nothing, and calls nothing that changes anything."""
+        before = self.saved
+        result = self.run(Kind.UPDATE, items, dry_run=True, **options)
+        assert self.saved == before
+        assert not result.saves
+        assert not [call for call in result.calls if not call.startswith("read ")]
+        return result
+
+    def refresh(self, **options: Any) -> Result:
+        return self.run(Kind.REFRESH, (), **options)
+
+    def destroy(self, **options: Any) -> Result:
+        return self.run(Kind.DESTROY, (), **options)
+
+    def run(self, kind: Kind, items: Any, **options: Any) -> Result:
+        saves: list[str] = []
+        broken: list[Exception] = []
+        codec = Codec(PlainCipher())
+
+        def save(snapshot: Snapshot) -> None:
+            try:
+                _check(snapshot)
+                text = codec.dumps(snapshot)
+                assert json.loads(text)["metadata"] == json.loads(Codec(PlainCipher()).dumps(snapshot))["metadata"]
+            except Exception as error:
+                broken.append(error)
+                raise
+            if not self.cloud.dead:
+                self.saved = text
+                saves.append(text)
+                self.on_save(len(saves))
+
+        events: list[dict[str, Any]] = []
+
+        def emit(event: dict[str, Any]) -> None:
+            events.append(event)
+            self.on_event(event)
+
+        self.cloud.calls.clear()
+        self.cancel = CancelToken()
+        self.program = ProgramOf(items) if kind is Kind.UPDATE else None
+        outcome = run_operation(
+            Operation(
+                kind=kind,
+                target=self._target(),
+                options=Options(**options),
+                snapshot=self.snapshot,
+                program=self.program,
+                emit=emit,
+                save=save,
+                cancel=self.cancel,
+                stack_outputs=self.other_stacks.get,
+            )
+        )
+        assert not broken, broken[0]
+        return Result(outcome, events, list(self.cloud.calls), saves)
+
+    def _target(self) -> Target:
+        return Target(
+            project="project",
+            stack="test",
+            config=self.config,
+            secret_keys=self.secret_keys,
+            root=self._root,
+            environment={"PULUMI_DEBUG_PROVIDERS": f"fake:{self.cloud.port}", "PATH": "", "HOME": str(self._root)},
+        )
+
+    # -------------------------------------------------------- the state
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The state as the next operation reads it."""
+        return Codec(PlainCipher()).from_dict(json.loads(self.saved))
+
+    def resource(self, name: str) -> State:
+        (found,) = [s for s in self.snapshot.resources if urn_name(s.urn) == name and not s.delete]
+        return found
+
+    @property
+    def names(self) -> list[str]:
+        """What is in the state, without the stack itself and default providers; `-a` is to be deleted."""
+        return [
+            ("-" if s.delete else "") + urn_name(s.urn)
+            for s in self.snapshot.resources
+            if s.type != STACK and not urn_name(s.urn).startswith("default")
+        ]
+
+    @property
+    def pending(self) -> list[str]:
+        return [f"{p.type} {urn_name(p.resource.urn)}" for p in self.snapshot.pending]
+
+    @property
+    def outputs(self) -> PropertyMap:
+        return next(s.outputs for s in self.snapshot.resources if s.type == STACK)
+
+    def urn(self, name: str, type_: str = BUCKET) -> str:
+        return f"urn:pulumi:test::project::{type_}::{name}"
+
+    def owned(self) -> set[str]:
+        """Ids of the objects that the state says there are."""
+        return {
+            s.id
+            for s in self.snapshot.resources
+            if s.custom and not s.external and not is_provider_type(s.type) and not s.pending_replacement
+        }
+
+    def agrees_with_cloud(self) -> None:
+        assert self.owned() == set(self.cloud.objects)
+
+    def close(self) -> None:
+        self.cloud.close()
+
+
+def _check(snapshot: Snapshot) -> None:
+    verify(snapshot)
+    for state in snapshot.resources:
+        for value in (state.inputs, state.outputs):
+            assert not contains_unknown(value), f"{state.urn} holds an unknown value"
+        if state.custom and not is_provider_type(state.type):
+            assert state.id, f"{state.urn} has no id"
+
+
+@contextlib.contextmanager
+def a_stack(root: Path) -> Iterator[Stack]:
+    stack = Stack(root)
+    try:
+        yield stack
+    finally:
+        stack.close()
+
+
+def in_background(action: Callable[[], Any]) -> threading.Thread:
+    """Runs something beside the test; who starts it joins it."""
+    thread = threading.Thread(target=action)
+    thread.start()
+    return thread
+
+
+def secret(value: Any) -> Secret:
+    return Secret(value)
