@@ -69,7 +69,8 @@ def delete_steps(
     """
     steps: list[Step] = []
     for state in reversed(resources):
-        if already(state):
+        # What was deleted for a replacement that the program then did not ask for is still in the state.
+        if already(state) and (kept(state) or not state.pending_replacement):
             continue
         if state.delete:
             steps.append(_delete_marked(state))

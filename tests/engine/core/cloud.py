@@ -54,6 +54,7 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
         self.tells_changes = True
         self.cancelled = threading.Event()
         self.dead = False
+        self.modern = True
         self.timeouts: dict[str, float] = {}
         self._made = 0
         self._lock = threading.Lock()
@@ -115,6 +116,14 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
         if fault is not None and fault.kind == "error":
             context.abort(grpc.StatusCode.UNKNOWN, f"the cloud refuses to {method} {name}")
         return fault
+
+    def Handshake(self, request: Any, context: Any) -> Any:
+        if not self.modern:
+            context.abort(grpc.StatusCode.UNIMPLEMENTED, "an older plugin")
+        return provider_pb2.ProviderHandshakeResponse(accept_secrets=self.accept_secrets)
+
+    def Attach(self, request: Any, context: Any) -> Any:
+        context.abort(grpc.StatusCode.UNIMPLEMENTED, "an older plugin still")
 
     def CheckConfig(self, request: Any, context: Any) -> Any:
         news = from_struct(request.news)
