@@ -181,7 +181,7 @@ def _fleet(section: Section) -> list[str]:
     ]
     words = (
         "`tenantry up --all --workers N` on a fresh server each time, command to prompt. Each worker is a process\n"
-        f"with its plugins beside it: with {section.machine.cores} cores, growth ends at about that many workers. No figure\n"
+        f"with its plugins beside it: with {section.machine.cores} cores, growth ends at about that many. No figure\n"
         "was set as a target; the stock engine's recorded 16 stacks of 10 light resources, *measured elsewhere*,\n"
         "were 25 a minute with 1 thread and 43 with 4."
     )

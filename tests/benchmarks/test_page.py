@@ -1,0 +1,95 @@
+"""The benchmarks' page: what stands on it, and that it replaces only its own."""
+
+from dataclasses import replace
+
+import pytest
+
+from benchmarks import page
+from benchmarks.figures import CommandFigure, EngineFigure, FleetFigure, Machine, Section
+
+QUIET = Machine(
+    cpu="Model X", cores=4, memory_gb=15.6, kernel="Linux 6.1", python="CPython 3.11.7", date="2026-01-02", load=0.1
+)
+
+
+def noop(engine: str, size: int, *seconds: float, mb: float | None = 120.0) -> EngineFigure:
+    return EngineFigure(
+        engine=engine, operation="no-op", size=size, seconds=seconds, whole=seconds, engine_mb=mb, tree_mb=mb
+    )
+
+
+def section(name: str, *figures: EngineFigure | CommandFigure | FleetFigure) -> Section:
+    return Section(name=name, machine=QUIET, quick=False, figures=figures)
+
+
+def line(text: str, start: str) -> list[str]:
+    """The cells of the only table row that starts so."""
+    (found,) = (row for row in text.splitlines() if row.startswith(f"| {start} |"))
+    return [cell.strip() for cell in found.strip("|").split("|")]
+
+
+def test_a_block_is_replaced_and_the_words_around_it_stay() -> None:
+    before = "# Title\n\nprose\n\n<!-- begin a -->\nold\n<!-- end a -->\n\nmore prose\n"
+    assert page.replaced(before, "a", "new\n") == before.replace("old", "new")
+
+
+def test_a_block_that_is_not_there_is_added_at_the_end_once() -> None:
+    once = page.replaced("# Title\n", "a", "text")
+    assert once == "# Title\n\n<!-- begin a -->\ntext\n<!-- end a -->\n"
+    assert page.replaced(once, "a", "text") == once
+
+
+@pytest.mark.parametrize(
+    "broken", ["<!-- begin a -->", "<!-- end a -->", "<!-- end a -->\n<!-- begin a -->", "<!-- begin a -->" * 2]
+)
+def test_markers_that_do_not_pair_are_refused(broken: str) -> None:
+    with pytest.raises(page.PageError, match="begin a"):
+        page.replaced(broken, "a", "text")
+
+
+def test_without_the_stock_engine_the_recorded_figures_are_labelled_as_measured_elsewhere() -> None:
+    text = page.render(section("engine", noop("embedded", 500, 3.5, 3.0, 9.0)))
+    assert "No stock `pulumi` was found here" in text
+    assert "measured elsewhere" in " ".join(text.split())
+    *_, comparison = [row for row in text.splitlines() if row.startswith("| no-op, 500 resources |")]
+    assert [cell.strip() for cell in comparison.strip("|").split("|")][1:] == ["3.50", "7.00", "50%", "met"]
+
+
+def test_with_the_stock_engine_medians_of_this_machine_are_compared() -> None:
+    text = page.render(section("engine", noop("embedded", 5, 1.0), noop("stock", 5, 1.9)))
+    assert "elsewhere" not in text
+    assert "| no-op, 5 resources | 1.00 | 1.90 | 53% | **not met** |" in text
+
+
+def test_memory_over_the_limit_is_not_met_and_unknown_memory_is_neither() -> None:
+    over = page.render(section("engine", noop("embedded", 500, 1.0, mb=301.0)))
+    assert line(over, "engine process") == ["engine process", "301", "300", "**not met**"]
+    unknown = page.render(section("engine", noop("embedded", 500, 1.0, mb=None)))
+    assert line(unknown, "engine process") == ["engine process", "unknown", "300", "-"]
+
+
+def test_the_median_of_a_command_is_held_against_its_target() -> None:
+    text = page.render(
+        section(
+            "cabinets",
+            CommandFigure(title="no-op", seconds=(1.4, 1.6, 1.5), target=1.5),
+            CommandFigure(title="provision", seconds=(2.0, 2.9, 9.0), target=3.0, tree_mb=150.4),
+            CommandFigure(title="change", seconds=(2.0,), target=None),
+        )
+    )
+    assert line(text, "no-op")[1:] == ["1.40", "1.50", "1.60", "3", "1.5", "**not met**", "-"]
+    assert line(text, "provision")[1:] == ["2.00", "2.90", "9.00", "3", "3.0", "met", "150"]
+    assert line(text, "change")[5:7] == ["-", "-"]
+
+
+def test_a_fleet_s_growth_is_relative_to_the_fewest_workers() -> None:
+    four = FleetFigure(workers=4, cabinets=20, seconds=30.0, tree_mb=400.0)
+    text = page.render(section("fleet", four, FleetFigure(workers=1, cabinets=20, seconds=60.0, tree_mb=None)))
+    assert line(text, "20 cabinets, 1 worker")[1:] == ["60.0", "20.0", "1.00 x", "unknown"]
+    assert line(text, "20 cabinets, 4 workers")[1:] == ["30.0", "40.0", "2.00 x", "400"]
+
+
+def test_a_busy_machine_and_a_quick_run_are_admitted() -> None:
+    assert "busy" not in page.circumstances(QUIET, quick=False)
+    assert "was busy" in page.circumstances(replace(QUIET, load=3.0), quick=False)
+    assert "--quick" in page.circumstances(QUIET, quick=True)
