@@ -194,7 +194,9 @@ def destroy(
 
 @app.command()
 def rollback(
-    deployment: Annotated[str, typer.Argument(help="A deployment's id, or its first characters.")],
+    deployment: Annotated[
+        str, typer.Argument(help="A deployment's id or its first characters, or a tenant for its last change.")
+    ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Also undo what was deployed after it.")] = False,
     correlation: Correlation = None,

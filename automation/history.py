@@ -277,11 +277,17 @@ def forget_tenant(connection: Connection, slug: str) -> None:
 
 
 def find_deployment(connection: Connection, wanted: str) -> RowMapping:
-    """The deployment whose id is, or starts with, `wanted`. Raises NotFoundError when none or several do."""
+    """The deployment whose id is, or starts with, `wanted`; of a tenant's name, the last `up` that changed it.
+
+    Raises NotFoundError when there is none, or when several ids begin like that.
+    """
+    last = _last_change(connection, wanted)
+    if last is not None:
+        return last
     prefix = wanted.strip().lower()
     if len(prefix) < 4 or set(prefix) - set("0123456789abcdef-"):
         raise NotFoundError(
-            f"'{wanted}' is not a deployment's id",
+            f"'{wanted}' is neither a deployment's id nor a tenant that an `up` has changed",
             hint="give at least the first 4 characters of an id; `tenantry history TENANT` lists them",
         )
     found = (
@@ -297,13 +303,26 @@ def find_deployment(connection: Connection, wanted: str) -> RowMapping:
     return found[0]
 
 
+def _last_change(connection: Connection, tenant: str) -> RowMapping | None:
+    changed = and_(
+        deployments.c.tenant == tenant,
+        deployments.c.operation == "up",
+        deployments.c.status == DeploymentStatus.SUCCEEDED,
+        deployments.c.manifest.is_distinct_from(deployments.c.previous_manifest),
+    )
+    newest = select(deployments).where(changed).order_by(deployments.c.started_at.desc()).limit(1)
+    return connection.execute(newest).mappings().first()
+
+
 def newer_effective(connection: Connection, deployment: RowMapping) -> list[RowMapping]:
-    """Runs after `deployment` that its undoing would undo too: later ups still in effect, and destroys."""
+    """Runs after `deployment` that its undoing would undo too: later changes still in effect, and destroys."""
     later = and_(
         deployments.c.tenant == deployment["tenant"],
         deployments.c.started_at > deployment["started_at"],
         deployments.c.operation.in_(("up", "destroy")),
         deployments.c.status.in_((DeploymentStatus.SUCCEEDED, DeploymentStatus.FAILED)),
+        # An `up` that found nothing to do is not undone by anything.
+        deployments.c.manifest.is_distinct_from(deployments.c.previous_manifest),
     )
     return list(connection.execute(select(deployments).where(later).order_by(deployments.c.started_at)).mappings())
 
