@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,13 +16,14 @@ from engine.display import Display, DisplayOptions
 from engine.errors import BailError, EngineError, NoChangesExpectedError, StateError, UsageError
 from engine.event_log import EventSink, NoEventLog, open_event_log
 from engine.json_display import JsonDigest, JsonEvents
-from engine.operation import Event, Kind, Operation, Options, Outcome, Target
+from engine.operation import CancelToken, Event, Kind, Operation, Options, Outcome, Program, Target
 from engine.program import program_for, project_python
 from engine.resource import STACK_TYPE, make_urn
 from engine.snapshot import Snapshot, protected_with_needs
 from engine.workspace import Context, Stack, check_passphrase, outputs_of_other
 
 _DEFAULT_PARALLEL = 16
+_WATCH_SECONDS = 0.1
 
 
 def up(context: Context) -> int:
@@ -190,20 +193,21 @@ class _Run:
             display.emit(event)
 
         saver = _Saver(self._stack)
+        program = self._program(emit)
         display.begin()
-        outcome = run_operation(
-            Operation(
-                kind=self._kind,
-                target=self._target(config),
-                options=_options(self._context.arguments, preview=self._preview),
-                snapshot=snapshot,
-                program=self._program(emit),
-                emit=emit,
-                save=saver.save,
-                cancel=self._context.cancel,
-                stack_outputs=lambda name: outputs_of_other(self._context, name),
-            )
+        operation = Operation(
+            kind=self._kind,
+            target=self._target(config),
+            options=_options(self._context.arguments, preview=self._preview),
+            snapshot=snapshot,
+            program=program,
+            emit=emit,
+            save=saver.save,
+            cancel=self._context.cancel,
+            stack_outputs=lambda name: outputs_of_other(self._context, name),
         )
+        with _stopped_at_once(program, self._context.cancel):
+            outcome = run_operation(operation)
         try:
             saver.close()
         except StateError as error:
@@ -230,7 +234,7 @@ class _Run:
             return sys.executable
         return str(project_python(project, self._context.environment))
 
-    def _program(self, emit: Callable[[Event], None]) -> Any:
+    def _program(self, emit: Callable[[Event], None]) -> Program | None:
         project, arguments = self._context.project, self._context.arguments
         if self._kind is not Kind.UPDATE and not arguments.flag("run-program"):
             return None
@@ -298,6 +302,26 @@ class _Run:
             "endTime": int(time.time()),
             "resourceChanges": {op: count for op, count in outcome.changes.items() if count},
         }
+
+
+@contextlib.contextmanager
+def _stopped_at_once(program: Program | None, cancel: CancelToken) -> Iterator[None]:
+    """While this lasts, the second signal ends the program, which the first lets end by itself."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_WATCH_SECONDS):
+            if cancel.terminated.is_set() and program is not None:
+                program.cancel()
+                return
+
+    thread = threading.Thread(target=watch, name="second-signal", daemon=True)
+    if program is not None:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 class _Saver:
