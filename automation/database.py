@@ -142,7 +142,10 @@ def _create_database(settings: Settings) -> None:
         if row is not None:
             return
         try:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(server.main_database)))
+            main = sql.Identifier(server.main_database)
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(main))
+            # PostgreSQL lets every role of the server connect to a new database: tenants' roles have no business here.
+            connection.execute(sql.SQL("REVOKE CONNECT, TEMPORARY ON DATABASE {} FROM PUBLIC").format(main))
         except psycopg.Error as error:
             raise explain(settings, error) from None
 
