@@ -318,13 +318,13 @@ def newer_effective(connection: Connection, deployment: RowMapping) -> list[RowM
     """Runs after `deployment` that its undoing would undo too: later changes still in effect, and destroys."""
     later = and_(
         deployments.c.tenant == deployment["tenant"],
-        deployments.c.started_at > deployment["started_at"],
+        deployments.c.number > deployment["number"],
         deployments.c.operation.in_(("up", "destroy")),
         deployments.c.status.in_((DeploymentStatus.SUCCEEDED, DeploymentStatus.FAILED)),
         # An `up` that found nothing to do is not undone by anything.
         deployments.c.manifest.is_distinct_from(deployments.c.previous_manifest),
     )
-    return list(connection.execute(select(deployments).where(later).order_by(deployments.c.started_at)).mappings())
+    return list(connection.execute(select(deployments).where(later).order_by(deployments.c.number)).mappings())
 
 
 def _milliseconds(started: Any) -> Any:

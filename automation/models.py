@@ -89,6 +89,8 @@ deployments = Table(
     "deployments",
     metadata,
     Column("id", Uuid, primary_key=True),
+    # Which came first: clocks of machines differ, and are set back.
+    Column("number", BigInteger, Identity(always=True), nullable=False),
     Column("tenant", Text, ForeignKey("tenants.slug"), nullable=False),
     Column("operation", Text, nullable=False),
     Column("status", Text, nullable=False),
@@ -122,7 +124,7 @@ Index(
     unique=True,
     postgresql_where=deployments.c.status == text("'running'"),
 )
-Index("deployments_tenant_started_at_idx", deployments.c.tenant, deployments.c.started_at.desc())
+Index("deployments_tenant_number_idx", deployments.c.tenant, deployments.c.number.desc())
 
 deployment_steps = Table(
     "deployment_steps",

@@ -239,7 +239,7 @@ def _adopt(run: Run, held: Held) -> None:
     statement = (
         select(deployments.c.manifest)
         .where(deployments.c.tenant == run.new.tenant, deployments.c.manifest.is_not(None))
-        .order_by(desc(deployments.c.started_at))
+        .order_by(desc(deployments.c.number))
         .limit(1)
     )
     with transaction(held.database, run.context.settings) as connection:

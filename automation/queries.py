@@ -47,7 +47,7 @@ def list_tenants(connection: Connection, *, removed: bool) -> list[dict[str, Any
             deployments.c.progress,
             deployments.c.started_at,
             func.row_number()
-            .over(partition_by=deployments.c.tenant, order_by=desc(deployments.c.started_at))
+            .over(partition_by=deployments.c.tenant, order_by=desc(deployments.c.number))
             .label("rank"),
         )
     ).subquery()
@@ -80,7 +80,7 @@ def show_tenant(connection: Connection, slug: str) -> dict[str, Any]:
         raise unknown_tenant(slug, known)
     record = connection.execute(select(cabinets).where(cabinets.c.slug == slug)).mappings().one_or_none()
     last = connection.execute(
-        select(deployments.c.id).where(deployments.c.tenant == slug).order_by(desc(deployments.c.started_at)).limit(1)
+        select(deployments.c.id).where(deployments.c.tenant == slug).order_by(desc(deployments.c.number)).limit(1)
     ).scalar_one_or_none()
     answer = _safe(tenant)
     answer["record"] = _safe(record) if record is not None else None
@@ -119,9 +119,7 @@ def history(connection: Connection, slug: str, limit: int) -> list[dict[str, Any
         known = connection.execute(select(tenants.c.slug)).scalars().all()
         raise unknown_tenant(slug, known)
     columns = [deployments.c[name] for name in _DEPLOYMENT]
-    statement = (
-        select(*columns).where(deployments.c.tenant == slug).order_by(desc(deployments.c.started_at)).limit(limit)
-    )
+    statement = select(*columns).where(deployments.c.tenant == slug).order_by(desc(deployments.c.number)).limit(limit)
     return [_safe(row) for row in connection.execute(statement).mappings()]
 
 

@@ -17,7 +17,6 @@ from automation import run as run_module
 from automation.cli import main
 from automation.engines import EngineChoice
 from automation.fake_stack import FakeBackend
-from stacks.templates import CUSTOM_DIR_ENV
 from tests.automation.helpers import MANIFEST, PASSPHRASE, ROOT, write_manifest
 
 
@@ -275,7 +274,7 @@ def test_templates(tenantry: Tenantry, project: Path, monkeypatch: pytest.Monkey
     shown = yaml.safe_load(tenantry("templates show pediatric").out)
     content = {key: value for key, value in shown.items() if key != "builtin"} | {"id": "own", "version": "1.0.0"}
     (project / "own.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
-    monkeypatch.setenv(CUSTOM_DIR_ENV, str(project / "custom"))
+    monkeypatch.setenv("TENANTRY_TEMPLATES", str(project / "custom"))
     assert tenantry("templates add own.yaml").code == 0
     assert tenantry("templates show own --json").document["version"] == "1.0.0"
     assert len(tenantry("templates list --json").document["templates"]) == 4

@@ -1,4 +1,4 @@
-"""Commands as a user types them, on a real engine and real databases; TENANTRY_TEST_ENGINE=stock takes the stock CLI."""
+"""Commands as a user types them, on a real engine and real databases. TENANTRY_TEST_ENGINE=stock is for the CLI."""
 
 import contextlib
 import json

@@ -434,6 +434,7 @@ def test_rollback_by_hand_of_a_first_create(context: Context, backend: FakeBacke
 
 def test_rollback_by_hand_of_an_old_deployment(context: Context) -> None:
     first = run_up(context)
+    write_manifest(context.settings.project_root, name="Another name")
     run_up(context)
     with pytest.raises(errors.InputError, match="not the newest"):
         operations.rollback(context, first.deployment)

@@ -54,6 +54,7 @@ STATEMENTS = (
     """
     CREATE TABLE deployments (
         id UUID NOT NULL,
+        number BIGINT GENERATED ALWAYS AS IDENTITY,
         tenant TEXT NOT NULL,
         operation TEXT NOT NULL,
         status TEXT NOT NULL,
@@ -90,7 +91,7 @@ STATEMENTS = (
     CREATE UNIQUE INDEX deployments_one_running_per_tenant ON deployments (tenant) WHERE status = 'running'
     """,
     """
-    CREATE INDEX deployments_tenant_started_at_idx ON deployments (tenant, started_at DESC)
+    CREATE INDEX deployments_tenant_number_idx ON deployments (tenant, number DESC)
     """,
     """
     CREATE TABLE deployment_logs (
