@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -88,10 +89,11 @@ def test_a_server_that_comes_up_late_is_waited_for(alone: Plugin, unique: str) -
         )
         role = alone.create("Role", "app", name=unique)
         server.stop()
-        later = threading.Timer(1.5, sandbox_postgres.start, [home])
-        later.start()
-        assert alone.refresh(role)
-        later.join()
+        with ThreadPoolExecutor(1) as pool:
+            reading = pool.submit(alone.refresh, role)
+            time.sleep(0.2)  # the first try has failed by now, and three more come within seven seconds
+            sandbox_postgres.start(home)
+            assert reading.result(60)
         os.kill(sandbox_postgres.start(home).pid, signal.SIGKILL)
         sandbox_postgres.start(home)
         assert alone.refresh(role)
