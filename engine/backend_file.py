@@ -154,8 +154,10 @@ class FileBackend:
             raise StateError(self.damaged(ref, "its latest deployment is not an object"))
         return latest
 
-    def write(self, ref: StackRef, deployment: str, *, version: int, features: tuple[str, ...]) -> None:
-        """Replaces the checkpoint in one step; the one before stays as `.bak`."""
+    def write(
+        self, ref: StackRef, deployment: str, *, version: int, features: tuple[str, ...], sync: bool = True
+    ) -> None:
+        """Replaces the checkpoint in one step; the one before stays as `.bak`. `sync` makes it outlast a power cut."""
         self._ensure_layout()
         path = self.stack_file(ref)
         extra = f'"features": {json.dumps(list(features))},\n' if features else ""
@@ -164,7 +166,7 @@ class FileBackend:
             f'"latest": {deployment}}}}}\n'
         )
         keep_copy(path, self.backup_file(ref))
-        write_atomic(path, text.encode("utf-8"))
+        write_atomic(path, text.encode("utf-8"), sync=sync)
 
     def damaged(self, ref: StackRef, why: str) -> str:
         """What to say of a checkpoint that cannot be used, and how to go back to one that can."""

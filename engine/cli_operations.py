@@ -325,12 +325,17 @@ def _stopped_at_once(program: Program | None, cancel: CancelToken) -> Iterator[N
 
 
 class _Saver:
-    """Writes each snapshot; the last one once more without remembered texts, should a state have changed in place."""
+    """Writes each snapshot; the last one once more without remembered texts, should a state have changed in place.
+
+    A killed process loses nothing that was written, a power cut may. So the disk is waited for where that could orphan
+    an object, before each step that touches one, and at the end: waiting each time made up four fifths of an update.
+    """
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         self._last: Snapshot | None = None
         self._verified = False
+        self._under_way: set[int] = set()
 
     def save(self, snapshot: Snapshot) -> None:
         if not self._verified:
@@ -339,7 +344,9 @@ class _Saver:
             self._stack.keep_salt()
             self._verified = True
         self._last = snapshot
-        self._stack.save(snapshot)
+        under_way = {id(op.resource) for op in snapshot.pending if op.resource.custom}
+        self._stack.save(snapshot, sync=not under_way <= self._under_way)
+        self._under_way = under_way
 
     def close(self) -> None:
         if self._last is not None and not self._stack.context.cancel.terminated.is_set():

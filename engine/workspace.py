@@ -151,10 +151,10 @@ class Stack:
             self._codec = Codec(self.manager)
         return self._codec
 
-    def save(self, snapshot: Snapshot, *, fresh: bool = False) -> None:
-        """Writes the state durably."""
+    def save(self, snapshot: Snapshot, *, fresh: bool = False, sync: bool = True) -> None:
+        """Writes the state; see `FileBackend.write` for `sync`, `Codec.dumps` for `fresh`."""
         text, version, names = self.encode(snapshot, fresh=fresh)
-        self.backend.write(self.ref, text, version=version, features=names)
+        self.backend.write(self.ref, text, version=version, features=names, sync=sync)
 
     def encode(self, snapshot: Snapshot, *, fresh: bool = False) -> tuple[str, int, tuple[str, ...]]:
         """(deployment as JSON, its schema version, the features it needs)."""

@@ -561,3 +561,30 @@ def test_cwd_and_its_absence(workspace: Workspace, tmp_path: Path) -> None:
     result = workspace.command.run(["-C", "..", "stack", "--show-name"], str(elsewhere), workspace.env)
     assert result.stdout == "dev"
     assert "no such folder" in workspace.fails("-C", "nowhere", "stack").stderr
+
+
+def test_the_disk_is_waited_for_before_an_object_is_touched(
+    workspace: Workspace, deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[str] = []
+    log: list[list[str]] = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (waits.append("fsync"), real(descriptor))[1])
+
+    def save(operation: Operation, snapshot: Snapshot) -> None:
+        waits.clear()
+        operation.save(snapshot)
+        log.append(list(waits))
+
+    def script(operation: Operation) -> None:
+        component = State(urn=STACK_URN, type="pulumi:pulumi:Stack", custom=False)
+        thing = State(urn=THING_URN, type="pkg:mod:Thing", custom=True, parent=STACK_URN)
+        save(operation, Snapshot(pending=[PendingOperation(type="creating", resource=component)]))
+        save(operation, Snapshot(resources=[component], pending=[PendingOperation(type="creating", resource=thing)]))
+        save(operation, Snapshot(resources=[component, thing]))
+        waits.clear()
+
+    deployment.script = script
+    up(workspace)
+    assert [bool(entry) for entry in log] == [False, True, False]
+    assert waits, "the last save is waited for"
