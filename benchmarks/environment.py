@@ -113,10 +113,10 @@ class Project:
     def execute(self, database: str, statement: str) -> None:
         """Runs SQL on the server, as its owner."""
         with psycopg.connect(self.server.url(database), autocommit=True, connect_timeout=10) as connection:
-            connection.execute(sql.SQL(statement))  # type: ignore[arg-type]
+            connection.execute(sql.SQL(statement))
 
     def scalar(self, database: str, statement: str) -> Any:
         """The first value of the first row."""
         with psycopg.connect(self.server.url(database), connect_timeout=10) as connection:
-            row = connection.execute(sql.SQL(statement)).fetchone()  # type: ignore[arg-type]
+            row = connection.execute(sql.SQL(statement)).fetchone()
         return row[0] if row else None

@@ -69,10 +69,7 @@ def run(
         except subprocess.TimeoutExpired:
             raise CommandFailedError(f"`{_shown(words)}` took longer than {limit:g} s and was ended") from None
         finally:
-            # Whatever of its group outlived it, and itself when it is interrupted.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            _end(process)
     if process.returncode != expected:
         said = (stderr.strip() or stdout.strip()).splitlines()[-8:]
         raise CommandFailedError(
@@ -80,6 +77,17 @@ def run(
         )
     peaks = watcher.peaks() if watcher is not None else (None, None, None)
     return Finished(stdout=stdout, seconds=seconds, root_mb=peaks[0], named_mb=peaks[1], tree_mb=peaks[2])
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Ends what is left: itself when it is interrupted, its descendants in groups of their own, its group."""
+    left = _tree(process.pid) if process.poll() is None else []
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    for pid in left:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait()
 
 
 def _shown(words: Sequence[str]) -> str:
