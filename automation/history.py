@@ -310,7 +310,7 @@ def _last_change(connection: Connection, tenant: str) -> RowMapping | None:
         deployments.c.status == DeploymentStatus.SUCCEEDED,
         deployments.c.manifest.is_distinct_from(deployments.c.previous_manifest),
     )
-    newest = select(deployments).where(changed).order_by(deployments.c.started_at.desc()).limit(1)
+    newest = select(deployments).where(changed).order_by(deployments.c.number.desc()).limit(1)
     return connection.execute(newest).mappings().first()
 
 
