@@ -1,4 +1,4 @@
-"""Commands as a user types them, on a real engine and real databases. TENANTRY_TEST_ENGINE=stock is for the CLI."""
+"""Commands as a user types them, on a real engine and real databases. TENANTRY_ENGINE=stock is for the CLI."""
 
 import contextlib
 import json
@@ -17,7 +17,7 @@ import pytest
 from tests.automation.helpers import PASSPHRASE, ROOT, write_manifest
 
 pytestmark = pytest.mark.timeout(300)
-ENGINE = os.environ.get("TENANTRY_TEST_ENGINE", "embedded")
+ENGINE = os.environ.get("TENANTRY_ENGINE", "embedded")
 STEPS = ("record", "database", "schema", "settings", "activation")
 
 
