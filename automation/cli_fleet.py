@@ -143,10 +143,11 @@ class _Board:
 
     def _render(self) -> RenderableType:
         from rich.table import Table
+        from rich.text import Text
 
         table = Table(box=None, show_header=False, pad_edge=False)
         with self._lock:
             rows = dict(self._rows)
         for tenant, (progress, status, step) in rows.items():
-            table.add_row(tenant, f"{progress} %", status, step)
+            table.add_row(Text(tenant), f"{progress} %", Text(status), Text(step))
         return table

@@ -157,7 +157,9 @@ class LiveTable(Nothing):
         for step in state.steps if state is not None else ():
             sign, style = _LOOKS[step.status]
             said = step.error if step.status is StepStatus.FAILED else step.message
-            table.add_row(Text(sign, style=style), step.title, Text(_elapsed(step), style="dim"), Text(said or ""))
+            table.add_row(
+                Text(sign, style=style), Text(step.title), Text(_elapsed(step), style="dim"), Text(said or "")
+            )
         if note:
             table.add_row("", Text(note, style="yellow"), "", "")
         return table
