@@ -98,7 +98,7 @@ class MonitorServer:
     def release(self) -> None:
         """Lets a program that waits for the end of the update go."""
         self._monitor.finished.set()
-        self._monitor.reject()
+        self._monitor.close()
 
     def stop(self) -> None:
         self._server.stop(grace=1).wait(5)
@@ -148,11 +148,13 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
         self._options = options
         self._put = put
         self._waiting: set[Future[Any]] = set()
+        self._saying: set[Future[None]] = set()
         self._defaults: dict[PackageRequest, Future[Registered]] = {}
         self._providers: dict[str, dict[str, str]] = {}
         self._own_provider: dict[str, str] = {}
         self._lock = threading.Lock()
         self._rejecting = False
+        self._closed = False
         self.finished = threading.Event()
 
     # -------------------------------------------------------- waiting
@@ -165,18 +167,30 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
             if not future.done():
                 future.set_exception(MonitorStoppedError())
 
-    def _ask(self, event: Event, answer: Future[T]) -> T:
+    def close(self) -> None:
+        """The operation is over: outputs, which a stopped program may still say, are rejected from here on too."""
+        self.reject()
         with self._lock:
-            stopped = self._rejecting and not isinstance(event, RegisterOutputs)
-            if not stopped and not isinstance(event, RegisterOutputs):
-                self._waiting.add(answer)
+            self._closed = True
+            saying = list(self._saying)
+        for future in saying:
+            if not future.done():
+                future.set_exception(MonitorStoppedError())
+
+    def _ask(self, event: Event, answer: Future[T]) -> T:
+        says = isinstance(event, RegisterOutputs)
+        waiting: set[Future[Any]] = self._saying if says else self._waiting
+        with self._lock:
+            stopped = self._closed if says else self._rejecting
+            if not stopped:
+                waiting.add(answer)
         if stopped:
             raise MonitorStoppedError
         self._put(event)
         try:
             return answer.result()
         finally:
-            self._waiting.discard(answer)
+            waiting.discard(answer)
 
     # -------------------------------------------------------- registrations
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.checkpoint import Codec
+from engine.deployment import run_operation
 from engine.operation import CancelToken, Kind, Operation, Options, Outcome, Target
 from engine.resource import PropertyMap, Secret, State, contains_unknown, is_provider_type, urn_name
 from engine.snapshot import Snapshot, verify
-from engine.deployment import run_operation
 from tests.engine.core.cloud import Cloud
 from tests.engine.core.program import BUCKET, STACK, ProgramOf
 
@@ -138,6 +138,7 @@ class Stack:
         self.program: ProgramOf | None = None
         self.on_save: Callable[[int], None] = lambda _: None
         self.on_event: Callable[[dict[str, Any]], None] = lambda _: None
+        self.saves = 0
         self._root = root
 
     # -------------------------------------------------------- operations
@@ -176,6 +177,7 @@ class Stack:
             if not self.cloud.dead:
                 self.saved = text
                 saves.append(text)
+                self.saves = len(saves)
                 self.on_save(len(saves))
 
         events: list[dict[str, Any]] = []
@@ -184,6 +186,7 @@ class Stack:
             events.append(event)
             self.on_event(event)
 
+        self.saves = 0
         self.cloud.calls.clear()
         self.cancel = CancelToken()
         self.program = ProgramOf(items) if kind is Kind.UPDATE else None
