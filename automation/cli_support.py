@@ -100,12 +100,13 @@ def settings_for() -> Settings:
 
 def context_for(output: Output) -> Context:
     """The context of an operation; says once which engine is used."""
-    from automation.engines import choose
+    from automation.engines import choose, prepare
     from automation.run import Context
 
     settings = settings_for()
     choice = choose(settings.engine)
     output.note(f"engine: {choice.name} ({choice.reason})")
+    prepare(choice, {**os.environ, **settings.run_environment()})
     return Context(settings=settings, choice=choice, observer=output.display())
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from automation.errors import EngineError, InputError
+from automation.settings import PROJECT_NAME
 
 if TYPE_CHECKING:
     from pulumi.automation import PulumiCommand
@@ -68,6 +69,15 @@ def command_for(choice: EngineChoice) -> PulumiCommand:
 
     command: PulumiCommand = EmbeddedCommand()
     return command
+
+
+def prepare(choice: EngineChoice, environment: Mapping[str, str]) -> None:
+    """Lets an embedded engine start the plugins of every tenant's program while the rest is being loaded."""
+    if choice.name != "embedded":
+        return
+    from engine.command import EmbeddedCommand
+
+    EmbeddedCommand.standby(("pulumi-python", "postgresql"), project=PROJECT_NAME, environment=environment)
 
 
 def stock_command() -> PulumiCommand:

@@ -223,6 +223,7 @@ class _Run:
             config={key: value.text for key, value in config.items()},
             secret_keys=frozenset(key for key, value in config.items() if value.secret),
             root=project.root,
+            program_dir=project.program_dir,
             environment=self._context.environment,
             python=self._python(),
         )

@@ -39,6 +39,8 @@ class Target:
     secret_keys: frozenset[str] = frozenset()
     root: Path = Path()
     """The folder of Pulumi.yaml."""
+    program_dir: Path | None = None
+    """The program's folder, which its dynamic providers run in; the root where it is None."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """The command's environment, which programs and plugins are started with."""
     python: str = ""

@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -142,7 +142,7 @@ class PluginProcess:
     ) -> None:
         self.package = package
         self._command = command
-        self._on_line = on_line
+        self.on_line = on_line
         self._port: str | None = None
         self._stderr: list[str] = []
         self._said = threading.Event()
@@ -176,7 +176,7 @@ class PluginProcess:
                     continue
                 if is_error:
                     self._stderr = [*self._stderr[-40:], line]
-                self._on_line(line.rstrip("\n"), is_error)
+                self.on_line(line.rstrip("\n"), is_error)
         if not is_error:
             self._said.set()
 
@@ -210,8 +210,6 @@ class PluginProcess:
             self._process.wait(STOP_SECONDS)
 
 
-def plugin_env(
-    base: Mapping[str, str], project: str, config_json: str, extra: Sequence[tuple[str, str]]
-) -> dict[str, str]:
-    """The environment of a plugin: the command's own, with what the stock engine adds."""
-    return {**base, "PULUMI_PROJECT": project, "PULUMI_CONFIG": config_json, **dict(extra)}
+def plugin_env(base: Mapping[str, str], project: str) -> dict[str, str]:
+    """The environment of a plugin: the command's own, with the project's name, which dynamic providers read."""
+    return {**base, "PULUMI_PROJECT": project}

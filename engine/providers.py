@@ -7,7 +7,6 @@ then names that plugin. Providers of the old state that the program has not regi
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 import threading
 import uuid
@@ -17,6 +16,7 @@ from typing import Final
 
 from pulumi.runtime.proto import provider_pb2
 
+from engine import standby
 from engine.diff import Changes, DiffResult, compare_inputs
 from engine.errors import PluginError, ProviderCallError, ResourceError
 from engine.operation import Target
@@ -82,7 +82,7 @@ class PluginHost:
             handshake = provider_pb2.ProviderHandshakeRequest(
                 engine_address=self._engine_address(),
                 root_directory=str(self._target.root),
-                program_directory=str(self._target.root),
+                program_directory=str(self._target.program_dir or self._target.root),
                 configure_with_urn=True,
             )
             provider = PluginProvider(process, handshake)
@@ -95,16 +95,19 @@ class PluginHost:
         if attached is not None:
             return attached
         python = self._target.python or sys.executable
+        waiting = standby.take(package, env, python)
+        if waiting is not None:
+            waiting.on_line = self._on_line
+            return waiting
         command = find_plugin(package, version, env, python)
         if command.origin.startswith("$PATH") and package not in self._told:
             self._told.add(package)
             self._log("warning", f"using pulumi-resource-{package} from {command.origin}")
-        config = json.dumps(dict(self._target.config))
         return PluginProcess(
             package,
             command,
-            env=plugin_env(env, self._target.project, config, ()),
-            cwd=self._target.root,
+            env=plugin_env(env, self._target.project),
+            cwd=self._target.program_dir or self._target.root,
             on_line=self._on_line,
         )
 
