@@ -165,7 +165,9 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
         olds, news = from_struct(request.old_inputs), from_struct(request.news)
         ignored = set(request.ignoreChanges)
         changed = [
-            k for k in sorted(olds.keys() | news.keys()) if k not in ignored and not same_values(olds.get(k), news.get(k))
+            k
+            for k in sorted(olds.keys() | news.keys())
+            if k not in ignored and not same_values(olds.get(k), news.get(k))
         ]
         replaces = [k for k in changed if k in REPLACED_BY]
         answer = provider_pb2.DiffResponse(

@@ -189,7 +189,9 @@ def test_secrets_stay_secret(stack: Stack) -> None:
 
 def test_outputs_named_as_a_secret_input_are_secret_again(stack: Stack) -> None:
     stack.cloud.accept_secrets = False
-    stack.up(bucket("a", password=secret("hunter2"), nested={"key": secret("s"), "items": [secret("t"), "u"]})).succeeds()
+    stack.up(
+        bucket("a", password=secret("hunter2"), nested={"key": secret("s"), "items": [secret("t"), "u"]})
+    ).succeeds()
     state = stack.resource("a")
     assert state.outputs["password"].value == "hunter2"
     assert state.outputs["nested"]["key"].value == "s"

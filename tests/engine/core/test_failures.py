@@ -7,9 +7,9 @@ from typing import Any
 
 import grpc
 import pytest
-from pulumi.runtime.proto import provider_pb2, resource_pb2
+from pulumi.runtime.proto import resource_pb2
 
-from engine.errors import PluginError, ProgramError, UsageError
+from engine.errors import ProgramError, UsageError
 from engine.operation import CancelToken, Kind
 from engine.resource import from_struct, to_struct
 from tests.engine.core.dsl import Stack, create, delete, in_background, replace, update
@@ -145,7 +145,13 @@ def revive(stack: Stack) -> None:
 
 def test_each_place_where_an_update_can_die(stack: Stack, tmp_path: Path) -> None:
     program = (bucket("a", zone="y"), bucket("b", source=ref("a")), bucket("c", region="y"), bucket("e", size=2))
-    before = (bucket("a", zone="x"), bucket("b", source=ref("a")), bucket("c", region="x"), bucket("d"), bucket("e", size=1))
+    before = (
+        bucket("a", zone="x"),
+        bucket("b", source=ref("a")),
+        bucket("c", region="x"),
+        bucket("d"),
+        bucket("e", size=1),
+    )
     for place in range(1, 40):
         own = Stack(tmp_path)
         try:

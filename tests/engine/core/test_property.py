@@ -1,7 +1,7 @@
 """Random programs, one after another, in a cloud that fails and an engine that dies at random.
 
-Whatever happens, every saved state is valid (the stack checks that), the cloud holds nothing that the state does not know
-of, and once nothing fails any more one `up` makes all as the program says, and the next one has nothing to do.
+Whatever happens, every saved state is valid (the stack checks that), the cloud holds nothing that the state does not
+know of, and once nothing fails any more one `up` makes all as the program says, and the next one has nothing to do.
 TENANTRY_PROPERTY_EXAMPLES asks for more of them.
 """
 
@@ -69,7 +69,11 @@ def programs(draw: st.DrawFn) -> tuple[Resource, ...]:
 
 def _inputs(draw: st.DrawFn, buckets: list[str]) -> dict[str, Any]:
     inputs: dict[str, Any] = {}
-    for key, values in (("size", st.integers(0, 1)), ("region", st.sampled_from("xy")), ("zone", st.sampled_from("xy"))):
+    for key, values in (
+        ("size", st.integers(0, 1)),
+        ("region", st.sampled_from("xy")),
+        ("zone", st.sampled_from("xy")),
+    ):
         choice = draw(st.integers(0, 3))
         if choice == 0 and buckets:
             inputs[key] = ref(draw(st.sampled_from(buckets)))

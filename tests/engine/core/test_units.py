@@ -1,4 +1,4 @@
-"""The pure parts: paths and diffs, the wire, dependency order, durations and Go's texts; and finding and running plugins."""
+"""The pure parts: paths and diffs, the wire, dependency order, durations and Go's texts; and running plugins."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import os
 import stat
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,6 @@ from engine.resource import (
     OUTPUT_SIG,
     SIG_KEY,
     UNKNOWN,
-    UNKNOWN_SENTINEL,
     Secret,
     State,
     contains_secret,
@@ -58,7 +58,9 @@ from engine.step_generator import go_text
 
 KEYS = st.text(min_size=1, max_size=6).filter(lambda k: k != "*")
 NUMBERS = st.one_of(
-    st.integers(-(2**52), 2**52), st.floats(allow_nan=False, allow_infinity=False), st.sampled_from([2.0**70, 1e300, 0.1])
+    st.integers(-(2**52), 2**52),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from([2.0**70, 1e300, 0.1]),
 )
 PLAIN = st.recursive(
     st.one_of(st.none(), st.booleans(), NUMBERS, st.text(max_size=8)),
@@ -120,9 +122,7 @@ def test_ignoring_twice_is_ignoring_once(old: Any, new: Any, ignored: list[str])
     once = reset_ignored(old, new, ignored)
     assert reset_ignored(old, once, ignored) == once
     assert not [
-        path
-        for path in changed_paths(old, once)
-        if any(path_contains(parse_path(text), path) for text in ignored)
+        path for path in changed_paths(old, once) if any(path_contains(parse_path(text), path) for text in ignored)
     ]
 
 
@@ -264,7 +264,12 @@ def test_what_is_no_duration(text: str) -> None:
 def state(name: str, *needs: str, **more: Any) -> State:
     urn = f"urn:pulumi:s::p::t:t:T::{name}"
     return State(
-        urn=urn, type="t:t:T", custom=True, id=name, dependencies=[f"urn:pulumi:s::p::t:t:T::{n}" for n in needs], **more
+        urn=urn,
+        type="t:t:T",
+        custom=True,
+        id=name,
+        dependencies=[f"urn:pulumi:s::p::t:t:T::{n}" for n in needs],
+        **more,
     )
 
 
@@ -397,12 +402,16 @@ def start(body: str, tmp_path: Path, lines: list[tuple[str, bool]] | None = None
 
 def test_a_plugin_says_its_port_and_then_talks(tmp_path: Path) -> None:
     lines: list[tuple[str, bool]] = []
-    body = "import sys,time\nprint(4711,flush=True)\nprint('hello',flush=True)\nprint('oh',file=sys.stderr,flush=True)\ntime.sleep(60)"
+    body = (
+        "import sys, time\nprint(4711, flush=True)\nprint('hello', flush=True)\n"
+        "print('oh', file=sys.stderr, flush=True)\ntime.sleep(60)"
+    )
     plugin = start(body, tmp_path, lines)
     assert plugin.address() == "127.0.0.1:4711"
     assert plugin.alive()
-    while len(lines) < 2:
-        pass
+    deadline = time.monotonic() + 20
+    while len(lines) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
     plugin.stop()
     assert not plugin.alive()
     assert sorted(lines) == [("hello", False), ("oh", True)]
@@ -448,7 +457,10 @@ def test_a_plugin_that_cannot_be_started(tmp_path: Path) -> None:
 
 
 def test_the_host_ends_what_it_started_ahead_and_tells_of_plugins_on_path(tmp_path: Path) -> None:
-    path = script(tmp_path / "bin" / "pulumi-resource-fake", "import time\nprint(1,flush=True)\nprint('x',flush=True)\ntime.sleep(60)")
+    path = script(
+        tmp_path / "bin" / "pulumi-resource-fake",
+        "import time\nprint(1,flush=True)\nprint('x',flush=True)\ntime.sleep(60)",
+    )
     told: list[str] = []
     target = Target(project="p", stack="s", root=tmp_path, environment={"PATH": str(path.parent)})
     host = PluginHost(target, lambda: "127.0.0.1:1", lambda severity, text: told.append(f"{severity} {text}"))
@@ -457,4 +469,6 @@ def test_the_host_ends_what_it_started_ahead_and_tells_of_plugins_on_path(tmp_pa
     host.start_ahead("pulumi", "")
     host.start_ahead("nowhere", "")
     host.close()
-    assert [text for text in told if text.startswith("warning")] == [f"warning using pulumi-resource-fake from $PATH at {path}"]
+    assert [text for text in told if text.startswith("warning")] == [
+        f"warning using pulumi-resource-fake from $PATH at {path}"
+    ]
