@@ -16,7 +16,7 @@ from sqlalchemy import RowMapping
 
 from automation import history, manifests, queries
 from automation.database import engine_for, ensure_ready, transaction
-from automation.engine_events import PlannedChange, planned_change
+from automation.engine_events import PlannedChange, planned_change, run_event
 from automation.errors import ChangesFoundError, InputError, TenantryError
 from automation.history import NewDeployment, TenantFacts
 from automation.locks import tenant_lock
@@ -27,7 +27,7 @@ from automation.results import PreviewResult, RunResult
 from automation.rollback import Decision, Plan
 from automation.run import Context, Held, Run
 from automation.settings import PROJECT_NAME
-from automation.steps import RunState, complete, new_run
+from automation.steps import RunState, Started, complete, is_object, new_run
 from automation.supervision import Outcome
 from automation.workspace import open_for_preview
 from stacks.steps import STEPS, step_of
@@ -141,9 +141,9 @@ def preview(context: Context, manifest: CabinetManifest) -> PreviewResult:
     def on_event(event: EngineEvent) -> None:
         if (change := planned_change(event, step_of)) is not None:
             changes.append(change)
-        if event.resource_pre_event is not None:
-            op = event.resource_pre_event.metadata.op
-            counts[str(getattr(op, "value", op))] += 1
+        told = run_event(event, history.now(), redact)
+        if isinstance(told, Started) and is_object(told.urn, custom=told.custom):
+            counts[told.op] += 1
         if event.diagnostic_event is not None and event.diagnostic_event.severity == "error":
             said.append(redact(event.diagnostic_event.message))
 

@@ -238,7 +238,7 @@ class Run:
         message = f"{self._where(step)} failed: {text}"
         if outcome.ok:
             error = RunFailedError(
-                f"{message}. The last good settings of '{self.new.tenant}' are in force again",
+                f"{message.removesuffix('.')}. The last good settings of '{self.new.tenant}' are in force again",
                 hint="correct the manifest or the cause, preview, then run `up` again",
             )
             status = DeploymentStatus.ROLLED_BACK
@@ -252,7 +252,7 @@ class Run:
         message = f"{self._where(step)} failed: {text}"
         if outcome.ok and not left:
             error = RunFailedError(
-                f"{message}. What was made of '{self.new.tenant}' is removed; nothing is left",
+                f"{message.removesuffix('.')}. What was made of '{self.new.tenant}' is removed; nothing is left",
                 hint="correct the cause, then run `up` again",
             )
             return self.finish(

@@ -235,8 +235,15 @@ def _started(state: RunState, event: Started, key: str | None) -> RunState:
     )
 
 
+def is_object(urn: str, *, custom: bool) -> bool:
+    """Whether a resource counts for the reader: something that exists, so no component and no provider."""
+    own_type = urn.split("::", 3)[2].rsplit("$", 1)[-1] if urn.count("::") >= 3 else ""
+    return custom and not own_type.startswith("pulumi:providers:")
+
+
 def _done(state: RunState, event: Done, key: str | None) -> RunState:
-    state = replace(state, changes={**state.changes, event.op: state.changes.get(event.op, 0) + 1})
+    if is_object(event.urn, custom=event.custom):
+        state = replace(state, changes={**state.changes, event.op: state.changes.get(event.op, 0) + 1})
     if not _known(state, key):
         return state
     step = state.step(str(key))
