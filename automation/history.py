@@ -287,7 +287,7 @@ def find_deployment(connection: Connection, wanted: str) -> RowMapping:
     prefix = wanted.strip().lower()
     if len(prefix) < 4 or set(prefix) - set("0123456789abcdef-"):
         raise NotFoundError(
-            f"'{wanted}' is neither a deployment's id nor a tenant that an `up` has changed",
+            f"'{wanted}' is neither a deployment's id nor a tenant with a change to undo",
             hint="give at least the first 4 characters of an id; `tenantry history TENANT` lists them",
         )
     found = (
@@ -308,6 +308,8 @@ def _last_change(connection: Connection, tenant: str) -> RowMapping | None:
         deployments.c.tenant == tenant,
         deployments.c.operation == "up",
         deployments.c.status == DeploymentStatus.SUCCEEDED,
+        # Undoing a first create removes the tenant: nobody shall get there by the tenant's name alone.
+        ~deployments.c.first_create,
         deployments.c.manifest.is_distinct_from(deployments.c.previous_manifest),
     )
     newest = select(deployments).where(changed).order_by(deployments.c.number.desc()).limit(1)

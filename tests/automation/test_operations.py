@@ -441,6 +441,20 @@ def test_rollback_by_hand_of_an_old_deployment(context: Context) -> None:
     assert operations.rollback(context, first.deployment, force=True).error is None
 
 
+def test_rollback_by_name_undoes_the_last_change_and_never_the_tenant(context: Context, backend: FakeBackend) -> None:
+    run_up(context)
+    with pytest.raises(errors.NotFoundError, match="change to undo"):
+        operations.rollback(context, "acme")
+    write_manifest(context.settings.project_root, name="Another name")
+    changed = run_up(context)
+    run_up(context)  # finds nothing to do, and so is not what is undone
+    assert operations.rollback(context, "acme").error is None
+    assert rows(context, changed)["status"] == "rolled_back"
+    with pytest.raises(errors.NotFoundError, match="change to undo"):
+        operations.rollback(context, "acme")
+    assert backend.stacks != {}
+
+
 def test_rollback_of_what_is_no_deployment(context: Context) -> None:
     for wanted in ("nonsense", "ab", str(uuid.uuid4())):
         with pytest.raises(errors.NotFoundError):
