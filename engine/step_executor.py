@@ -110,6 +110,22 @@ class StepExecutor:
         """One step, with its journal entries and events. False where the chain must not go on."""
         self._observer.before(step)
         try:
+            if not self._apply(step):
+                return False
+        except EngineError as error:
+            # Not even what became of the step can be written down.
+            self._fail(step, error)
+            return False
+        except Exception as error:
+            self._fail(step, PluginError(f"internal error in a {step.op} of {step.urn}: {error!r}"))
+            raise
+        self._observer.after(step)
+        step.answer()
+        return True
+
+    def _apply(self, step: Step) -> bool:
+        """Does it and writes it down. False where it failed; raises where the journal cannot be written."""
+        try:
             if not self._context.preview:
                 step.begin(self._journal)
             step.apply(self._context)
@@ -121,13 +137,7 @@ class StepExecutor:
             self._end(step, ok=False)
             self._fail(step, error)
             return False
-        except Exception as error:
-            self._end(step, ok=False)
-            self._fail(step, PluginError(f"internal error in a {step.op} of {step.urn}: {error!r}"))
-            raise
         self._end(step, ok=True)
-        self._observer.after(step)
-        step.answer()
         return True
 
     def _end(self, step: Step, *, ok: bool) -> None:
