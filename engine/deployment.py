@@ -430,7 +430,7 @@ def _own_copy(snapshot: Snapshot) -> Snapshot:
 
 def refreshed(base: Snapshot, steps: list[RefreshStep], *, clear_creates: bool) -> Snapshot:
     """The state with what the refresh found; references to what is gone are dropped."""
-    found = {step.state: step.new for step in steps}
+    found = {step.state: step.new for step in steps if step.known}
     resources: list[State] = []
     present: set[str] = set()
     for state in base.resources:

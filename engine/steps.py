@@ -363,12 +363,18 @@ class RefreshStep(Step):
 
     op: StepOp = StepOp.REFRESH
     diff: DiffResult = field(default_factory=DiffResult)
+    known: bool = False
+    """Whether it found out; only then does `new` say anything."""
 
     @property
     def state(self) -> State:
         return require(self.old)
 
     def apply(self, context: StepContext) -> None:
+        self._read(context)
+        self.known = True
+
+    def _read(self, context: StepContext) -> None:
         old = require(self.old)
         if not old.custom or is_provider_type(old.type) or old.pending_replacement or not old.id:
             self.new = old

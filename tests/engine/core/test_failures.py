@@ -9,7 +9,7 @@ import grpc
 import pytest
 from pulumi.runtime.proto import resource_pb2
 
-from engine.errors import ProgramError, UsageError
+from engine.errors import ProgramError, StateError, UsageError
 from engine.operation import CancelToken, Kind
 from engine.resource import from_struct, to_struct
 from tests.engine.core.dsl import Stack, create, delete, in_background, replace, update
@@ -125,6 +125,25 @@ def test_destroy_goes_on_after_errors_but_keeps_what_is_needed(stack: Stack) -> 
     stack.destroy(continue_on_error=True).fails("the cloud refuses to delete a")
     assert stack.names == ["base", "a"]
     stack.agrees_with_cloud()
+
+
+def test_what_could_not_be_read_is_not_taken_for_gone(stack: Stack) -> None:
+    stack.up(bucket("a"), bucket("b"))
+    stack.cloud.fail("read", "a", times=1)
+    stack.refresh(continue_on_error=True).fails("the cloud refuses to read a")
+    assert stack.names == ["a", "b"]
+    stack.agrees_with_cloud()
+
+
+def test_a_state_that_cannot_be_written_ends_the_update(stack: Stack) -> None:
+    stack.up(bucket("a", size=1))
+
+    def disk_full(saves: int) -> None:
+        if saves == 2:
+            raise StateError("no space left on device")
+
+    stack.on_save = disk_full
+    stack.up(bucket("a", size=2), bucket("b")).fails("no space left on device")
 
 
 # ------------------------------------------------------------------ died in the middle

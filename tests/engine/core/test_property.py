@@ -2,7 +2,7 @@
 
 Whatever happens, every saved state is valid (the stack checks that), the cloud holds nothing that the state does not
 know of, and once nothing fails any more one `up` makes all as the program says, and the next one has nothing to do.
-TENANTRY_PROPERTY_EXAMPLES asks for more of them.
+TENANTRY_PROPERTY_EXAMPLES asks for more of them, TENANTRY_PROPERTY_SHRINK for the smallest that fails.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from engine.resource import is_provider_type, urn_name
@@ -22,6 +22,7 @@ from tests.engine.core.program import Resource, bucket, crash, group, provider, 
 
 NAMES = ("a", "b", "c", "d", "e", "f")
 EXAMPLES = int(os.environ.get("TENANTRY_PROPERTY_EXAMPLES", "60"))
+SHRINK = "TENANTRY_PROPERTY_SHRINK" in os.environ
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +179,8 @@ def _is_default(state: Any) -> bool:
     max_examples=EXAMPLES,
     derandomize=False,
     print_blob=True,
+    # A minute of shrinking is for who looks into it, by the blob.
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, *([Phase.shrink] if SHRINK else [])],
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
