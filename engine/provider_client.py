@@ -104,6 +104,7 @@ class PluginProvider:
         self._handshake = handshake
         self._stub: Any = None
         self._channel: grpc.Channel | None = None
+        self._cancelling: Any = None
         self._accept_secrets = False
         self._supports_preview = False
         self._config_unknown = False
@@ -163,7 +164,8 @@ class PluginProvider:
     def cancel(self) -> None:
         """Asks the plugin to give up its running calls. What it answers does not matter: it may know no Cancel."""
         if self._stub is not None:
-            self._stub.Cancel.future(empty_pb2.Empty(), timeout=5)
+            # A call that nobody holds is dropped, perhaps before it has been sent.
+            self._cancelling = self._stub.Cancel.future(empty_pb2.Empty(), timeout=5)
 
     def close(self) -> None:
         if self._channel is not None:
