@@ -6,6 +6,7 @@ name of a secret input is then made secret again, as in the stock engine.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, cast
@@ -117,7 +118,7 @@ class PluginProvider:
             self._channel = grpc.insecure_channel(self._process.address(), options=GRPC_OPTIONS)
             stub = cast("Any", provider_pb2_grpc.ResourceProviderStub)(self._channel)
             try:
-                answer = stub.Handshake(self._handshake, wait_for_ready=True, timeout=60)
+                answer = stub.Handshake(self._handshake, timeout=60)
                 self._accept_secrets = answer.accept_secrets
             except grpc.RpcError as error:
                 if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
@@ -145,7 +146,7 @@ class PluginProvider:
         init = _init_failure(error)
         if init is not None:
             return init
-        if error.code() is grpc.StatusCode.UNAVAILABLE and not self._process.alive():
+        if error.code() is grpc.StatusCode.UNAVAILABLE and self._ended():
             return PluginError(
                 f"the provider plugin for '{self._process.package}' ended during {method}. Run the command again; "
                 f"if it ends again, the plugin's own log says why."
@@ -153,6 +154,13 @@ class PluginProvider:
         failure = ProviderCallError(error.details() or f"{method} failed: {error.code().name}")
         failure.__cause__ = error
         return failure
+
+    def _ended(self) -> bool:
+        """Whether the plugin has ended: its connection breaks a moment before its process is gone."""
+        deadline = time.monotonic() + 1
+        while self._process.alive() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return not self._process.alive()
 
     def _unimplemented(self, error: ProviderCallError) -> bool:
         cause = error.__cause__
