@@ -101,12 +101,14 @@ def settings_for() -> Settings:
 def context_for(output: Output) -> Context:
     """The context of an operation; says once which engine is used."""
     from automation.engines import choose, prepare
-    from automation.run import Context
 
     settings = settings_for()
     choice = choose(settings.engine)
     output.note(f"engine: {choice.name} ({choice.reason})")
     prepare(choice, {**os.environ, **settings.run_environment()})
+    # Late: what follows takes as long to load as the plugins to start.
+    from automation.run import Context
+
     return Context(settings=settings, choice=choice, observer=output.display())
 
 

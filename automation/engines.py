@@ -13,6 +13,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from automation.errors import EngineError, InputError
@@ -75,9 +76,10 @@ def prepare(choice: EngineChoice, environment: Mapping[str, str]) -> None:
     """Lets an embedded engine start the plugins of every tenant's program while the rest is being loaded."""
     if choice.name != "embedded":
         return
-    from engine.command import EmbeddedCommand
+    # Not through the command, which loads the SDK: the plugins are to start before that.
+    from engine import standby
 
-    EmbeddedCommand.standby(("pulumi-python", "postgresql"), project=PROJECT_NAME, environment=environment)
+    standby.start(("pulumi-python", "postgresql"), project=PROJECT_NAME, cwd=Path.cwd(), environment=environment)
 
 
 def stock_command() -> PulumiCommand:

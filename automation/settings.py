@@ -19,6 +19,7 @@ from providers.connection import DatabaseSettings
 from providers.errors import ConfigurationError
 
 PROJECT_NAME = "tenantry"
+_SOURCE_ROOT = Path(__file__).resolve().parent.parent
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
@@ -101,7 +102,10 @@ class Settings(BaseSettings):
     def run_environment(self) -> dict[str, str]:
         """Variables for the engine and its plugins. Holds secrets: pass it on, never show it."""
         database = self.database
+        paths = [str(_SOURCE_ROOT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
         return {
+            # Providers are found by their modules' names wherever the engine runs them.
+            "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
             "DB_HOST": database.host,
             "DB_PORT": str(database.port),
             "DB_USER": database.user,

@@ -212,11 +212,9 @@ def _workspace(settings: Settings, work_dir: Path, command: PulumiCommand, choic
     if choice.name == "stock" and sys.prefix != sys.base_prefix:
         # The stock engine starts the dynamic provider host itself, and must find our packages there.
         runtime = ProjectRuntimeInfo(name="python", options={"virtualenv": sys.prefix})
-    paths = [str(_SOURCE_ROOT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    environment = {**settings.run_environment(), "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
     return LocalWorkspace(
         work_dir=str(work_dir),
-        env_vars=environment,
+        env_vars=settings.run_environment(),
         project_settings=ProjectSettings(
             name=PROJECT_NAME, runtime=runtime, backend=ProjectBackend(url=settings.backend)
         ),

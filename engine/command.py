@@ -13,7 +13,7 @@ import os
 import signal
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 
@@ -21,7 +21,6 @@ from pulumi.automation import CommandResult, PulumiCommand
 from pulumi.automation.errors import create_command_error
 from semver import VersionInfo
 
-from engine import standby
 from engine.cli import main
 from engine.operation import CancelToken
 from engine.streams import Streams
@@ -64,11 +63,6 @@ class EmbeddedCommand(PulumiCommand):
         if code:
             raise create_command_error(result)
         return result
-
-    @staticmethod
-    def standby(packages: Sequence[str], *, project: str, environment: Mapping[str, str] | None = None) -> None:
-        """Starts the plugins that an inline program is going to need, while its caller prepares other things."""
-        standby.start(packages, project=project, cwd=Path.cwd(), environment=environment or os.environ)
 
     def interrupt(self) -> None:
         """What a SIGINT is to an executable: the first stops running operations, the second writes nothing more."""
