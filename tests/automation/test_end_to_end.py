@@ -239,7 +239,10 @@ def test_two_runs_of_one_tenant(shop: Shop) -> None:
     first = shop.start("up", shop.slug, "--jsonl")
     assert first.stdout is not None
     wait_for(first, lambda line: running(line, "record"))
-    refused = shop.run("up", shop.slug, code=5)
+    # Holds the first run where it writes its record, or at the latest where it activates it.
+    with psycopg.connect(shop.main_db.url) as holder:
+        holder.execute("LOCK TABLE cabinets IN ACCESS EXCLUSIVE MODE")
+        refused = shop.run("up", shop.slug, code=5)
     assert str(first.pid) in refused["error"]["message"]
     out, err = first.communicate(timeout=120)
     assert first.returncode == 0, (out, err)
