@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Text, and_, delete, exc, exists, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, Text, and_, exc, exists, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from automation.errors import LockedError, NotFoundError
@@ -28,8 +28,6 @@ from automation.models import (
     tenants,
 )
 from automation.steps import StepState, StepStatus
-
-OPEN_STEPS = (StepStatus.PENDING, StepStatus.RUNNING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,12 +266,6 @@ def record_exists(connection: Connection, slug: str, mark: str) -> bool:
     """Whether the cabinet record of this tenant is there."""
     found = select(exists().where(and_(cabinets.c.slug == slug, cabinets.c.tenant_mark == mark)))
     return bool(connection.execute(found).scalar())
-
-
-def forget_tenant(connection: Connection, slug: str) -> None:
-    """Removes a tenant that has no deployments: one that was refused before its first run was recorded."""
-    has_any = exists().where(deployments.c.tenant == slug)
-    connection.execute(delete(tenants).where(tenants.c.slug == slug, ~has_any))
 
 
 def find_deployment(connection: Connection, wanted: str) -> RowMapping:

@@ -127,7 +127,7 @@ class _Deployment:
             parallel=operation.options.parallel if operation.options.parallel > 0 else 256,
             continue_on_error=operation.options.continue_on_error,
             cancel=operation.cancel,
-            on_failure=lambda: self._queue.put(StepsEnded(failed=True)),
+            on_failure=lambda: self._queue.put(StepsEnded()),
         )
 
     # -------------------------------------------------------- the whole
@@ -190,7 +190,7 @@ class _Deployment:
 
     def _on_cancel(self) -> None:
         self._host.cancel()
-        self._queue.put(StepsEnded(failed=True))
+        self._queue.put(StepsEnded())
         threading.Thread(target=self._on_second_signal, daemon=True).start()
 
     def _on_second_signal(self) -> None:

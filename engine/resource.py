@@ -22,8 +22,6 @@ SIG_KEY: Final = "4dabf18193072939515e22adb298388d"
 SECRET_SIG: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a marker, known to all
 OUTPUT_SIG: Final = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 RESOURCE_SIG: Final = "5cf8f73096256a8f31e491e813e4eb8e"
-ASSET_SIG: Final = "c44067f5952c0a294b673a41bacd8c17"
-ARCHIVE_SIG: Final = "0def7320c3a5731c473e5ecbe6d01bc7"
 UNKNOWN_SENTINEL: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 # The SDK knows seven sentinels, one per JSON type; programs only ever send this one, older SDKs the others.
 _SENTINELS: Final = frozenset(
@@ -245,10 +243,6 @@ class AliasSpec:
 
 
 # ------------------------------------------------------------------ values
-
-
-def is_envelope(value: Any, sig: str) -> bool:
-    return isinstance(value, dict) and value.get(SIG_KEY) == sig
 
 
 def unsecret(value: Any) -> Any:

@@ -151,7 +151,6 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
         self._saying: set[Future[None]] = set()
         self._defaults: dict[PackageRequest, Future[Registered]] = {}
         self._providers: dict[str, dict[str, str]] = {}
-        self._own_provider: dict[str, str] = {}
         self._lock = threading.Lock()
         self._rejecting = False
         self._closed = False

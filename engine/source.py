@@ -5,7 +5,6 @@ A source puts events into the deployment's queue one by one; each answers its ca
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -19,7 +18,6 @@ class Registered:
 
     state: State
     stables: tuple[str, ...] = ()
-    stable: bool = False
     failed: bool = False
     skipped: bool = False
 
@@ -60,10 +58,7 @@ class ProgramEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepsEnded:
-    """A chain of steps has ended; sent by the workers to wake the loop."""
-
-    failed: bool
+    """Something failed or was cancelled: wakes the loop, so that it looks whether to go on."""
 
 
 Event = RegisterResource | ReadResource | RegisterOutputs | ProgramEnded | StepsEnded
-Answer = Callable[[Event], None]

@@ -280,13 +280,7 @@ class StepGenerator:
             first = diff.delete_before_replace or old.pending_replacement
         if first or old.pending_replacement:
             return self._delete_first(old, new, diff)
-        known: dict[str, Any] = {
-            "old": old,
-            "new": new,
-            "keys": diff.replace_keys,
-            "diffs": diff.changed_keys,
-            "detailed": diff.detailed,
-        }
+        known = _replacement(old, new, diff)
         return [CreateStep(replacement=True, keeps_old=True, **known), ReplaceStep(**known)]
 
     def _delete_first(self, old: State, new: State, diff: DiffResult) -> list[Step]:
@@ -301,13 +295,7 @@ class StepGenerator:
             steps.append(self._delete_for_replacement(dependent.state))
         if not old.pending_replacement:
             steps.append(self._delete_for_replacement(old))
-        known: dict[str, Any] = {
-            "old": old,
-            "new": new,
-            "keys": diff.replace_keys,
-            "diffs": diff.changed_keys,
-            "detailed": diff.detailed,
-        }
+        known = _replacement(old, new, diff)
         return [*steps, ReplaceStep(**known), CreateStep(replacement=True, **known)]
 
     def _delete_for_replacement(self, state: State) -> Step:
@@ -324,6 +312,17 @@ class StepGenerator:
 
 
 # ------------------------------------------------------------------ helpers
+
+
+def _replacement(old: State, new: State, diff: DiffResult) -> dict[str, Any]:
+    """What both steps of a replacement, the deed and its announcement, tell of it."""
+    return {
+        "old": old,
+        "new": new,
+        "keys": diff.replace_keys,
+        "diffs": diff.changed_keys,
+        "detailed": diff.detailed,
+    }
 
 
 def describe(urn: str) -> str:

@@ -37,10 +37,6 @@ class Source:
     def is_routine(self) -> bool:
         return "pg_proc" in self.origin
 
-    @property
-    def in_schema(self) -> bool:
-        return bool(self.plural) or self.letter == "n"
-
 
 def _routine(kinds: str, keyword: str) -> Source:
     return Source(
