@@ -194,8 +194,16 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
     # -------------------------------------------------------- registrations
 
     def RegisterResource(self, request: Request, context: Context) -> resource_pb2.RegisterResourceResponse:
-        if request.remote:
-            _refuse(context, f"{request.type} is a remote component: the embedded engine does not serve these yet")
+        for asked, what in (
+            (request.remote, "a remote component"),
+            (request.HasField("replacement_trigger"), "a replacement trigger"),
+            (len(request.state_migrations), "state migrations"),
+            (len(request.envVarMappings), "environment variables mapped for a provider"),
+        ):
+            if asked:
+                _refuse(
+                    context, f"{request.type} '{request.name}' has {what}: the embedded engine does not serve it yet"
+                )
         try:
             if request.custom:
                 # Registrations are decided one by one but come together: the plugins that they need can start at once.

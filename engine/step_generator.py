@@ -98,7 +98,9 @@ class StepGenerator:
             new.inputs = _ignoring(old, new.inputs, goal.ignore_changes)
         recreated = self.decided.recreate.get(urn)
         provider = self._registry.get(new.provider, new.type) if new.custom else None
-        if goal.import_id and (old is None or old.external):
+        # What was imported, or has that very id, is there already: then the option says nothing new.
+        there = old is not None and not old.external and goal.import_id in (old.id, old.import_id)
+        if goal.import_id and not there:
             raise ResourceError(urn, f"{describe(urn)}: the import option is not served by the embedded engine yet")
         if provider is not None:
             taken_over = old is not None and old.external

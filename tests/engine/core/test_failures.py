@@ -429,6 +429,12 @@ def test_an_update_needs_a_program(stack: Stack, monkeypatch: pytest.MonkeyPatch
     stack.up().fails("an update needs a program")
 
 
+def _with_trigger() -> Any:
+    request = resource_pb2.RegisterResourceRequest(type="a:b:C", name="c")
+    request.replacement_trigger.string_value = "now"
+    return request
+
+
 @pytest.mark.parametrize(
     ("method", "request_", "word"),
     [
@@ -439,6 +445,7 @@ def test_an_update_needs_a_program(stack: Stack, monkeypatch: pytest.MonkeyPatch
         ("RegisterResourceHook", resource_pb2.RegisterResourceHookRequest(), "resource hooks"),
         ("RegisterErrorHook", resource_pb2.RegisterErrorHookRequest(), "error hooks"),
         ("RegisterResource", resource_pb2.RegisterResourceRequest(type="a:b:C", remote=True), "a remote component"),
+        ("RegisterResource", _with_trigger(), "a replacement trigger"),
     ],
 )
 def test_calls_that_are_not_served_are_refused_by_name(stack: Stack, method: str, request_: Any, word: str) -> None:
@@ -462,6 +469,10 @@ def test_calls_that_are_not_served_are_refused_by_name(stack: Stack, method: str
 
 def test_the_import_option_is_refused(stack: Stack) -> None:
     stack.up(bucket("a", opts={"importId": "x"})).fails("import option is not served")
+    stack.up(bucket("a")).succeeds()
+    stack.up(bucket("a", opts={"importId": "another"})).fails("import option is not served")
+    own = stack.resource("a").id
+    stack.up(bucket("a", opts={"importId": own})).succeeds()
 
 
 def test_what_the_monitor_says_it_can(stack: Stack) -> None:
