@@ -6,7 +6,6 @@ What the engine does not serve is refused by name, through SupportsFeature or an
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,31 +16,23 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2, resource_pb2, resource_pb2_grpc
 
 from engine import events
-from engine.errors import EngineError, ProviderCallError, ResourceError
+from engine.errors import EngineError, ProviderCallError
 from engine.operation import Options, Target
 from engine.provider_client import GRPC_OPTIONS, Provider
 from engine.providers import BUILTIN_PACKAGE, PackageRequest, default_provider_inputs, default_provider_name
+from engine.registration import goal_of, read_of, read_response, register_response
 from engine.reporter import Reporter
 from engine.resource import (
     PROVIDER_PREFIX,
-    RESOURCE_SIG,
-    SIG_KEY,
-    UNKNOWN,
     UNKNOWN_SENTINEL,
-    AliasSpec,
     Goal,
-    PropertyMap,
-    Timeouts,
     fill_struct,
     from_struct,
-    from_struct_with_dependencies,
     is_provider_type,
     package_of,
     provider_ref,
-    to_struct,
-    unique,
 )
-from engine.source import Event, ProgramEnded, ReadResource, Registered, RegisterOutputs, RegisterResource
+from engine.source import Event, ProgramEnded, Registered, RegisterOutputs, RegisterResource
 
 Request = Any
 T = TypeVar("T")
@@ -208,7 +199,7 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
             if request.custom:
                 # Registrations are decided one by one but come together: the plugins that they need can start at once.
                 self._prepare(package_of(request.type), request.version)
-            goal = self._goal(request)
+            goal = goal_of(request)
             if request.custom and not is_provider_type(request.type):
                 goal.provider = self._provider_for(request)
             event = RegisterResource(goal=goal)
@@ -216,37 +207,7 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
         except Exception as error:
             raise _abort(context, error) from error
         self._remember_providers(request, result.state.urn, goal)
-        return _register_response(request, result)
-
-    def _goal(self, request: Request) -> Goal:
-        inputs, named = from_struct_with_dependencies(request.object)
-        by_property = {k: unique(v.urns) for k, v in request.propertyDependencies.items()}
-        for key, urns in named.items():
-            by_property[key] = unique([*by_property.get(key, ()), *sorted(urns)])
-        dependencies = unique([*request.dependencies, *(u for urns in by_property.values() for u in urns)])
-        return Goal(
-            type=request.type,
-            name=request.name,
-            custom=request.custom,
-            inputs=inputs,
-            parent=request.parent,
-            protect=_optional(request, "protect"),
-            dependencies=sorted(dependencies),
-            provider=request.provider,
-            property_dependencies=by_property if request.custom else {},
-            delete_before_replace=request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None,
-            ignore_changes=list(request.ignoreChanges),
-            additional_secret_outputs=list(request.additionalSecretOutputs),
-            alias_urns=[*request.aliasURNs, *(a.urn for a in request.aliases if a.WhichOneof("alias") == "urn")],
-            alias_specs=[_alias_spec(a.spec) for a in request.aliases if a.WhichOneof("alias") == "spec"],
-            import_id=request.importId,
-            custom_timeouts=_timeouts(request.customTimeouts),
-            replace_on_changes=list(request.replaceOnChanges),
-            retain_on_delete=_optional(request, "retainOnDelete"),
-            deleted_with=request.deletedWith,
-            replace_with=list(request.replace_with),
-            hide_diff=list(request.hideDiffs),
-        )
+        return register_response(request, result)
 
     def _provider_for(self, request: Request) -> str:
         """The reference of the resource's provider: its own, its parent's for the package, or the default one."""
@@ -283,26 +244,11 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
 
     def ReadResource(self, request: Request, context: Context) -> resource_pb2.ReadResourceResponse:
         try:
-            goal = Goal(
-                type=request.type,
-                name=request.name,
-                custom=True,
-                inputs=from_struct(request.properties),
-                parent=request.parent,
-                dependencies=sorted(request.dependencies),
-                provider=self._provider_for(request),
-                additional_secret_outputs=list(request.additionalSecretOutputs),
-            )
-            id_ = UNKNOWN if request.id == UNKNOWN_SENTINEL else request.id
-            event = ReadResource(id=id_, goal=goal)
+            event = read_of(request, self._provider_for(request))
             result = self._ask(event, event.answer)
         except Exception as error:
             raise _abort(context, error) from error
-        state = result.state
-        return resource_pb2.ReadResourceResponse(
-            urn=state.urn,
-            properties=to_struct(_for_program(state.outputs, request.acceptResources), secrets=request.acceptSecrets),
-        )
+        return read_response(request, result)
 
     def RegisterResourceOutputs(self, request: Request, context: Context) -> empty_pb2.Empty:
         try:
@@ -392,65 +338,3 @@ def _abort(context: Context, error: Exception) -> Exception:
     if isinstance(error, EngineError):
         context.abort(grpc.StatusCode.UNKNOWN, str(error))
     return error
-
-
-def _optional(request: Request, name: str) -> bool | None:
-    return cast("bool", getattr(request, name)) if request.HasField(name) else None
-
-
-def _alias_spec(spec: Any) -> AliasSpec:
-    return AliasSpec(
-        name=spec.name,
-        type=spec.type,
-        stack=spec.stack,
-        project=spec.project,
-        parent_urn=spec.parentUrn,
-        no_parent=spec.noParent,
-    )
-
-
-def _register_response(request: Request, result: Registered) -> resource_pb2.RegisterResourceResponse:
-    state = result.state
-    verdict = resource_pb2.FAIL if result.failed or result.skipped else resource_pb2.SUCCESS
-    return resource_pb2.RegisterResourceResponse(
-        urn=state.urn,
-        id=state.id,
-        object=to_struct(_for_program(state.outputs, request.acceptResources), secrets=request.acceptSecrets),
-        stables=result.stables,
-        result=verdict,
-    )
-
-
-def _for_program(properties: PropertyMap, accepts_resources: bool) -> PropertyMap:
-    """Outputs as the program can take them: without resource references where it knows none."""
-    return properties if accepts_resources else {k: _plain_reference(v) for k, v in properties.items()}
-
-
-def _plain_reference(value: Any) -> Any:
-    if isinstance(value, dict):
-        if value.get(SIG_KEY) == RESOURCE_SIG:
-            return value.get("id") or value.get("urn")
-        return {k: _plain_reference(v) for k, v in value.items()}
-    return [_plain_reference(v) for v in value] if isinstance(value, list) else value
-
-
-_UNITS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
-
-
-def parse_duration(text: str) -> float:
-    """Seconds of a Go duration such as `1h30m`. Raises ResourceError for anything else."""
-    if not text:
-        return 0
-    parts = _DURATION.findall(text)
-    if "".join(number + unit for number, unit in parts) != text:
-        raise ResourceError("", f"unable to parse customTimeout Value {text}")
-    return sum(float(number) * _UNITS[unit] for number, unit in parts)
-
-
-def _timeouts(message: Any) -> Timeouts:
-    return Timeouts(
-        create=parse_duration(message.create),
-        update=parse_duration(message.update),
-        delete=parse_duration(message.delete),
-    )

@@ -31,6 +31,7 @@ from engine.diff import (
 from engine.errors import PluginError, ResourceError, StateError
 from engine.operation import Target
 from engine.providers import PluginHost
+from engine.registration import parse_duration
 from engine.resource import (
     OUTPUT_SIG,
     SIG_KEY,
@@ -52,7 +53,6 @@ from engine.resource import (
     urn_name,
     urn_type,
 )
-from engine.resource_monitor import parse_duration
 from engine.snapshot import DependencyGraph, Journal, Snapshot, antichains, describe, outputs_of, verify
 from engine.step_generator import go_text
 
