@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from engine.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
-    from pulumi.runtime.proto import events_pb2
+    from engine.rpc import events_pb2
 
 Event = dict[str, Any]
 _CLOSE_SECONDS: Final = 10.0
@@ -78,13 +78,13 @@ class GrpcEventLog:
 
     def __init__(self, address: str) -> None:
         import grpc
-        from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
-        from pulumi.runtime.proto import events_pb2_grpc
+
+        from engine.rpc import CHANNEL_OPTIONS, events_pb2_grpc
 
         self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._sequence = 0
-        self._channel = grpc.insecure_channel(address, options=_GRPC_CHANNEL_OPTIONS)
+        self._channel = grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
         stub = events_pb2_grpc.EventsStub(self._channel)
         self._call = stub.StreamEvents.future(self._requests())
         self._address = address
@@ -106,7 +106,7 @@ class GrpcEventLog:
             self._channel.close()
 
     def _requests(self) -> Iterator[events_pb2.EventRequest]:
-        from pulumi.runtime.proto import events_pb2
+        from engine.rpc import events_pb2
 
         while (text := self._queue.get()) is not None:
             yield events_pb2.EventRequest(event=text)

@@ -39,8 +39,8 @@ class ClientProgram:
 
     def run(self, info: RunInfo) -> None:
         import grpc
-        from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
-        from pulumi.runtime.proto import language_pb2, language_pb2_grpc
+
+        from engine.rpc import CHANNEL_OPTIONS, language_pb2, language_pb2_grpc
 
         request = language_pb2.RunRequest(
             project=info.project,
@@ -58,7 +58,7 @@ class ClientProgram:
                 root_directory=str(self._root), program_directory=str(self._program_dir), entry_point="."
             ),
         )
-        with grpc.insecure_channel(self._address, options=_GRPC_CHANNEL_OPTIONS) as channel:
+        with grpc.insecure_channel(self._address, options=CHANNEL_OPTIONS) as channel:
             self._call = language_pb2_grpc.LanguageRuntimeStub(channel).Run.future(request)
             if self._cancelled.is_set():
                 self._call.cancel()

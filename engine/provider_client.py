@@ -14,7 +14,6 @@ from typing import Any, Final, Protocol, cast
 import grpc
 from google.protobuf import empty_pb2, struct_pb2
 from google.rpc import status_pb2
-from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from engine.diff import Changes, DiffKind, DiffResult, PropertyDiff
 from engine.errors import InitFailedError, PluginError, ProviderCallError
@@ -30,13 +29,8 @@ from engine.resource import (
     urn_name,
     urn_type,
 )
+from engine.rpc import CHANNEL_OPTIONS, plugin_pb2, provider_pb2, provider_pb2_grpc
 
-GRPC_OPTIONS: Final = [
-    ("grpc.max_receive_message_length", 400 * 1024 * 1024),
-    ("grpc.max_send_message_length", 400 * 1024 * 1024),
-    # Loopback only: a proxy from the environment must not come between.
-    ("grpc.enable_http_proxy", 0),
-]
 INTERNAL_KEYS: Final = frozenset({"version", "pluginDownloadURL", "__internal"})
 
 
@@ -115,7 +109,7 @@ class PluginProvider:
 
     def _connect(self) -> Any:
         if self._stub is None:
-            self._channel = grpc.insecure_channel(self._process.address(), options=GRPC_OPTIONS)
+            self._channel = grpc.insecure_channel(self._process.address(), options=CHANNEL_OPTIONS)
             stub = cast("Any", provider_pb2_grpc.ResourceProviderStub)(self._channel)
             try:
                 answer = stub.Handshake(self._handshake, timeout=60)

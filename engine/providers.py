@@ -14,8 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pulumi.runtime.proto import provider_pb2
-
 from engine import standby
 from engine.diff import Changes, DiffResult, compare_inputs
 from engine.errors import PluginError, ProviderCallError, ResourceError
@@ -37,6 +35,7 @@ from engine.resource import (
     unsecret,
     urn_type,
 )
+from engine.rpc import provider_pb2
 
 BUILTIN_PACKAGE: Final = "pulumi"
 Log = Callable[[str, str], None]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any, Final, cast
 
-from pulumi.runtime.proto import resource_pb2
-
 from engine.errors import ResourceError
 from engine.resource import (
     RESOURCE_SIG,
@@ -22,6 +20,7 @@ from engine.resource import (
     to_struct,
     unique,
 )
+from engine.rpc import resource_pb2
 from engine.source import ReadResource, Registered
 
 Request = Any

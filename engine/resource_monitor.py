@@ -13,12 +13,11 @@ from typing import Any, Final, NoReturn, TypeVar, cast
 
 import grpc
 from google.protobuf import empty_pb2
-from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2, resource_pb2, resource_pb2_grpc
 
 from engine import events
 from engine.errors import EngineError, ProviderCallError
 from engine.operation import Options, Target
-from engine.provider_client import GRPC_OPTIONS, Provider
+from engine.provider_client import Provider
 from engine.providers import BUILTIN_PACKAGE, PackageRequest, default_provider_inputs, default_provider_name
 from engine.registration import goal_of, read_of, read_response, register_response
 from engine.reporter import Reporter
@@ -32,6 +31,7 @@ from engine.resource import (
     package_of,
     provider_ref,
 )
+from engine.rpc import CHANNEL_OPTIONS, engine_pb2, engine_pb2_grpc, provider_pb2, resource_pb2, resource_pb2_grpc
 from engine.source import Event, ProgramEnded, Registered, RegisterOutputs, RegisterResource
 
 Request = Any
@@ -72,7 +72,9 @@ class MonitorServer:
         prepare: Callable[[str, str], None],
     ) -> None:
         # A registration holds its thread until its step has ended, so there must be one for each in flight.
-        self._server = grpc.server(ThreadPoolExecutor(max_workers=512, thread_name_prefix="rpc"), options=GRPC_OPTIONS)
+        self._server = grpc.server(
+            ThreadPoolExecutor(max_workers=512, thread_name_prefix="rpc"), options=CHANNEL_OPTIONS
+        )
         self._monitor = ResourceMonitor(target, options, put, provider_of, prepare)
         cast("Any", resource_pb2_grpc).add_ResourceMonitorServicer_to_server(self._monitor, self._server)
         cast("Any", engine_pb2_grpc).add_EngineServicer_to_server(
