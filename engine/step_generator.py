@@ -13,6 +13,7 @@ from typing import Any
 from engine.deletions import DependentReplacement, delete_steps, dependents_to_replace
 from engine.diff import Changes, DiffResult, apply_replace_on_changes, compare_inputs, reset_ignored
 from engine.errors import BailError, ResourceError
+from engine.go_text import go_text
 from engine.operation import Options
 from engine.provider_client import CheckFailure, Provider
 from engine.providers import ProviderRegistry
@@ -21,7 +22,6 @@ from engine.resource import (
     AliasSpec,
     Goal,
     PropertyMap,
-    Secret,
     State,
     StepOp,
     make_urn,
@@ -390,24 +390,3 @@ def _check_message(urn: str, failure: CheckFailure, inputs: Mapping[str, object]
     if value is None:
         return f"{where} has a problem: {failure.reason}"
     return f"{where}: property {failure.property} value {go_text(value)} has a problem: {failure.reason}"
-
-
-def go_text(value: object) -> str:
-    """A property value as Go's `%v` prints it; a secret never shows."""
-    if value is UNKNOWN:
-        return "output<string>{}"
-    if isinstance(value, Secret):
-        return "{&{[secret]}}"
-    return "{" + _go_inner(value) + "}"
-
-
-def _go_inner(value: object) -> str:
-    if value is None:
-        return "<nil>"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, dict):
-        return "map[" + " ".join(f"{k}:{go_text(v)}" for k, v in sorted(value.items())) + "]"
-    if isinstance(value, list):
-        return "[" + " ".join(go_text(v) for v in value) + "]"
-    return str(value)

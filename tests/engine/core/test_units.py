@@ -29,6 +29,7 @@ from engine.diff import (
     reset_ignored,
 )
 from engine.errors import PluginError, ResourceError, StateError
+from engine.go_text import go_text
 from engine.operation import Target
 from engine.providers import PluginHost
 from engine.registration import parse_duration
@@ -54,7 +55,6 @@ from engine.resource import (
     urn_type,
 )
 from engine.snapshot import DependencyGraph, Journal, Snapshot, antichains, describe, outputs_of, verify
-from engine.step_generator import go_text
 
 KEYS = st.text(min_size=1, max_size=6).filter(lambda k: k != "*")
 NUMBERS = st.one_of(
