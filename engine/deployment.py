@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from engine import events
+from engine.builtin import BuiltinProvider
 from engine.deletions import in_layers
 from engine.errors import (
     BailError,
@@ -23,7 +24,8 @@ from engine.errors import (
 )
 from engine.operation import Kind, Operation, Outcome, RunInfo
 from engine.provider_client import Provider
-from engine.providers import BuiltinProvider, PluginHost, ProviderRegistry
+from engine.providers import PluginHost, ProviderRegistry
+from engine.refresh import RefreshStep, refreshed
 from engine.reporter import Reporter
 from engine.resource import (
     STACK_TYPE,
@@ -49,7 +51,7 @@ from engine.source import (
 )
 from engine.step_executor import StepExecutor
 from engine.step_generator import StepGenerator
-from engine.steps import RefreshStep, Step, StepContext, Verdict
+from engine.steps import Step, StepContext, Verdict
 
 PROGRAM_STOP_SECONDS = 30.0
 
@@ -336,7 +338,7 @@ class _Deployment:
         answering = next(step for step in chain if step.new is not None and step.op is not StepOp.REPLACE)
         answering.done = _answer_to(event)
         self._registered[answering.urn] = answering
-        self._journal.rename(self._generator.decided.aliased)
+        self._journal.rename(self._generator.identities.aliased)
         self._executor.submit(chain)
 
     def _take_outputs(self, event: RegisterOutputs) -> None:
@@ -426,42 +428,6 @@ class _Deployment:
 def _own_copy(snapshot: Snapshot) -> Snapshot:
     """States that a preview may mark as deleted without anybody else seeing it."""
     return replace(snapshot, resources=[replace(state) for state in snapshot.resources])
-
-
-def refreshed(base: Snapshot, steps: list[RefreshStep], *, clear_creates: bool) -> Snapshot:
-    """The state with what the refresh found; references to what is gone are dropped."""
-    found = {step.state: step.new for step in steps if step.known}
-    resources: list[State] = []
-    present: set[str] = set()
-    for state in base.resources:
-        new = found.get(state, state)
-        if new is not None:
-            resources.append(_pruned(new, present))
-            present.add(new.urn)
-    pending = [] if clear_creates else [p for p in base.pending if p.type == "creating"]
-    return Snapshot(
-        resources=resources, pending=pending, secrets_provider=base.secrets_provider, metadata=base.metadata
-    )
-
-
-def _pruned(state: State, present: set[str]) -> State:
-    dependencies = [urn for urn in state.dependencies if urn in present]
-    by_property = {k: [urn for urn in urns if urn in present] for k, urns in state.property_dependencies.items()}
-    by_property = {k: urns for k, urns in by_property.items() if urns}
-    parent = state.parent if state.parent in present else ""
-    deleted_with = state.deleted_with if state.deleted_with in present else ""
-    replace_with = [urn for urn in state.replace_with if urn in present]
-    before = (state.dependencies, state.property_dependencies, state.parent, state.deleted_with, state.replace_with)
-    if (dependencies, by_property, parent, deleted_with, replace_with) == before:
-        return state
-    return replace(
-        state,
-        dependencies=dependencies,
-        property_dependencies=by_property,
-        parent=parent,
-        deleted_with=deleted_with,
-        replace_with=replace_with,
-    )
 
 
 def _answer_to(event: RegisterResource | ReadResource) -> Callable[[State, Verdict], None]:

@@ -9,8 +9,9 @@ from dataclasses import replace
 
 from engine import events
 from engine.events import Event
+from engine.refresh import RefreshStep
 from engine.resource import StepOp, is_provider_type, same_values, urn_name
-from engine.steps import RefreshStep, RemovePendingReplaceStep, Step
+from engine.steps import RemovePendingReplaceStep, Step
 
 
 class Reporter:

@@ -6,27 +6,25 @@ Generation is serial: what was decided for one registration is known when the ne
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from engine.aliases import Identities
+from engine.check_failures import check_message
 from engine.deletions import DependentReplacement, delete_steps, dependents_to_replace
 from engine.diff import Changes, DiffResult, apply_replace_on_changes, compare_inputs, reset_ignored
 from engine.errors import BailError, ResourceError
-from engine.go_text import go_text
 from engine.operation import Options
-from engine.provider_client import CheckFailure, Provider
+from engine.provider_client import Provider
 from engine.providers import ProviderRegistry
 from engine.resource import (
     UNKNOWN,
-    AliasSpec,
     Goal,
     PropertyMap,
     State,
     StepOp,
-    make_urn,
     split_provider_ref,
-    unique,
     urn_name,
     urn_type,
 )
@@ -52,14 +50,11 @@ Diagnose = Callable[[str, str, str], None]
 class Decided:
     """What this operation has decided so far, by URN."""
 
-    registered: set[str] = field(default_factory=set)
     deleted: set[State] = field(default_factory=set)
     recreate: dict[str, DependentReplacement] = field(default_factory=dict)
     """Old resources that were deleted before their registration came."""
     states: dict[str, State] = field(default_factory=dict)
     """The new state of everything that was registered."""
-    aliased: dict[str, str] = field(default_factory=dict)
-    """Old URN -> new URN."""
 
 
 class StepGenerator:
@@ -75,8 +70,6 @@ class StepGenerator:
         registry: ProviderRegistry,
         diagnose: Diagnose,
     ) -> None:
-        self._project = project
-        self._stack = stack
         self._options = options
         self._registry = registry
         self._diagnose = diagnose
@@ -84,6 +77,7 @@ class StepGenerator:
         self._olds = {s.urn: s for s in resources if not s.delete}
         self._graph = DependencyGraph(resources)
         self.decided = Decided()
+        self.identities = Identities(stack=stack, project=project, olds=self._olds)
 
     # -------------------------------------------------------- entry points
 
@@ -91,8 +85,8 @@ class StepGenerator:
         """The chain for one registration. Raises ResourceError; BailError where diagnostics have said it all."""
         goal = event.goal
         self._inherit(goal)
-        urn = self._claim(goal)
-        old, conflict = self._old_of(urn, goal)
+        urn = self.identities.claim(goal)
+        old, conflict = self.identities.old_of(urn, goal)
         new = self._remember(_state_of(urn, goal))
         if old is not None:
             new.inputs = _ignoring(old, new.inputs, goal.ignore_changes)
@@ -114,8 +108,8 @@ class StepGenerator:
     def read(self, event: ReadResource) -> list[Step]:
         """The chain for one read of an object that the stack does not own."""
         goal = event.goal
-        urn = self._claim(goal)
-        old, _ = self._old_of(urn, goal)
+        urn = self.identities.claim(goal)
+        old = self._olds.get(urn)
         new = self._remember(_state_of(urn, goal))
         new.external = True
         new.id = "" if event.id is UNKNOWN else str(event.id)
@@ -125,7 +119,7 @@ class StepGenerator:
 
     def deletes(self) -> list[Step]:
         """What goes after the program: all that is not registered, and what replacements left behind."""
-        kept = self.decided.registered | set(self.decided.aliased)
+        kept = self.identities.registered | set(self.identities.aliased)
         steps = delete_steps(self._resources, lambda s: s.urn in kept, lambda s: s in self.decided.deleted)
         self.decided.deleted.update(step.state for step in steps)
         return steps
@@ -133,7 +127,7 @@ class StepGenerator:
     def graph(self) -> DependencyGraph:
         return self._graph
 
-    # -------------------------------------------------------- identity
+    # -------------------------------------------------------- inheritance
 
     def _inherit(self, goal: Goal) -> None:
         """Takes from the parent what the registration leaves open."""
@@ -150,60 +144,12 @@ class StepGenerator:
         self.decided.states[new.urn] = new
         return new
 
-    def _claim(self, goal: Goal) -> str:
-        urn = make_urn(self._stack, self._project, goal.parent, goal.type, goal.name)
-        if urn in self.decided.registered:
-            raise ResourceError(urn, f"Duplicate resource URN '{urn}'; try giving it a unique name")
-        owner = self.decided.aliased.get(urn)
-        if owner is not None:
-            raise ResourceError(
-                urn, f"Duplicate resource URN '{urn}' conflicting with alias on resource with URN '{owner}'"
-            )
-        self.decided.registered.add(urn)
-        return urn
-
-    def _old_of(self, urn: str, goal: Goal) -> tuple[State | None, ResourceError | None]:
-        """The resource in the state that this registration is about: by its URN, then by its aliases.
-
-        Two claimants of one alias are an error, which is told after the inputs have been checked.
-        """
-        found = self._olds.get(urn)
-        for alias in self._aliases(urn, goal):
-            other = self._olds.get(alias)
-            if alias == urn or other is None:
-                continue
-            owner = self.decided.aliased.get(alias)
-            if alias in self.decided.registered or (owner is not None and owner != urn):
-                return found, ResourceError(urn, _alias_conflict(alias, urn, owner or alias))
-            if found is None:
-                found = other
-                self.decided.aliased[alias] = urn
-        return found, None
-
-    def _aliases(self, urn: str, goal: Goal) -> list[str]:
-        own = [*goal.alias_urns, *(self._alias_urn(spec, goal, goal.parent, goal.name) for spec in goal.alias_specs)]
-        inherited: list[str] = []
-        for parent in [old for old, new in self.decided.aliased.items() if new == goal.parent]:
-            name = _inherited_name(goal.name, urn_name(goal.parent), urn_name(parent))
-            inherited.append(make_urn(self._stack, self._project, parent, goal.type, name))
-            inherited.extend(self._alias_urn(spec, goal, parent, name) for spec in goal.alias_specs)
-        return unique([*own, *inherited])
-
-    def _alias_urn(self, spec: AliasSpec, goal: Goal, parent: str, name: str) -> str:
-        return make_urn(
-            spec.stack or self._stack,
-            spec.project or self._project,
-            "" if spec.no_parent else spec.parent_urn or parent,
-            spec.type or goal.type,
-            spec.name or name,
-        )
-
     # -------------------------------------------------------- check
 
     def _check(self, provider: Provider, urn: str, olds: PropertyMap | None, news: PropertyMap) -> PropertyMap:
         inputs, failures = provider.check(urn, olds, news, os.urandom(32))
         for failure in failures:
-            self._diagnose("error", urn, _check_message(urn, failure, news))
+            self._diagnose("error", urn, check_message(urn, failure, news))
         if failures:
             raise BailError(f"{urn} was refused by its provider")
         return inputs
@@ -260,7 +206,7 @@ class StepGenerator:
             return None
         old_urn, old_id = split_provider_ref(old.provider)
         new_urn, new_id = split_provider_ref(new.provider)
-        if self.decided.aliased.get(old_urn, old_urn) == new_urn and old_id == new_id:
+        if self.identities.aliased.get(old_urn, old_urn) == new_urn and old_id == new_id:
             return None
         before, after = self._olds.get(old_urn), self.decided.states.get(new_urn)
         comparable = urn_type(old_urn) == urn_type(new_urn) and before is not None and after is not None
@@ -307,7 +253,7 @@ class StepGenerator:
     def _provider_of_old(self, state: State) -> Provider:
         ref = state.provider
         urn, _ = split_provider_ref(ref)
-        current = self.decided.states.get(self.decided.aliased.get(urn, urn))
+        current = self.decided.states.get(self.identities.aliased.get(urn, urn))
         if current is not None and current.id:
             ref = f"{current.urn}::{current.id}"
         return self._registry.get(ref, state.type)
@@ -329,11 +275,6 @@ def _replacement(old: State, new: State, diff: DiffResult) -> dict[str, Any]:
 
 def describe(urn: str) -> str:
     return f"{urn_type(urn)} '{urn_name(urn)}'"
-
-
-def _inherited_name(name: str, parent: str, old_parent: str) -> str:
-    """The name that a child had under its parent's old name, where it is named after the parent."""
-    return old_parent + name[len(parent) :] if name.startswith(parent) else name
 
 
 def _ignoring(old: State, inputs: PropertyMap, ignored: Sequence[str]) -> PropertyMap:
@@ -367,26 +308,8 @@ def _state_of(urn: str, goal: Goal) -> State:
     )
 
 
-def _alias_conflict(alias: str, urn: str, other: str) -> str:
-    return (
-        f"Duplicate resource alias '{alias}' applied to resource with URN '{urn}' conflicting with resource with URN "
-        f"'{other}'"
-    )
-
-
 def protected_replace_message(urn: str) -> str:
     return (
         f"unable to replace resource {urn}\nas it is currently marked for protection. To unprotect the resource, "
         f"remove the `protect` flag from the resource in your Pulumi program and run `pulumi up`"
     )
-
-
-def _check_message(urn: str, failure: CheckFailure, inputs: Mapping[str, object]) -> str:
-    """In the stock engine's words, with the value as Go prints it."""
-    where = f"{urn_type(urn)} resource '{urn_name(urn)}'"
-    if not failure.property:
-        return f"{where} has a problem: {failure.reason}"
-    value = inputs.get(failure.property)
-    if value is None:
-        return f"{where} has a problem: {failure.reason}"
-    return f"{where}: property {failure.property} value {go_text(value)} has a problem: {failure.reason}"

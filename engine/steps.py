@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from engine.diff import Changes, DiffResult, PropertyDiff
+from engine.diff import PropertyDiff
 from engine.errors import EngineError, InitFailedError, ProtectedError
 from engine.events import StepInfo
 from engine.provider_client import Provider, UpdateCall
@@ -355,61 +355,3 @@ class ReadStep(Step):
             return
         replaces = self.op is StepOp.READ_REPLACEMENT
         journal.end(new, made=new, gone=[self.old] if self.old is not None and not replaces else [])
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class RefreshStep(Step):
-    """Reads a resource's real state. `new` is None afterwards where the object is gone."""
-
-    op: StepOp = StepOp.REFRESH
-    diff: DiffResult = field(default_factory=DiffResult)
-    known: bool = False
-    """Whether it found out; only then does `new` say anything."""
-
-    @property
-    def state(self) -> State:
-        return require(self.old)
-
-    def apply(self, context: StepContext) -> None:
-        self._read(context)
-        self.known = True
-
-    def _read(self, context: StepContext) -> None:
-        old = require(self.old)
-        if not old.custom or is_provider_type(old.type) or old.pending_replacement or not old.id:
-            self.new = old
-            return
-        result = context.provider_of(old).read(old.urn, old.id, old.inputs, old.outputs)
-        if not result.id:
-            self.new = None
-            return
-        inputs = old.inputs if result.inputs is None else result.inputs
-        self.new = replace(
-            old,
-            id=result.id,
-            inputs=inputs,
-            outputs=with_secret_outputs(old, result.outputs),
-            init_errors=list(result.init_errors),
-        )
-        if not old.external:
-            self._compare(context, old, self.new)
-        if self.result_op() is StepOp.UPDATE:
-            self.new.modified = now()
-
-    def _compare(self, context: StepContext, old: State, new: State) -> None:
-        # From what is there to what was asked for: what an update would have to do.
-        provider = context.provider_of(old)
-        self.diff = provider.diff(old.urn, new.id, new.inputs, new.outputs, old.inputs, old.ignore_changes)
-        if self.diff.changes is Changes.UNKNOWN:
-            same = same_values(old.inputs, new.inputs) and same_values(old.outputs, new.outputs)
-            self.diff = replace(self.diff, changes=Changes.NONE if same else Changes.SOME)
-
-    def result_op(self) -> StepOp:
-        """What the refresh found, as an operation: same, update or delete."""
-        if self.new is None:
-            return StepOp.DELETE
-        if self.new is self.old:
-            return StepOp.SAME
-        if self.new.external:
-            return StepOp.SAME if same_values(require(self.old).outputs, self.new.outputs) else StepOp.UPDATE
-        return StepOp.UPDATE if self.diff.some else StepOp.SAME

@@ -1,0 +1,107 @@
+"""Refresh: what reading one resource found, and the state that follows from all that was found.
+
+It decides nothing about the order of reads, and asks for nothing but Read and Diff.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from engine.diff import Changes, DiffResult
+from engine.resource import State, StepOp, is_provider_type, same_values
+from engine.snapshot import Snapshot
+from engine.steps import Step, StepContext, now, require, with_secret_outputs
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class RefreshStep(Step):
+    """Reads a resource's real state. `new` is None afterwards where the object is gone."""
+
+    op: StepOp = StepOp.REFRESH
+    diff: DiffResult = field(default_factory=DiffResult)
+    known: bool = False
+    """Whether it found out; only then does `new` say anything."""
+
+    @property
+    def state(self) -> State:
+        return require(self.old)
+
+    def apply(self, context: StepContext) -> None:
+        self._read(context)
+        self.known = True
+
+    def _read(self, context: StepContext) -> None:
+        old = require(self.old)
+        if not old.custom or is_provider_type(old.type) or old.pending_replacement or not old.id:
+            self.new = old
+            return
+        result = context.provider_of(old).read(old.urn, old.id, old.inputs, old.outputs)
+        if not result.id:
+            self.new = None
+            return
+        inputs = old.inputs if result.inputs is None else result.inputs
+        self.new = replace(
+            old,
+            id=result.id,
+            inputs=inputs,
+            outputs=with_secret_outputs(old, result.outputs),
+            init_errors=list(result.init_errors),
+        )
+        if not old.external:
+            self._compare(context, old, self.new)
+        if self.result_op() is StepOp.UPDATE:
+            self.new.modified = now()
+
+    def _compare(self, context: StepContext, old: State, new: State) -> None:
+        # From what is there to what was asked for: what an update would have to do.
+        provider = context.provider_of(old)
+        self.diff = provider.diff(old.urn, new.id, new.inputs, new.outputs, old.inputs, old.ignore_changes)
+        if self.diff.changes is Changes.UNKNOWN:
+            same = same_values(old.inputs, new.inputs) and same_values(old.outputs, new.outputs)
+            self.diff = replace(self.diff, changes=Changes.NONE if same else Changes.SOME)
+
+    def result_op(self) -> StepOp:
+        """What the refresh found, as an operation: same, update or delete."""
+        if self.new is None:
+            return StepOp.DELETE
+        if self.new is self.old:
+            return StepOp.SAME
+        if self.new.external:
+            return StepOp.SAME if same_values(require(self.old).outputs, self.new.outputs) else StepOp.UPDATE
+        return StepOp.UPDATE if self.diff.some else StepOp.SAME
+
+
+def refreshed(base: Snapshot, steps: list[RefreshStep], *, clear_creates: bool) -> Snapshot:
+    """The state with what the refresh found; references to what is gone are dropped."""
+    found = {step.state: step.new for step in steps if step.known}
+    resources: list[State] = []
+    present: set[str] = set()
+    for state in base.resources:
+        new = found.get(state, state)
+        if new is not None:
+            resources.append(_pruned(new, present))
+            present.add(new.urn)
+    pending = [] if clear_creates else [p for p in base.pending if p.type == "creating"]
+    return Snapshot(
+        resources=resources, pending=pending, secrets_provider=base.secrets_provider, metadata=base.metadata
+    )
+
+
+def _pruned(state: State, present: set[str]) -> State:
+    dependencies = [urn for urn in state.dependencies if urn in present]
+    by_property = {k: [urn for urn in urns if urn in present] for k, urns in state.property_dependencies.items()}
+    by_property = {k: urns for k, urns in by_property.items() if urns}
+    parent = state.parent if state.parent in present else ""
+    deleted_with = state.deleted_with if state.deleted_with in present else ""
+    replace_with = [urn for urn in state.replace_with if urn in present]
+    before = (state.dependencies, state.property_dependencies, state.parent, state.deleted_with, state.replace_with)
+    if (dependencies, by_property, parent, deleted_with, replace_with) == before:
+        return state
+    return replace(
+        state,
+        dependencies=dependencies,
+        property_dependencies=by_property,
+        parent=parent,
+        deleted_with=deleted_with,
+        replace_with=replace_with,
+    )
