@@ -73,13 +73,13 @@ def command_for(choice: EngineChoice) -> PulumiCommand:
 
 
 def prepare(choice: EngineChoice, environment: Mapping[str, str]) -> None:
-    """Lets an embedded engine start the plugins of every tenant's program while the rest is being loaded."""
+    """Lets an embedded engine start, with the plugins of every tenant's program, while the rest is being loaded."""
     if choice.name != "embedded":
         return
     # Not through the command, which loads the SDK: the plugins are to start before that.
-    from engine import standby
+    from engine import process
 
-    standby.start(("pulumi-python", "postgresql"), project=PROJECT_NAME, cwd=Path.cwd(), environment=environment)
+    process.prepare(("pulumi-python", "postgresql"), project=PROJECT_NAME, cwd=Path.cwd(), environment=environment)
 
 
 def stock_command() -> PulumiCommand:

@@ -29,8 +29,6 @@ NOT_YET: dict[str, str] = {
     "hooks": "resource hooks",
     "hooks_error": "error hooks",
     "import_option": "the import option",
-    "kill_create": "the recording holds what the parent of a killed CLI saw; here both are one process",
-    "kill_create_clear": "the recording holds what the parent of a killed CLI saw; here both are one process",
     "plugin_import_command": "pulumi import",
     "refresh_run_program": "refresh --run-program",
     "replace_flag": "--target beside --replace",

@@ -30,7 +30,7 @@ class Workspace:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.command = EmbeddedCommand()
+        self.command = EmbeddedCommand(in_process=True)
         self.env = {"PULUMI_CONFIG_PASSPHRASE": "test", "PULUMI_HOME": str(folder / "home"), "HOME": str(folder)}
         body = {"name": "proj", "runtime": "python", "backend": {"url": "file://./state"}}
         (folder / "Pulumi.yaml").write_text(yaml.safe_dump(body))

@@ -66,7 +66,7 @@ def main(folder: Path, generation: int, kill_at: int) -> None:
     snapshot.Journal._write = write_and_die  # type: ignore[method-assign]
     options = auto.LocalWorkspaceOptions(
         work_dir=str(folder),
-        pulumi_command=EmbeddedCommand(),
+        pulumi_command=EmbeddedCommand(in_process=True),
         project_settings=auto.ProjectSettings(
             name="killed", runtime="python", backend=auto.ProjectBackend(url=f"file://{folder}")
         ),
