@@ -1,4 +1,4 @@
-"""Deployment V3 JSON: a Snapshot as the stock engine writes it, and back. No files: see `backend_file`.
+"""Deployment V3 JSON: a Snapshot as the stock engine writes it, and back. No files: see `backend`.
 
 A secret is `{SIG: SECRET_SIG, "ciphertext": ...}` around its JSON text, or `"plaintext"` where secrets are to be shown.
 A secret that did not change keeps its ciphertext, so that an update without changes writes the same bytes; this goes by

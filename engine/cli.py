@@ -14,7 +14,7 @@ from typing import Any
 
 from engine.arguments import FLAG, Command, Option, parse
 from engine.commands import COMMANDS, COMMON
-from engine.errors import BailError, EngineError, UsageError
+from engine.errors import BailError, EngineError, StackLockedError, UsageError
 from engine.operation import CancelToken
 from engine.streams import Streams
 from engine.workspace import Context
@@ -29,6 +29,7 @@ def main(
     cancel: CancelToken | None = None,
 ) -> int:
     """Runs one command line; the exit code. Errors go to `streams.stderr` as `error: ...`."""
+    context: Context | None = None
     try:
         arguments = parse(words, COMMANDS, COMMON)
         if arguments.flag("help"):
@@ -50,8 +51,12 @@ def main(
         return error.exit_code
     except EngineError as error:
         streams.stderr.write(f"error: {error}\n")
+        if isinstance(error, StackLockedError) and error.hint:
+            streams.stdout.write(f"{error.hint}\n")
         return error.exit_code
     finally:
+        if context is not None:
+            context.close()
         streams.stdout.flush()
         streams.stderr.flush()
 

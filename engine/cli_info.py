@@ -11,12 +11,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from engine.backend_file import ORGANIZATION
 from engine.cli import help_text
 from engine.commands import COMMANDS
 from engine.errors import EngineError, UsageError
 from engine.program import project_python
 from engine.project import whoami as user_name
+from engine.stack_ref import ORGANIZATION
 from engine.versions import VERSION, VERSION_TEXT
 from engine.workspace import Context
 

@@ -75,7 +75,7 @@ def _command(context: Context, kind: Kind) -> int:
     if code == 0 and arguments.flag("remove"):
         from engine.cli_stack import remove
 
-        remove(stack, force=False, keep_config=False)
+        remove(stack)
         context.say(f"The resources in the stack have been deleted, and stack '{stack.ref.name}' has been removed.")
     return code
 
@@ -139,17 +139,13 @@ class _Run:
     def finish(self, *, expect: bool = True) -> int:
         """Runs it to its end; the exit code. Raises EngineError for what keeps it from starting."""
         context = self._context
-        lock = None if self._preview else context.backend.lock(self._stack.ref)
-        # Whatever was read before the lock may have changed since.
-        self._stack = Stack(context, self._stack.ref)
-        try:
+        with contextlib.nullcontext() if self._preview else context.locked(self._stack.ref):
+            # Whatever was read before the lock may have changed since.
+            self._stack = Stack(context, self._stack.ref)
             outcome, config = self._under_lock()
             # After the second signal nothing more is written.
             if not self._preview and not context.cancel.terminated.is_set():
                 context.backend.record(self._stack.ref, self._entry(outcome, config))
-        finally:
-            if lock is not None:
-                lock.release()
         error = outcome.error
         if error is None and expect and outcome.changed and context.arguments.flag("expect-no-changes"):
             name = "preview" if self._preview and self._kind is Kind.UPDATE else self._kind.value

@@ -6,11 +6,11 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.backend_file import ORGANIZATION, StackRef, check_stack_name
 from engine.errors import EngineError, StackExistsError, StackNotFoundError, StateError, UsageError
 from engine.project import select_stack, selected_stack
 from engine.resource import RESOURCE_SIG, SIG_KEY, STACK_TYPE, Secret, urn_name, urn_type
 from engine.snapshot import Snapshot, outputs_of
+from engine.stack_ref import ORGANIZATION, StackRef, check_stack_name
 from engine.state_edit import renamed
 from engine.workspace import Context, Stack, check_passphrase, check_secrets_provider
 
@@ -83,7 +83,8 @@ def cancel(context: Context) -> None:
         question = f"This will remove the locks of '{stack.ref.name}', whoever holds them. Type its name to go on: "
         if context.ask(question) != stack.ref.name:
             raise EngineError("confirmation declined: nothing was done")
-    context.backend.break_locks(stack.ref)
+    for lock in context.backend.locks(stack.ref).break_all():
+        context.say(f"Removed the lock {lock.described}")
     context.say(f"The currently running update for '{stack.ref.name}' has been canceled!")
 
 
@@ -184,15 +185,20 @@ def rm(context: Context) -> None:
             raise UsageError("--yes must be passed in to proceed when running in non-interactive mode")
         if context.ask(f"This will permanently remove the '{name}' stack! Type its name to go on: ") != name:
             raise EngineError("confirmation declined: nothing was done")
-    remove(stack, force=context.arguments.flag("force"), keep_config=context.arguments.flag("preserve-config"))
+    arguments = context.arguments
+    remove(
+        stack,
+        force=arguments.flag("force"),
+        keep_config=arguments.flag("preserve-config"),
+        backups=arguments.flag("remove-backups"),
+    )
     context.say(f"Stack '{name}' has been removed!")
 
 
-def remove(stack: Stack, *, force: bool, keep_config: bool) -> None:
+def remove(stack: Stack, *, force: bool = False, keep_config: bool = False, backups: bool = False) -> None:
     """Removes a stack under its lock. Raises EngineError where it has resources and `force` is not said."""
     context, name = stack.context, stack.ref.name
-    lock = context.backend.lock(stack.ref)
-    try:
+    with context.locked(stack.ref):
         resources = context.backend.read(stack.ref).get("resources") or []
         # A stack whose resources are gone may keep its own, empty one.
         if not force and any(not isinstance(r, dict) or r.get("type") != STACK_TYPE for r in resources):
@@ -202,9 +208,7 @@ def remove(stack: Stack, *, force: bool, keep_config: bool) -> None:
                 "- Run `pulumi destroy` to delete the resources, then run `pulumi stack rm`\n"
                 "- Run `pulumi stack rm --force` to override this error"
             )
-        context.backend.remove(stack.ref)
-    finally:
-        lock.release()
+        context.backend.remove(stack.ref, backups=backups)
     if not keep_config:
         stack.settings_path.unlink(missing_ok=True)
     if selected_stack(context.project, context.environment) == name:
@@ -220,13 +224,10 @@ def rename(context: Context) -> None:
         raise UsageError(f"a stack cannot move from project '{stack.ref.project}' to '{new.project}'")
     if context.backend.exists(new):
         raise StackExistsError(f"a stack named {new.name} already exists")
-    lock = context.backend.lock(stack.ref)
-    try:
+    with context.locked(stack.ref):
         snapshot = renamed(stack.load(), stack.ref.name, new.name)
         deployment, version, features = stack.encode(snapshot, fresh=True)
         context.backend.rename(stack.ref, new, deployment, version=version, features=features)
-    finally:
-        lock.release()
     old_path, new_path = stack.settings_path, context.project.stack_file(new.name)
     if old_path.exists() and not new_path.exists():
         old_path.replace(new_path)

@@ -41,11 +41,8 @@ def import_(context: Context) -> None:
         raise StateError(f"{len(problems)} errors occurred:\n{lines}")
     # What was under way elsewhere is not under way here.
     snapshot.pending = []
-    lock = context.backend.lock(stack.ref)
-    try:
+    with context.locked(stack.ref):
         stack.save(snapshot, fresh=True)
-    finally:
-        lock.release()
     context.say("Import complete.")
 
 
@@ -155,11 +152,8 @@ def _edited(context: Context, edit: Callable[[Snapshot], tuple[Snapshot, int]]) 
         answer = context.ask("This command will edit your stack's state directly. Confirm? (yes/no) ")
         if answer != "yes":
             raise EngineError("confirmation declined: nothing was done")
-    lock = context.backend.lock(stack.ref)
-    try:
+    with context.locked(stack.ref):
         snapshot, count = edit(stack.load())
         verify(snapshot)
         stack.save(snapshot, fresh=True)
-    finally:
-        lock.release()
     return count

@@ -40,7 +40,14 @@ class StackExistsError(EngineError):
 
 
 class StackLockedError(EngineError):
-    """Another update of the stack is running, or one was killed and left its lock."""
+    """Another update of the stack is running, or one was killed and left its lock.
+
+    `hint` is what else is known of the holders, empty where nothing is.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 class StateError(EngineError):

@@ -18,8 +18,7 @@ def write_atomic(path: Path, data: bytes, *, sync: bool = True, mode: int = 0o60
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write(temporary, data, sync=sync, mode=mode)
+        _write_in_folder(temporary, data, sync=sync, mode=mode)
         temporary.replace(path)
         if sync:
             _sync_folder(path.parent)
@@ -27,6 +26,18 @@ def write_atomic(path: Path, data: bytes, *, sync: bool = True, mode: int = 0o60
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise StateError(_why(path, error)) from error
+
+
+def _write_in_folder(path: Path, data: bytes, *, sync: bool, mode: int) -> None:
+    for tries_left in (2, 1, 0):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return _write(path, data, sync=sync, mode=mode)
+        except FileNotFoundError:
+            # Somebody removed the folder as an empty one between these two lines.
+            if not tries_left:
+                raise
+    return None
 
 
 def _write(path: Path, data: bytes, *, sync: bool, mode: int) -> None:
@@ -37,6 +48,23 @@ def _write(path: Path, data: bytes, *, sync: bool, mode: int) -> None:
             view = view[file.write(view) or 0 :]
         if sync:
             os.fsync(file.fileno())
+
+
+def sync_file(path: Path) -> None:
+    """Makes a file that was written without waiting durable, its name included; a file that is gone needs nothing."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StateError(_why(path, error)) from error
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        raise StateError(_why(path, error)) from error
+    finally:
+        os.close(descriptor)
+    _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:

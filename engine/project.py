@@ -13,7 +13,8 @@ from urllib.parse import unquote, urlsplit
 
 import yaml
 
-from engine.backend_file import FileBackend
+from engine.backend import DiyBackend
+from engine.bucket import Bucket, FileBucket
 from engine.errors import StateError, UsageError
 from engine.files import write_atomic
 
@@ -120,23 +121,28 @@ def _user_home(environment: Mapping[str, str]) -> Path:
     return Path(home) if home else Path.home()
 
 
-def open_backend(project: Project | None, environment: Mapping[str, str], cwd: Path) -> FileBackend:
+def open_backend(project: Project | None, environment: Mapping[str, str], cwd: Path) -> DiyBackend:
     """The backend of PULUMI_BACKEND_URL, else of the project, else of `pulumi login`, else the home folder's."""
     url, base = environment.get("PULUMI_BACKEND_URL") or "", cwd
     if not url and project is not None and project.backend_url:
         url, base = project.backend_url, project.root
     if not url:
         url = _logged_in(pulumi_home(environment)) or "file://~"
+    return DiyBackend(_bucket(url, environment, base))
+
+
+def _bucket(url: str, environment: Mapping[str, str], base: Path) -> Bucket:
     parts = urlsplit(url)
-    if parts.scheme != "file":
-        raise UsageError(
-            f"the backend '{url}' is not served: this engine keeps state in files. Use file://<folder> in "
-            "PULUMI_BACKEND_URL or as backend.url of Pulumi.yaml."
-        )
-    text = unquote(parts.netloc + parts.path)
-    home = _user_home(environment)
-    folder = home / text[2:] if text == "~" or text.startswith("~/") else base / text
-    return FileBackend(url, folder.resolve())
+    if parts.scheme == "file":
+        text = unquote(parts.netloc + parts.path)
+        home = _user_home(environment)
+        folder = home / text[2:] if text == "~" or text.startswith("~/") else base / text
+        return FileBucket(url, folder.resolve())
+    # What else is in the URL may be a password.
+    raise UsageError(
+        f"the backend '{parts.scheme}://' is not served: this engine keeps state in files. Use file://<folder> in "
+        "PULUMI_BACKEND_URL or as backend.url of Pulumi.yaml."
+    )
 
 
 def _logged_in(home: Path) -> str:

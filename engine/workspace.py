@@ -6,20 +6,23 @@ Nothing here reads the process's own environment or folder: several commands run
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from engine.arguments import Arguments
-from engine.backend_file import FileBackend, StackRef, parse_stack_ref
+from engine.backend import DiyBackend
 from engine.checkpoint import LATEST, VERSION, Codec, features
 from engine.config import ConfigValue, StackSettings, full_key, project_defaults, reveal
 from engine.errors import SecretsError, StackNotFoundError, StateError, UsageError
+from engine.locks import Lock
 from engine.operation import CancelToken
 from engine.project import Project, find_project, open_backend, selected_stack
 from engine.resource import PropertyMap
 from engine.secrets import PassphraseManager, passphrase_from
 from engine.snapshot import Snapshot, outputs_of, verify
+from engine.stack_ref import StackRef, parse_stack_ref
 from engine.streams import Streams
 
 
@@ -42,7 +45,7 @@ class Context:
         return find_project(self.cwd)
 
     @cached_property
-    def backend(self) -> FileBackend:
+    def backend(self) -> DiyBackend:
         try:
             project: Project | None = self.project
         except UsageError:
@@ -65,6 +68,18 @@ class Context:
             raise StackNotFoundError(f"no stack named '{ref.name}' found")
         return Stack(self, ref)
 
+    def warn(self, text: str) -> None:
+        self.streams.stderr.write(f"warning: {text}\n")
+
+    def close(self) -> None:
+        """Lets go of the backend, where it was used."""
+        if "backend" in self.__dict__:
+            self.backend.close()
+
+    def locked(self, ref: StackRef) -> AbstractContextManager[Lock]:
+        """Holds the stack's lock. Raises StackLockedError that says who has it."""
+        return self.backend.locks(ref).held(self.warn)
+
     def ask(self, question: str) -> str:
         """The answer to a question, trimmed; empty at the end of the input."""
         self.streams.stdout.write(question)
@@ -81,7 +96,7 @@ class Stack:
         self._codec: Codec | None = None
 
     @property
-    def backend(self) -> FileBackend:
+    def backend(self) -> DiyBackend:
         return self.context.backend
 
     @property
@@ -152,7 +167,7 @@ class Stack:
         return self._codec
 
     def save(self, snapshot: Snapshot, *, fresh: bool = False, sync: bool = True) -> None:
-        """Writes the state; see `FileBackend.write` for `sync`, `Codec.dumps` for `fresh`."""
+        """Writes the state; see `DiyBackend.write` for `sync`, `Codec.dumps` for `fresh`."""
         text, version, names = self.encode(snapshot, fresh=fresh)
         self.backend.write(self.ref, text, version=version, features=names, sync=sync)
 
