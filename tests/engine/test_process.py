@@ -22,8 +22,8 @@ from engine.command import EmbeddedCommand
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 30.0
-# The SDK leaves the event loop of a program that ran in a thread open.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+# The SDK leaves loops open, and coroutines unfinished, of programs that ran in a thread or were stopped.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
 class Slow(ResourceProvider):
