@@ -338,7 +338,7 @@ class _Deployment:
         answering = next(step for step in chain if step.new is not None and step.op is not StepOp.REPLACE)
         answering.done = _answer_to(event)
         self._registered[answering.urn] = answering
-        self._journal.rename(self._generator.identities.aliased)
+        self._journal.rename(self._generator.identities.found_by)
         self._executor.submit(chain)
 
     def _take_outputs(self, event: RegisterOutputs) -> None:
@@ -417,7 +417,8 @@ class _Deployment:
         if self._options.exclude_protected:
             spared = protected_with_needs(self._base.resources)
             steps = [step for step in steps if step.state not in spared]
-        self._gone.update(step.urn for step in steps)
+        aliased = self._generator.identities.aliased
+        self._gone.update(urn for step in steps for urn in (step.urn, aliased.get(step.urn, step.urn)))
         graph = self._generator.graph()
         self._executor.run_layers(in_layers(steps, graph), graph.dependencies_of)
 

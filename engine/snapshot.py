@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.errors import StateError
@@ -86,6 +86,10 @@ class DependencyGraph:
             if state.parent:
                 self._children.setdefault(state.parent, []).append(state)
 
+    def rename(self, old: str, new: str) -> None:
+        """References to `new` mean what is in the list as `old`: they are rewritten while the operation goes on."""
+        self._by_urn.setdefault(new, []).extend(self._by_urn.get(old, ()))
+
     def dependencies_of(self, state: State) -> set[State]:
         """What a state needs directly: provider, parent, dependencies, deletedWith, and the children of components it
         depends on (depending on a component means depending on what is in it)."""
@@ -156,7 +160,10 @@ class Journal:
         self._new: list[State] = []
         self._done: set[State] = set()
         self._pending: dict[State, PendingOperation] = {}
-        self._renamed: Mapping[str, str] = {}
+        self._found_by: Mapping[str, str] = {}
+        self._renamed: dict[str, str] = {}
+        self._referrers: dict[str, list[State]] | None = None
+        self._moved: dict[State, State] = {}
         self._lock = threading.Lock()
         self._unsaved = False
         self._closed = False
@@ -165,11 +172,15 @@ class Journal:
         """Takes a refreshed state as the one to go on from."""
         with self._lock:
             self._base = base
+            self._referrers = None
             self._write()
 
-    def rename(self, renamed: Mapping[str, str]) -> None:
-        """Old URNs that go by new ones, for references from resources that no step has touched yet."""
-        self._renamed = renamed
+    def rename(self, found_by: Mapping[str, str]) -> None:
+        """New URN -> old URN, for references from resources that no step has touched yet.
+
+        A reference is rewritten when what it refers to has been made under its new name, and not before.
+        """
+        self._found_by = found_by
 
     def begin(self, kind: str, state: State) -> None:
         """Records that an operation on `state` is under way."""
@@ -183,18 +194,34 @@ class Journal:
             self._pending.pop(state, None)
             self._done.update(gone)
             if made is not None:
-                self._new.append(made)
+                self._make(made)
             self._write()
 
     def same(self, old: State, new: State, *, changed: bool) -> None:
         """A step without an operation of its own; it is saved at once only where it changed something."""
         with self._lock:
             self._done.add(old)
-            self._new.append(new)
+            self._make(new)
             if changed:
                 self._write()
             else:
                 self._unsaved = True
+
+    def _make(self, made: State) -> None:
+        self._new.append(made)
+        old = self._found_by.get(made.urn)
+        if old is not None:
+            self._renamed[old] = made.urn
+            for state in self._referring(old):
+                rename_references(state, {old: made.urn})
+
+    def _referring(self, urn: str) -> Sequence[State]:
+        if self._referrers is None:
+            self._referrers = {}
+            for state in self._base.resources:
+                for needed in {needed for _, needed in all_dependencies(state)}:
+                    self._referrers.setdefault(needed, []).append(state)
+        return self._referrers.get(urn, ())
 
     def touched(self) -> None:
         """A state that is in the journal has other outputs now."""
@@ -224,8 +251,7 @@ class Journal:
     def _snapshot(self) -> Snapshot:
         left = [state for state in self._base.resources if state not in self._done]
         if self._renamed:
-            for state in left:
-                rename_references(state, self._renamed)
+            left = [self._as_renamed(state) for state in left]
         # Nobody but `refresh --clear-pending-creates` can know what became of a create that was interrupted earlier.
         earlier = [p for p in self._base.pending if p.type == "creating"]
         return Snapshot(
@@ -234,6 +260,12 @@ class Journal:
             secrets_provider=self._base.secrets_provider,
             metadata=self._base.metadata,
         )
+
+    def _as_renamed(self, state: State) -> State:
+        """What was replaced under a new name waits for its deletion under that; its steps still tell the old one."""
+        if not state.delete or state.urn not in self._renamed:
+            return state
+        return self._moved.setdefault(state, replace(state, urn=self._renamed[state.urn]))
 
 
 def rename_references(state: State, renamed: Mapping[str, str]) -> None:

@@ -87,6 +87,8 @@ class StepGenerator:
         self._inherit(goal)
         urn = self.identities.claim(goal)
         old, conflict = self.identities.old_of(urn, goal)
+        if old is not None and old.urn != urn:
+            self._graph.rename(old.urn, urn)
         new = self._remember(_state_of(urn, goal))
         if old is not None:
             new.inputs = _ignoring(old, new.inputs, goal.ignore_changes)
