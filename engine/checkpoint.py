@@ -111,7 +111,7 @@ class Codec:
         pending = ",\n".join(
             json.dumps({"resource": self.state_to_dict(op.resource), "type": op.type}) for op in snapshot.pending
         )
-        parts = [f'"manifest": {json.dumps(_manifest())}']
+        parts = [f'"manifest": {json.dumps(manifest())}']
         if snapshot.secrets_provider:
             parts.append(f'"secrets_providers": {json.dumps(snapshot.secrets_provider)}')
         if snapshot.resources:
@@ -123,7 +123,7 @@ class Codec:
 
     def to_dict(self, snapshot: Snapshot, *, show_secrets: bool = False) -> dict[str, Any]:
         """The deployment as plain data; with `show_secrets`, secrets are in plain text."""
-        body: dict[str, Any] = {"manifest": _manifest()}
+        body: dict[str, Any] = {"manifest": manifest()}
         if snapshot.secrets_provider:
             body["secrets_providers"] = snapshot.secrets_provider
         if snapshot.resources:
@@ -179,7 +179,15 @@ class Codec:
             known = self._ciphertexts[place] = (text, self._cipher.encrypt(text))
         return {SIG_KEY: SECRET_SIG, "ciphertext": known[1]}
 
+    def value_to_json(self, value: Any, place: Place) -> Any:
+        """A property value as plain data, its secrets encrypted; `place` is where it stands, as (URN, field...)."""
+        return self._plain(value, place, show_secrets=False)
+
     # -------------------------------------------------------------- reading
+
+    def value_from_json(self, value: Any, place: Place) -> Any:
+        """A property value from plain data. Raises StateError and SecretsError."""
+        return self._value(value, place)
 
     def from_dict(self, deployment: Mapping[str, Any]) -> Snapshot:
         """The snapshot in a deployment. Raises StateError for what is not one, SecretsError for a wrong passphrase."""
@@ -263,7 +271,8 @@ def _list(deployment: Mapping[str, Any], name: str) -> list[Any]:
     return value
 
 
-def _manifest() -> dict[str, str]:
+def manifest() -> dict[str, str]:
+    """When this was written, and by which version."""
     from engine.versions import MAGIC, VERSION_TEXT
 
     return {"time": now_text(), "magic": MAGIC, "version": VERSION_TEXT}

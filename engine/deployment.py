@@ -6,10 +6,11 @@ decide, how a step is done the step's, when it runs the executor's.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from engine import events
@@ -23,6 +24,7 @@ from engine.errors import (
     UsageError,
 )
 from engine.operation import Kind, Operation, Outcome, RunInfo
+from engine.planning import Planning
 from engine.provider_client import Provider
 from engine.providers import PluginHost, ProviderRegistry
 from engine.refresh import RefreshStep, refreshed
@@ -70,7 +72,8 @@ def run_operation(operation: Operation) -> Outcome:
     seconds = time.monotonic() - started
     changes = deployment.reporter.changes()
     operation.emit(events.summary(changes, seconds, preview=operation.options.dry_run))
-    return Outcome(changes=changes, outputs=deployment.outputs(), error=error, duration_seconds=seconds)
+    plan = deployment.planning.plan if operation.options.make_plan and error is None else None
+    return Outcome(changes=changes, outputs=deployment.outputs(), error=error, duration_seconds=seconds, plan=plan)
 
 
 def _refuse_unserved(operation: Operation) -> None:
@@ -99,6 +102,7 @@ class _Deployment:
         self._journal = Journal(self._base, operation.save)
         self._monitor: MonitorServer | None = None
         self._host = PluginHost(operation.target, self._engine_address, self.reporter.log)
+        self.planning = Planning(constraint=operation.plan, record=operation.options.make_plan)
         self._registered: dict[str, Step] = {}
         self._stack_outputs: PropertyMap | None = None
         self._held_outputs: PropertyMap | None = None
@@ -120,6 +124,7 @@ class _Deployment:
             options=operation.options,
             resources=self._base.resources,
             registry=self._registry,
+            planning=self.planning,
             diagnose=self.reporter.diagnose,
         )
         self._executor = StepExecutor(
@@ -147,6 +152,7 @@ class _Deployment:
         if operation.kind is not Kind.REFRESH and self._may_delete():
             self._delete()
         self._executor.wait()
+        self._check_promises()
         self._set_stack_outputs()
         if not self._preview:
             self._journal.finish()
@@ -336,6 +342,8 @@ class _Deployment:
     def _start(self, event: RegisterResource | ReadResource, chain: list[Step]) -> None:
         # Of a chain, the step that makes the new state answers the program, whatever comes after it.
         answering = next(step for step in chain if step.new is not None and step.op is not StepOp.REPLACE)
+        if isinstance(event, RegisterResource):
+            self.planning.steps(chain, self._generator.identities.aliased)
         answering.done = _answer_to(event)
         self._registered[answering.urn] = answering
         self._journal.rename(self._generator.identities.found_by)
@@ -350,10 +358,16 @@ class _Deployment:
             # The stack's outputs count when all else is done: only then is it known whether they are complete.
             self._held_outputs = event.outputs
         else:
-            self._set_outputs(step, step.new, event.outputs)
+            try:
+                self._set_outputs(step, step.new, event.outputs)
+            except ResourceError:
+                event.answer.set_exception(MonitorStoppedError())
+                raise
         event.answer.set_result(None)
 
     def _set_outputs(self, step: Step, new: State, outputs: PropertyMap) -> None:
+        if not self._broken():
+            self.planning.outputs(new.urn, step.old.outputs if step.old is not None else {}, outputs)
         changed = not same_values(new.outputs, outputs)
         new.outputs = outputs
         if changed and not self._preview:
@@ -369,7 +383,24 @@ class _Deployment:
             # What the program could not compute keeps its last known value.
             held = {**step.new.outputs, **held}
         self._stack_outputs = held
-        self._set_outputs(step, step.new, held)
+        with self._told():
+            self._set_outputs(step, step.new, held)
+
+    def _check_promises(self) -> None:
+        """What was planned and did not come is an error, unless something else has gone wrong already."""
+        unmet = [] if self._broken() else self.planning.unmet(self._base.resources)
+        for urn, message in unmet:
+            self.reporter.diagnose("error", urn, message)
+        self._failed = self._failed or bool(unmet)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """What is raised in here is told, and the operation fails."""
+        try:
+            yield
+        except ResourceError as error:
+            self.reporter.diagnose("error", error.urn, str(error))
+            self._failed = True
 
     def _broken(self) -> bool:
         cancelled = self._operation.cancel.requested.is_set()
@@ -418,6 +449,10 @@ class _Deployment:
             spared = protected_with_needs(self._base.resources)
             steps = [step for step in steps if step.state not in spared]
         aliased = self._generator.identities.aliased
+        with self._told():
+            self.planning.steps(steps, aliased)
+        if self._failed:
+            return
         self._gone.update(urn for step in steps for urn in (step.urn, aliased.get(step.urn, step.urn)))
         graph = self._generator.graph()
         self._executor.run_layers(in_layers(steps, graph), graph.dependencies_of)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from engine.errors import EngineError
+from engine.plan import Plan
 from engine.resource import PropertyMap
 from engine.snapshot import Snapshot
 
@@ -67,6 +68,8 @@ class Options:
     exclude_protected: bool = False
     debug: bool = False
     """Show the debug messages of program and plugins."""
+    make_plan: bool = False
+    """Record what is decided as a plan, which the outcome then holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +126,7 @@ class Operation:
     """One operation. `save` writes a snapshot durably before it returns; it is called in order, by one thread at once.
 
     `stack_outputs` gives another stack's outputs by name for StackReference, and None where there is no such stack.
+    `plan` is what a preview promised: nothing else is done.
     """
 
     kind: Kind
@@ -134,6 +138,7 @@ class Operation:
     save: Callable[[Snapshot], None]
     cancel: CancelToken
     stack_outputs: Callable[[str], PropertyMap | None]
+    plan: Plan | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +152,8 @@ class Outcome:
     outputs: PropertyMap
     error: EngineError | None
     duration_seconds: float
+    plan: Plan | None = None
+    """What was decided, where a plan was wanted and nothing went wrong."""
 
     @property
     def changed(self) -> bool:

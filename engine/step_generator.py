@@ -5,7 +5,6 @@ Generation is serial: what was decided for one registration is known when the ne
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,6 +15,7 @@ from engine.deletions import DependentReplacement, delete_steps, dependents_to_r
 from engine.diff import Changes, DiffResult, apply_replace_on_changes, compare_inputs, reset_ignored
 from engine.errors import BailError, ResourceError
 from engine.operation import Options
+from engine.planning import Planning
 from engine.provider_client import Provider
 from engine.providers import ProviderRegistry
 from engine.resource import (
@@ -68,10 +68,12 @@ class StepGenerator:
         options: Options,
         resources: Sequence[State],
         registry: ProviderRegistry,
+        planning: Planning,
         diagnose: Diagnose,
     ) -> None:
         self._options = options
         self._registry = registry
+        self._planning = planning
         self._diagnose = diagnose
         self._resources = resources
         self._olds = {s.urn: s for s in resources if not s.delete}
@@ -98,13 +100,13 @@ class StepGenerator:
         there = old is not None and not old.external and goal.import_id in (old.id, old.import_id)
         if goal.import_id and not there:
             raise ResourceError(urn, f"{describe(urn)}: the import option is not served by the embedded engine yet")
+        fresh = recreated is not None or (old is not None and old.external) or urn in self._options.replace
         if provider is not None:
-            taken_over = old is not None and old.external
-            forced = urn in self._options.replace
-            olds = None if old is None or recreated or taken_over or forced else old.inputs
+            olds = None if old is None or fresh else old.inputs
             new.inputs = self._check(provider, urn, olds, new.inputs)
         if conflict is not None:
             raise conflict
+        self._planning.registered(urn, goal, old, fresh=fresh, inputs=new.inputs)
         return self._steps(goal, old, new, provider, recreated)
 
     def read(self, event: ReadResource) -> list[Step]:
@@ -149,7 +151,7 @@ class StepGenerator:
     # -------------------------------------------------------- check
 
     def _check(self, provider: Provider, urn: str, olds: PropertyMap | None, news: PropertyMap) -> PropertyMap:
-        inputs, failures = provider.check(urn, olds, news, os.urandom(32))
+        inputs, failures = provider.check(urn, olds, news, self._planning.seed(urn))
         for failure in failures:
             self._diagnose("error", urn, check_message(urn, failure, news))
         if failures:
