@@ -11,12 +11,14 @@ from dataclasses import replace
 from typing import Any
 
 from engine.arguments import Arguments
+from engine.cli_plan import explain_violation, read_plan, write_plan
 from engine.config import ConfigValue
 from engine.display import Display, DisplayOptions
 from engine.errors import BailError, EngineError, NoChangesExpectedError, StateError, UsageError
 from engine.event_log import EventSink, NoEventLog, open_event_log
 from engine.json_display import JsonDigest, JsonEvents
 from engine.operation import CancelToken, Event, Kind, Operation, Options, Outcome, Program, Target
+from engine.plan import Plan
 from engine.program import program_for, project_python
 from engine.resource import STACK_TYPE, make_urn
 from engine.snapshot import Snapshot, protected_with_needs
@@ -121,6 +123,7 @@ def _options(arguments: Arguments, *, preview: bool) -> Options:
         clear_pending_creates=arguments.flag("clear-pending-creates"),
         exclude_protected=arguments.flag("exclude-protected"),
         debug=arguments.flag("debug"),
+        make_plan=preview and bool(arguments.value("save-plan")),
     )
 
 
@@ -134,11 +137,13 @@ class _Run:
         self._preview = preview
         self._silent_log = silent_log
         self._events: list[Event] = []
+        self._plan: Plan | None = None
         self._started = time.time()
 
     def finish(self, *, expect: bool = True) -> int:
         """Runs it to its end; the exit code. Raises EngineError for what keeps it from starting."""
         context = self._context
+        self._plan = read_plan(self._stack)
         with contextlib.nullcontext() if self._preview else context.locked(self._stack.ref):
             # Whatever was read before the lock may have changed since.
             self._stack = Stack(context, self._stack.ref)
@@ -151,10 +156,16 @@ class _Run:
             name = "preview" if self._preview and self._kind is Kind.UPDATE else self._kind.value
             error = NoChangesExpectedError(f"no changes were expected for {name} but changes were proposed")
         if error is None:
+            write_plan(self._stack, outcome.plan)
             return 0
         if not isinstance(error, BailError):
             context.streams.stderr.write(f"error: {error}\n")
+        explain_violation(self._stack, self._errors())
         return error.exit_code
+
+    def _errors(self) -> str:
+        found = (event.get("diagnosticEvent", {}) for event in self._events)
+        return "".join(event["message"] for event in found if event.get("severity") == "error")
 
     def _under_lock(self) -> tuple[Outcome, dict[str, ConfigValue]]:
         self._warm()
@@ -201,6 +212,7 @@ class _Run:
             save=saver.save,
             cancel=self._context.cancel,
             stack_outputs=lambda name: outputs_of_other(self._context, name),
+            plan=self._plan,
         )
         with _stopped_at_once(program, self._context.cancel):
             outcome = run_operation(operation)

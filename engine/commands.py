@@ -13,7 +13,7 @@ _YES: Final = Option("yes", FLAG, "y", "do not ask")
 _CONFIG_FILE: Final = Option("config-file", VALUE, "", "this settings file instead of Pulumi.<stack>.yaml")
 _PATH: Final = Option("path", FLAG, "", "the key is a path into a map or a list")
 
-_NO_PLANS: Final = "update plans are not kept; compare a preview instead"
+_NO_PLANS: Final = "a refresh changes no objects, so there is nothing to plan"
 _NO_POLICY: Final = "there is no policy engine"
 _NO_REMOTE: Final = "there is no remote deployment"
 
@@ -101,7 +101,12 @@ _COMMANDS: Final = (
         ("up",),
         f"{_RUN}:up",
         "create or update the stack's resources",
-        (*_UP, _SKIP, Option("plan", VALUE, "", "", _NO_PLANS), Option("secrets-provider", VALUE, "", "passphrase")),
+        (
+            *_UP,
+            _SKIP,
+            Option("plan", VALUE, "", "do only what this plan allows"),
+            Option("secrets-provider", VALUE, "", "passphrase"),
+        ),
     ),
     Command(
         ("preview",),
@@ -109,7 +114,7 @@ _COMMANDS: Final = (
         "show what `up` would do",
         (
             *_UP,
-            Option("save-plan", VALUE, "", "", _NO_PLANS),
+            Option("save-plan", VALUE, "", "write what would be done to a file, for `up --plan`"),
             Option("import-file", VALUE, "", "", "no import files are made"),
         ),
     ),

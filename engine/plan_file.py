@@ -92,12 +92,12 @@ def _diff_to_dict(diff: PlanDiff, codec: Codec, place: tuple[str, ...]) -> dict[
 
 def plan_from_dict(body: object, cipher: Cipher, name: str) -> Plan:
     """The plan in a file's data; `name` is the file's, for messages. Raises StateError and SecretsError."""
-    resources = body.get("resourcePlans") if isinstance(body, Mapping) else None
-    if not isinstance(body, Mapping) or "manifest" not in body or not isinstance(resources or {}, Mapping):
+    resources: Any = body.get("resourcePlans", {}) if isinstance(body, Mapping) else None
+    if not isinstance(body, Mapping) or "manifest" not in body or not isinstance(resources, Mapping):
         raise StateError(f"{name} is not an update plan. Make one with `pulumi preview --save-plan {name}`")
     codec = Codec(cipher)
     try:
-        return Plan(resources={urn: _resource_from_dict(urn, r, codec) for urn, r in (resources or {}).items()})
+        return Plan(resources={urn: _resource_from_dict(urn, r, codec) for urn, r in resources.items()})
     except SecretsError as error:
         raise SecretsError(
             f"the plan {name} cannot be decrypted: it was made for another stack or with another passphrase ({error})"

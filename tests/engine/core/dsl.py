@@ -19,6 +19,8 @@ from typing import Any
 from engine.checkpoint import Codec
 from engine.deployment import run_operation
 from engine.operation import CancelToken, Kind, Operation, Options, Outcome, Target
+from engine.plan import Plan
+from engine.plan_file import plan_from_dict, plan_to_dict
 from engine.resource import PropertyMap, Secret, State, contains_unknown, is_provider_type, urn_name
 from engine.snapshot import Snapshot, verify
 from tests.engine.core.cloud import Cloud
@@ -155,13 +157,20 @@ class Stack:
         assert not [call for call in result.calls if not call.startswith("read ")]
         return result
 
+    def plan(self, *items: Any, **options: Any) -> Plan:
+        """What a preview promises, as it comes out of the plan's file."""
+        outcome = self.preview(*items, make_plan=True, **options).succeeds().outcome
+        assert outcome.plan is not None
+        text = json.dumps(plan_to_dict(outcome.plan, {}, PlainCipher()))
+        return plan_from_dict(json.loads(text), PlainCipher(), "plan.json")
+
     def refresh(self, **options: Any) -> Result:
         return self.run(Kind.REFRESH, (), **options)
 
     def destroy(self, **options: Any) -> Result:
         return self.run(Kind.DESTROY, (), **options)
 
-    def run(self, kind: Kind, items: Any, **options: Any) -> Result:
+    def run(self, kind: Kind, items: Any, *, plan: Plan | None = None, **options: Any) -> Result:
         saves: list[str] = []
         broken: list[Exception] = []
         codec = Codec(PlainCipher())
@@ -201,6 +210,7 @@ class Stack:
                 save=save,
                 cancel=self.cancel,
                 stack_outputs=self.other_stacks.get,
+                plan=plan,
             )
         )
         assert not broken, broken[0]
