@@ -1,9 +1,10 @@
 """Where a provider plugin comes from, and its process. Decides nothing about resources.
 
-The order is Pulumi's own: `pulumi-resource-NAME` on PATH, then PULUMI_HOME/plugins; the SDK's dynamic provider host is
-part of the SDK. A plugin that runs already, as under a debugger, is named by PULUMI_DEBUG_PROVIDERS and comes first.
-Last, a Python distribution may offer one under the entry point group `pulumi.provider_plugins`
-(name = package, value = a module that is run as `python -m`): an ordinary plugin without an executable of its own.
+The order is Pulumi's own: `pulumi-resource-NAME` on PATH, then PULUMI_HOME/plugins; the SDK's dynamic providers have a
+host that is the engine's own (`dynamic_host`), run with the project's Python. A plugin that runs already, as under a
+debugger, is named by PULUMI_DEBUG_PROVIDERS and comes first. Last, a Python distribution may offer one under the entry
+point group `pulumi.provider_plugins` (name = package, value = a module that is run as `python -m`): an ordinary plugin
+without an executable of its own.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from engine.errors import PluginError
 
 ENTRY_POINTS: Final = "pulumi.provider_plugins"
 DYNAMIC_PACKAGE: Final = "pulumi-python"
+_DYNAMIC_HOST: Final = Path(__file__).resolve().parent / "dynamic_host"
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 5.0
 # A plugin must not outlive an engine that was killed: it ends when its standard input does, held by the engine.
@@ -46,7 +48,7 @@ class PluginCommand:
 def find_plugin(package: str, version: str, env: Mapping[str, str], python: str) -> PluginCommand:
     """The command that serves `package`. Raises PluginError that says where was looked."""
     if package == DYNAMIC_PACKAGE:
-        return PluginCommand(argv=_python(python, "pulumi.dynamic"), origin="the SDK")
+        return PluginCommand(argv=(python, "-u", str(_DYNAMIC_HOST)), origin=f"the engine's {_DYNAMIC_HOST.name}")
     executable = f"pulumi-resource-{package}"
     on_path = shutil.which(executable, path=env.get("PATH"))
     if on_path:
