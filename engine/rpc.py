@@ -40,6 +40,9 @@ _MEGABYTE: Final = 1024 * 1024
 CHANNEL_OPTIONS: Final = [
     ("grpc.max_receive_message_length", 400 * _MEGABYTE),
     ("grpc.max_send_message_length", 400 * _MEGABYTE),
+    # An error's text and details, such as what a half made object looks like, come as metadata. As in Go's gRPC.
+    ("grpc.max_metadata_size", 16 * _MEGABYTE),
+    ("grpc.absolute_max_metadata_size", 16 * _MEGABYTE),
     # Loopback only: a proxy from the environment must not come between.
     ("grpc.enable_http_proxy", 0),
 ]

@@ -9,8 +9,8 @@ import sys
 import threading
 from pathlib import Path
 
-# A program may have a package `engine` of its own, and its modules must be found as if the host were the SDK's.
-NAME = "_tenantry_dynamic_host"
+# A program may have a package `engine` of its own, and must find that one.
+NAME = "_tenantry_engine"
 
 
 def _end_with_the_engine() -> None:
@@ -20,12 +20,12 @@ def _end_with_the_engine() -> None:
 
 
 def _load_package() -> None:
-    folder = Path(__file__).resolve().parent
+    folder = Path(__file__).resolve().parent.parent
     spec = importlib.util.spec_from_file_location(
         NAME, folder / "__init__.py", submodule_search_locations=[str(folder)]
     )
     if spec is None or spec.loader is None:
-        raise ImportError(f"the dynamic provider host at {folder} is not complete: install the engine again")
+        raise ImportError(f"the engine at {folder} is not complete: install the engine again")
     sys.modules[NAME] = module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
 
@@ -39,7 +39,7 @@ def main() -> None:
         # The SDK's tracing wants to be there before gRPC is.
         importlib.import_module("pulumi")
     _load_package()
-    importlib.import_module(f"{NAME}.server").serve()
+    importlib.import_module(f"{NAME}.dynamic_host.server").serve()
 
 
 if __name__ == "__main__":

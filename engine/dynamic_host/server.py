@@ -17,16 +17,14 @@ from typing import Any
 import grpc
 from google.protobuf import empty_pb2
 
+from ..rpc import CHANNEL_OPTIONS, plugin_pb2, provider_pb2, provider_pb2_grpc  # noqa: TID252 - the engine has another name here
 from .calls import Call, CallFailedError, Calls
-from .stubs import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 VERSION = "0.1.0"
 # The engine's --parallel bounds what runs at once; threads are made when they are needed. This bounds a mistake.
 MAX_CALLS = 256
-_GRPC_OPTIONS = [
-    ("grpc.max_receive_message_length", 400 * 1024 * 1024),
-    ("grpc.server_max_unrequested_time_in_server", 30 * 60),
-]
+# A call may have to wait for a thread, as long as the SDK's host would let it.
+_GRPC_OPTIONS = [*CHANNEL_OPTIONS, ("grpc.server_max_unrequested_time_in_server", 30 * 60)]
 Method = Callable[..., Any]
 
 
@@ -158,7 +156,7 @@ for _name in vars(provider_pb2_grpc.ResourceProviderServicer):
 
 def serve() -> None:
     """Says its port and serves until the process ends."""
-    server = grpc.server(ThreadPoolExecutor(MAX_CALLS, thread_name_prefix="call"), options=_GRPC_OPTIONS)
+    server = grpc.server(ThreadPoolExecutor(MAX_CALLS), options=_GRPC_OPTIONS)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(DynamicProviders(), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()

@@ -67,6 +67,13 @@ def test_an_object_that_is_not_ready_is_kept_track_of(stack: Stack) -> None:
     stack.up(bucket("a", size=1)).does_nothing()
 
 
+def test_a_large_object_that_is_not_ready_is_kept_track_of_too(stack: Stack) -> None:
+    stack.cloud.fail("create", "a", kind="unready", times=1)
+    stack.up(bucket("a", text="x" * 200_000)).fails("it did not become ready")
+    assert stack.resource("a").outputs["text"] == "x" * 200_000
+    stack.agrees_with_cloud()
+
+
 def test_an_update_that_did_not_become_ready_keeps_the_old_inputs(stack: Stack) -> None:
     stack.up(bucket("a", size=1))
     stack.cloud.fail("update", "a", kind="unready", times=1)
