@@ -14,15 +14,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from benchmarks import cabinets, engine, fleet, page
+from benchmarks import cabinets, engine, fleet, page, recorded, stacks
 from benchmarks.environment import temporary_folder
-from benchmarks.figures import Section
+from benchmarks.figures import Figure, Section
 from benchmarks.machine import describe
 from benchmarks.process import CommandFailedError
 from sandbox.errors import SandboxError
 
 RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
-NAMES = ("engine", "cabinets", "fleet")
+NAMES = ("engine", "recorded", "stacks", "cabinets", "fleet")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,12 +57,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _measured(name: str, stock: Path | None, *, quick: bool) -> Section:
     machine = describe()
     with temporary_folder() as folder:
-        if name == "engine":
-            return Section(
-                name=name, machine=machine, quick=quick, figures=engine.measure(folder, stock, quick=quick, say=_say)
-            )
-        measure = cabinets.measure if name == "cabinets" else fleet.measure
-        return Section(name=name, machine=machine, quick=quick, figures=measure(folder, quick=quick, say=_say))
+        figures: Sequence[Figure]
+        match name:
+            case "engine":
+                figures = engine.measure(folder, stock, quick=quick, say=_say)
+            case "recorded":
+                figures = recorded.measure(folder, quick=quick, say=_say)
+            case "stacks":
+                figures = stacks.measure(folder, quick=quick, say=_say)
+            case "cabinets":
+                figures = cabinets.measure(folder, quick=quick, say=_say)
+            case _:
+                figures = fleet.measure(folder, quick=quick, say=_say)
+        return Section(name=name, machine=machine, quick=quick, figures=figures)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -1,4 +1,4 @@
-"""One `up` through the Automation API, in a process of its own: `python -m benchmarks.case ENGINE SIZE FOLDER`.
+"""One `up` through the Automation API, in a process of its own: `python -m benchmarks.case ENGINE SHAPE SIZE FOLDER`.
 
 Prints one JSON line: the seconds that `stack.up` took and what it did. It never decides how often, or what is good.
 """
@@ -30,7 +30,7 @@ def command_for(engine: str) -> PulumiCommand:
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the case in `folder`, where an earlier case may have left its stack. Returns the exit code."""
-    engine, size, folder = arguments[0], int(arguments[1]), Path(arguments[2])
+    engine, shape, size, folder = arguments[0], arguments[1], int(arguments[2]), Path(arguments[3])
     for name in ("state", "home", "work"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     options = auto.LocalWorkspaceOptions(
@@ -41,9 +41,9 @@ def main(arguments: Sequence[str]) -> int:
         project_settings=auto.ProjectSettings(name="benchmarks", runtime="python"),
     )
     stack = auto.create_or_select_stack(
-        stack_name=f"light-{size}",
+        stack_name=f"{shape}-{size}",
         project_name="benchmarks",
-        program=functools.partial(program, size),
+        program=functools.partial(program, shape, size),
         opts=options,
     )
     began = time.perf_counter()

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
-SIZES = (5, 100, 500)
+SHAPES = ("wide", "deep", "mixed")
+SIZES = (5, 100, 500, 2000)
+FAT_SIZE = 200
 # design/pulumi-facts.md: no-op `up` of the stock engine at these sizes, seconds, on another machine and day.
 RECORDED_STOCK_NOOP = {5: 4.0, 100: 4.9, 500: 7.0}
 NOOP_SHARE_OF_STOCK = 0.5
 MEMORY_MB_AT_500 = 300.0
+MEMORY_MB_PER_RESOURCE = 0.2
+# conformance/public/golden: seconds that these steps took on the stock engine, on another machine and day.
+RECORDED_SCENARIOS = ("large_deep", "large_wide", "basic_lifecycle", "diamond_parallel")
+STACKS = 16
+STACK_SIZE = 10
+# design/pulumi-facts.md: stacks a minute of the stock engine, by threads, on another machine and day.
+RECORDED_STOCK_STACKS = {1: 25.0, 4: 43.0}
+AT_ONCE = (1, 4, 16)
 FLEET_SIZE = 20
 WORKERS = (1, 2, 4)
 
@@ -31,15 +41,21 @@ class Machine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineFigure:
-    """`up` or no-op of one size on one engine. `seconds` are those of `stack.up`, `whole` those of its process."""
+    """`up` or no-op of one program on one engine.
+
+    `seconds` are those of `stack.up`; `cpu` the processor seconds of each process in the fastest run; `root` is the
+    program's.
+    """
 
     engine: str
     operation: str
+    shape: str
     size: int
     seconds: tuple[float, ...]
-    whole: tuple[float, ...]
     engine_mb: float | None
     tree_mb: float | None
+    state_mb: float
+    cpu: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def best(self) -> float:
@@ -48,6 +64,31 @@ class EngineFigure:
     @property
     def median(self) -> float:
         return median(self.seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedFigure:
+    """One step of a recorded scenario: seconds here, and those in the recording."""
+
+    scenario: str
+    step: str
+    resources: int
+    seconds: float
+    recorded: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StacksFigure:
+    """Stacks of light resources, created so many at once by one process."""
+
+    at_once: int
+    stacks: int
+    seconds: float
+    tree_mb: float | None
+
+    @property
+    def per_minute(self) -> float:
+        return self.stacks * 60 / self.seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +124,9 @@ class FleetFigure:
         return self.cabinets * 60 / self.seconds
 
 
+Figure = EngineFigure | RecordedFigure | StacksFigure | CommandFigure | FleetFigure
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
     """One benchmark's run. `figures` are all of the kind that the benchmark of that name makes."""
@@ -90,7 +134,7 @@ class Section:
     name: str
     machine: Machine
     quick: bool
-    figures: Sequence[EngineFigure | CommandFigure | FleetFigure] = field(default_factory=tuple)
+    figures: Sequence[Figure] = field(default_factory=tuple)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe."""

@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
-from benchmarks.figures import (
-    FLEET_SIZE,
-    MEMORY_MB_AT_500,
-    NOOP_SHARE_OF_STOCK,
-    RECORDED_STOCK_NOOP,
-    CommandFigure,
-    EngineFigure,
-    FleetFigure,
-    Machine,
-    Section,
-)
+from benchmarks import page_engine
+from benchmarks.figures import FLEET_SIZE, CommandFigure, FleetFigure, Machine, Section
+from benchmarks.table import number, table, verdict
 
 
 class PageError(Exception):
@@ -37,7 +27,7 @@ def replaced(page: str, name: str, text: str) -> str:
 
 def render(section: Section) -> str:
     """The section's heading, circumstances and tables."""
-    parts = {"engine": _engine, "cabinets": _cabinets, "fleet": _fleet}[section.name](section)
+    parts = _PARTS[section.name](section)
     title, *body = parts
     return "\n\n".join([f"## {title}", circumstances(section.machine, quick=section.quick), *body])
 
@@ -53,105 +43,18 @@ def circumstances(machine: Machine, *, quick: bool) -> str:
     return text + (" A `--quick` run: few repetitions, a small fleet." if quick else "")
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; all but the first column stand to the right."""
-    lines = [header, ["---", *("---:" for _ in header[1:])], *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
-def verdict(met: bool | None) -> str:
-    """Met, **not met**, or a dash where nothing was asked for."""
-    return "-" if met is None else "met" if met else "**not met**"
-
-
-def _number(value: float | None, digits: int = 2) -> str:
-    return "unknown" if value is None else f"{value:.{digits}f}"
-
-
-# The engines
-
-
-def _engine(section: Section) -> list[str]:
-    figures = [one for one in section.figures if isinstance(one, EngineFigure)]
-    rows = [
-        [
-            f"{one.operation}, {one.size} resources",
-            one.engine,
-            _number(one.best),
-            _number(one.median),
-            _number(min(one.whole)),
-            str(len(one.seconds)),
-            _number(one.engine_mb, 0),
-            _number(one.tree_mb, 0),
-        ]
-        for one in sorted(figures, key=lambda one: (one.operation, one.size, one.engine))
-    ]
-    header = ("", "engine", "best s", "median s", "best process s", "runs", "engine MB", "all MB")
-    words = (
-        "Seconds are those of `stack.up()` through the Automation API, each in a fresh process on the same program;\n"
-        "`best process` is from that process's start to its end, interpreter and imports included. `engine MB` is the\n"
-        "peak of the process the engine runs in (for the embedded one the program's own process too); `all MB` is the\n"
-        "peak of the proportional memory of all processes together, looked at ten times a second."
-    )
-    return ["Engine: `up` and no-op of dynamic resources", table(header, rows), words, *_against_stock(figures)]
-
-
-def _against_stock(figures: Sequence[EngineFigure]) -> list[str]:
-    noops = {(one.engine, one.size): one for one in figures if one.operation == "no-op"}
-    live = any(engine == "stock" for engine, _size in noops)
-    rows = []
-    for (engine, size), ours in sorted(noops.items()):
-        stock = noops[("stock", size)].median if ("stock", size) in noops else RECORDED_STOCK_NOOP.get(size)
-        if engine != "embedded" or stock is None:
-            continue
-        ratio = ours.median / stock
-        reached = verdict(ratio <= NOOP_SHARE_OF_STOCK)
-        rows.append([f"no-op, {size} resources", _number(ours.median), _number(stock), f"{ratio:.0%}", reached])
-    told = (
-        "The stock engine ran on this machine, in the same minutes; medians are compared."
-        if live
-        else "**No stock `pulumi` was found here.** The stock column holds the design's recorded figures, *measured "
-        "elsewhere* on another day:\nthe ratio is an indication only. `--stock PATH` measures it side by side."
-    )
-    header = (
-        "",
-        "embedded s",
-        "stock s" if live else "stock s (elsewhere)",
-        "ratio",
-        "target: at most 50 %" if live else "target: at most 50 % (indication)",
-    )
-    return [told, table(header, rows), *_memory(figures)]
-
-
-def _memory(figures: Sequence[EngineFigure]) -> list[str]:
-    ours = [one for one in figures if one.engine == "embedded" and one.size == max(RECORDED_STOCK_NOOP)]
-    rows = []
-    for title, values in (
-        ("engine process", [one.engine_mb for one in ours]),
-        ("all processes", [one.tree_mb for one in ours]),
-    ):
-        known = [value for value in values if value is not None]
-        peak = max(known) if known else None
-        reached = verdict(None if peak is None else peak < MEMORY_MB_AT_500)
-        rows.append([title, _number(peak, 0), f"{MEMORY_MB_AT_500:.0f}", reached])
-    return [table(("peak memory at 500 resources, embedded", "MB", "target under MB", ""), rows)] if ours else []
-
-
-# The tenants
-
-
 def _cabinets(section: Section) -> list[str]:
     figures = [one for one in section.figures if isinstance(one, CommandFigure)]
     rows = [
         [
             one.title,
-            _number(min(one.seconds)),
-            _number(one.median),
-            _number(max(one.seconds)),
+            number(min(one.seconds)),
+            number(one.median),
+            number(max(one.seconds)),
             str(len(one.seconds)),
             "-" if one.target is None else f"{one.target:.1f}",
             verdict(one.met),
-            "-" if one.tree_mb is None else _number(one.tree_mb, 0),
+            "-" if one.tree_mb is None else number(one.tree_mb, 0),
         ]
         for one in figures
     ]
@@ -172,10 +75,10 @@ def _fleet(section: Section) -> list[str]:
     rows = [
         [
             f"{one.cabinets} cabinets, {one.workers} worker{'s' if one.workers > 1 else ''}",
-            _number(one.seconds, 1),
-            _number(one.per_minute, 1),
+            number(one.seconds, 1),
+            number(one.per_minute, 1),
             f"{one.per_minute / base:.2f} x",
-            _number(one.tree_mb, 0),
+            number(one.tree_mb, 0),
         ]
         for one in figures
     ]
@@ -187,3 +90,12 @@ def _fleet(section: Section) -> list[str]:
     )
     small = [] if all(one.cabinets == FLEET_SIZE for one in figures) else [f"The full run has {FLEET_SIZE} cabinets."]
     return ["A fleet", table(("", "s", "cabinets a minute", "growth", "all MB"), rows), words, *small]
+
+
+_PARTS = {
+    "engine": page_engine.engine,
+    "recorded": page_engine.recorded,
+    "stacks": page_engine.stacks,
+    "cabinets": _cabinets,
+    "fleet": _fleet,
+}

@@ -14,11 +14,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 _PROC = Path("/proc")
 _EVERY_SECONDS = 0.1
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
 class CommandFailedError(Exception):
@@ -26,14 +27,24 @@ class CommandFailedError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What one of a command's processes took: its peak in megabytes, its processor time in seconds."""
+
+    mb: float
+    cpu: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """A command's end: wall seconds from start to exit, and peaks in megabytes (10^6 bytes)."""
+    """A command's end: wall seconds from start to exit, and peaks in megabytes (10^6 bytes).
+
+    `parts` holds the command's own process as `root`, and the descendants that were named; only those that were seen.
+    """
 
     stdout: str
     seconds: float
-    root_mb: float | None
-    named_mb: float | None
     tree_mb: float | None
+    parts: Mapping[str, Part]
 
 
 def run(
@@ -43,10 +54,10 @@ def run(
     cwd: Path,
     limit: float,
     expected: int = 0,
-    named: str = "",
+    named: Mapping[str, str] = MappingProxyType({}),
     watch: bool = True,
 ) -> Finished:
-    """Runs it. `named` is the executable of the descendant whose own peak is wanted too.
+    """Runs it. `named` tells descendants apart, whose own figures are wanted too: {name: a text in its command line}.
 
     Raises CommandFailedError when it does not exit with `expected` within `limit` seconds.
     """
@@ -75,8 +86,8 @@ def run(
         raise CommandFailedError(
             f"`{_shown(words)}` exited with {process.returncode} and not with {expected}:\n" + "\n".join(said)
         )
-    peaks = watcher.peaks() if watcher is not None else (None, None, None)
-    return Finished(stdout=stdout, seconds=seconds, root_mb=peaks[0], named_mb=peaks[1], tree_mb=peaks[2])
+    tree_mb, parts = (watcher.tree_mb, watcher.parts()) if watcher is not None else (None, {})
+    return Finished(stdout=stdout, seconds=seconds, tree_mb=tree_mb, parts=parts)
 
 
 def _end(process: subprocess.Popen[str]) -> None:
@@ -97,11 +108,14 @@ def _shown(words: Sequence[str]) -> str:
 class _Watch:
     """Looks at a process and its descendants every tenth of a second."""
 
-    def __init__(self, root: int, named: str) -> None:
+    def __init__(self, root: int, named: Mapping[str, str]) -> None:
         self._root, self._named = root, named
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
-        self._root_peak = self._named_peak = self._tree_peak = 0
+        self._names: dict[int, str] = {root: "root"}
+        self._peaks: dict[int, int] = {}
+        self._ticks: dict[int, int] = {}
+        self._tree_peak = 0
 
     def __enter__(self) -> Self:
         if _PROC.is_dir():
@@ -115,25 +129,39 @@ class _Watch:
         if self._thread.is_alive():
             self._thread.join()
 
-    def peaks(self) -> tuple[float | None, float | None, float | None]:
-        """Megabytes of the root, of the named one, and of all together; None what was never seen."""
-        found = (self._root_peak, self._named_peak, self._tree_peak)
-        root, named, tree = (value / 1e6 if value else None for value in found)
-        return root, named, tree
+    @property
+    def tree_mb(self) -> float | None:
+        """The peak of all together; None where it was never seen."""
+        return self._tree_peak / 1e6 if self._tree_peak else None
+
+    def parts(self) -> dict[str, Part]:
+        """Each named process; of several of one name, the sum."""
+        found: dict[str, Part] = {}
+        for pid, name in self._names.items():
+            if name and pid in self._peaks:
+                before = found.get(name, Part(mb=0.0, cpu=0.0))
+                mb, cpu = self._peaks[pid] / 1e6, self._ticks.get(pid, 0) / _TICKS_PER_SECOND
+                found[name] = Part(mb=before.mb + mb, cpu=round(before.cpu + cpu, 2))
+        return found
 
     def _look(self) -> None:
         while True:
             total = 0
             for pid in _tree(self._root):
                 total += _bytes_of(pid, "smaps_rollup", "Pss:")
-                if pid == self._root:
-                    # The kernel's own high-water mark misses nothing between two looks.
-                    self._root_peak = max(self._root_peak, _bytes_of(pid, "status", "VmHWM:"))
-                elif self._named and _text(pid, "comm").strip() == self._named:
-                    self._named_peak = max(self._named_peak, _bytes_of(pid, "status", "VmHWM:"))
+                if self._name_of(pid):
+                    # The kernel's own marks miss nothing between two looks but the last moments.
+                    self._peaks[pid] = max(self._peaks.get(pid, 0), _bytes_of(pid, "status", "VmHWM:"))
+                    self._ticks[pid] = max(self._ticks.get(pid, 0), _ticks_of(pid))
             self._tree_peak = max(self._tree_peak, total)
             if self._over.wait(_EVERY_SECONDS):
                 return
+
+    def _name_of(self, pid: int) -> str:
+        if not self._names.get(pid):
+            line = _text(pid, "cmdline").replace("\0", " ")
+            self._names[pid] = next((name for name, text in self._named.items() if text in line), "")
+        return self._names[pid]
 
 
 def _tree(root: int) -> list[int]:
@@ -157,3 +185,9 @@ def _bytes_of(pid: int, name: str, key: str) -> int:
         if line.startswith(key):
             return int(line.split()[1]) * 1024
     return 0
+
+
+def _ticks_of(pid: int) -> int:
+    """User and system time, from the fields after the command's name in brackets."""
+    fields = _text(pid, "stat").rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12]) if len(fields) > 12 else 0

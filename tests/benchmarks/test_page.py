@@ -5,7 +5,16 @@ from dataclasses import replace
 import pytest
 
 from benchmarks import page
-from benchmarks.figures import CommandFigure, EngineFigure, FleetFigure, Machine, Section
+from benchmarks.figures import (
+    CommandFigure,
+    EngineFigure,
+    Figure,
+    FleetFigure,
+    Machine,
+    RecordedFigure,
+    Section,
+    StacksFigure,
+)
 
 QUIET = Machine(
     cpu="Model X", cores=4, memory_gb=15.6, kernel="Linux 6.1", python="CPython 3.11.7", date="2026-01-02", load=0.1
@@ -14,11 +23,19 @@ QUIET = Machine(
 
 def noop(engine: str, size: int, *seconds: float, mb: float | None = 120.0) -> EngineFigure:
     return EngineFigure(
-        engine=engine, operation="no-op", size=size, seconds=seconds, whole=seconds, engine_mb=mb, tree_mb=mb
+        engine=engine,
+        operation="no-op",
+        shape="wide",
+        size=size,
+        seconds=seconds,
+        engine_mb=mb,
+        tree_mb=mb,
+        state_mb=1.0,
+        cpu={"root": 1.0, "engine": 2.0},
     )
 
 
-def section(name: str, *figures: EngineFigure | CommandFigure | FleetFigure) -> Section:
+def section(name: str, *figures: Figure) -> Section:
     return Section(name=name, machine=QUIET, quick=False, figures=figures)
 
 
@@ -51,21 +68,42 @@ def test_without_the_stock_engine_the_recorded_figures_are_labelled_as_measured_
     text = page.render(section("engine", noop("embedded", 500, 3.5, 3.0, 9.0)))
     assert "No stock `pulumi` was found here" in text
     assert "measured elsewhere" in " ".join(text.split())
-    *_, comparison = [row for row in text.splitlines() if row.startswith("| no-op, 500 resources |")]
-    assert [cell.strip() for cell in comparison.strip("|").split("|")][1:] == ["3.50", "7.00", "50%", "met"]
+    *_, comparison = [row for row in text.splitlines() if row.startswith("| no-op, 500 wide |")]
+    assert [cell.strip() for cell in comparison.strip("|").split("|")][1:] == ["3.50", "7.00", "50%", "50%", "met"]
 
 
 def test_with_the_stock_engine_medians_of_this_machine_are_compared() -> None:
     text = page.render(section("engine", noop("embedded", 5, 1.0), noop("stock", 5, 1.9)))
     assert "elsewhere" not in text
-    assert "| no-op, 5 resources | 1.00 | 1.90 | 53% | **not met** |" in text
+    assert "| no-op, 5 wide | 1.00 | 1.90 | 53% | 50% | **not met** |" in text
 
 
 def test_memory_over_the_limit_is_not_met_and_unknown_memory_is_neither() -> None:
     over = page.render(section("engine", noop("embedded", 500, 1.0, mb=301.0)))
-    assert line(over, "engine process") == ["engine process", "301", "300", "**not met**"]
+    assert "at 500 resources: 301 MB (target under 300): **not met**" in over
     unknown = page.render(section("engine", noop("embedded", 500, 1.0, mb=None)))
-    assert line(unknown, "engine process") == ["engine process", "unknown", "300", "-"]
+    assert "at 500 resources" not in unknown
+
+
+def test_growth_is_of_each_further_resource() -> None:
+    small, large = noop("embedded", 100, 1.0, mb=100.0), noop("embedded", 500, 3.0, mb=260.0)
+    text = page.render(section("engine", small, large))
+    assert line(text, "no-op, wide, 100 to 500")[1:] == ["5.0", "0.400", "**not met**"]
+
+
+def test_recorded_steps_are_ratios_to_what_was_measured_elsewhere() -> None:
+    figure = RecordedFigure(scenario="large", step="1. up (3 create)", resources=3, seconds=1.5, recorded=3.0)
+    text = page.render(section("recorded", figure))
+    assert line(text, "large, 1. up (3 create)")[1:] == ["1.50", "3.00", "50%"]
+    assert "measured elsewhere" in text
+
+
+def test_stacks_stand_beside_the_recorded_ones_where_there_are_any() -> None:
+    four = StacksFigure(at_once=4, stacks=16, seconds=16.0, tree_mb=None)
+    many = StacksFigure(at_once=16, stacks=16, seconds=12.0, tree_mb=900.0)
+    text = page.render(section("stacks", many, four))
+    assert line(text, "16 stacks, 4 at once")[1:] == ["16.0", "60.0", "43", "unknown"]
+    assert line(text, "16 stacks, 16 at once")[1:] == ["12.0", "80.0", "-", "900"]
 
 
 def test_the_median_of_a_command_is_held_against_its_target() -> None:
