@@ -213,7 +213,7 @@ class Project:
             opts=auto.LocalWorkspaceOptions(
                 work_dir=str(self.folder),
                 pulumi_home=str(self.folder / "home"),
-                pulumi_command=EmbeddedCommand(),
+                pulumi_command=EmbeddedCommand(in_process=True),
                 project_settings=auto.ProjectSettings(
                     name="proj", runtime="python", backend=auto.ProjectBackend(f"file://{self.folder}")
                 ),
