@@ -8,14 +8,43 @@ from __future__ import annotations
 
 import asyncio
 import json
+import pickle
 import runpy
 import sys
+import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 SHOWN_EXIT_CODE = 23
+_pickling = threading.RLock()
+
+
+def keep_pickler() -> None:
+    """Makes every construction of a dynamic resource in this process leave Python's pickler as it was.
+
+    The SDK's wraps a method of it each time and takes none of it back: a program that makes 300 resources ends with a
+    RecursionError, a process that runs many programs gets slower and slower, and two at once take each other's wraps.
+    """
+    from pulumi.dynamic import dynamic
+
+    original = dynamic.serialize_provider
+    if hasattr(original, "leaves_pickler"):
+        return
+
+    def serialize_provider(provider: dynamic.ResourceProvider) -> str:
+        pickler: Any = pickle._Pickler  # noqa: SLF001 - the class that the SDK changes
+        with _pickling:
+            before = {name: vars(pickler)[name] for name in ("_batch_setitems", "save_dict")}
+            try:
+                return str(original(provider))
+            finally:
+                for name, method in before.items():
+                    setattr(pickler, name, method)
+
+    serialize_provider.leaves_pickler = True  # type: ignore[attr-defined]
+    dynamic.serialize_provider = serialize_provider
 
 
 def _run(options: dict[str, Any], program: str) -> int:
@@ -36,6 +65,7 @@ def _run(options: dict[str, Any], program: str) -> int:
             root_directory=options["root_directory"],
         )
     )
+    keep_pickler()
     runtime.set_all_config(runtime.get_config_env(), runtime.get_config_secret_keys_env())
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
