@@ -79,6 +79,11 @@ def delete_steps(
     return steps
 
 
+def delete_condemned(states: Sequence[State]) -> list[Step]:
+    """The steps that remove what the program of a destroy has registered."""
+    return [_delete_dropped(state) for state in states]
+
+
 def _delete_marked(state: State) -> Step:
     op = StepOp.DISCARD_REPLACED if state.external else StepOp.DELETE_REPLACED
     return DeleteStep(op=op, old=state)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from engine import events
+from engine import events, program_thread
 from engine.builtin import BuiltinProvider
 from engine.deletions import in_layers
 from engine.errors import (
@@ -25,15 +25,17 @@ from engine.errors import (
 )
 from engine.operation import Kind, Operation, Outcome, RunInfo
 from engine.planning import Planning
+from engine.program_modes import mode_of
+from engine.program_thread import ProgramThread
 from engine.provider_client import Provider
 from engine.providers import PluginHost, ProviderRegistry
-from engine.refresh import RefreshStep, refreshed
+from engine.refresh import RefreshStep, found_by, refreshed
 from engine.reporter import Reporter
 from engine.resource import (
     STACK_TYPE,
     PropertyMap,
     State,
-    StepOp,
+    contains_unknown,
     is_provider_type,
     make_urn,
     package_of,
@@ -54,8 +56,6 @@ from engine.source import (
 from engine.step_executor import StepExecutor
 from engine.step_generator import StepGenerator
 from engine.steps import Step, StepContext, Verdict
-
-PROGRAM_STOP_SECONDS = 30.0
 
 
 def run_operation(operation: Operation) -> Outcome:
@@ -81,7 +81,6 @@ def _refuse_unserved(operation: Operation) -> None:
     for words, given in (
         ("--target", options.targets),
         ("--exclude", options.excludes),
-        ("--run-program", options.run_program and operation.kind is not Kind.UPDATE),
     ):
         if given:
             raise UsageError(
@@ -108,8 +107,7 @@ class _Deployment:
         self._held_outputs: PropertyMap | None = None
         self._failed = False
         self._program_error: EngineError | None = None
-        self._program_done = threading.Event()
-        self._program_thread: threading.Thread | None = None
+        self._running: ProgramThread | None = None
         operation.cancel.on_request(self._on_cancel)
         self._start_over()
 
@@ -118,6 +116,7 @@ class _Deployment:
         operation = self._operation
         builtin = BuiltinProvider(operation.stack_outputs)
         self._registry = ProviderRegistry(self._host, operation.target, self._base.resources, builtin)
+        self._mode = mode_of(operation.kind, run_program=operation.options.run_program, preview=self._preview)
         self._generator = StepGenerator(
             project=operation.target.project,
             stack=operation.target.stack,
@@ -126,6 +125,7 @@ class _Deployment:
             registry=self._registry,
             planning=self.planning,
             diagnose=self.reporter.diagnose,
+            mode=self._mode,
         )
         self._executor = StepExecutor(
             context=StepContext(registry=self._registry, preview=self._preview, gone=self._gone),
@@ -145,17 +145,21 @@ class _Deployment:
         operation.emit(events.prelude(target.config, target.secret_keys))
         _refuse_unserved(operation)
         self._warn_of_pending()
-        if operation.kind is Kind.REFRESH or self._options.refresh:
+        runs_program = operation.kind is Kind.UPDATE or self._options.run_program
+        if self._options.refresh or (operation.kind is Kind.REFRESH and not runs_program):
             self._refresh()
-        if operation.kind is Kind.UPDATE and not self._executor.stopping():
+        if runs_program and not self._executor.stopping():
             self._run_program()
-        if operation.kind is not Kind.REFRESH and self._may_delete():
+        if operation.kind is Kind.REFRESH and runs_program:
+            self._refresh_rest()
+        elif operation.kind is not Kind.REFRESH and self._may_go_on():
             self._delete()
         self._executor.wait()
         self._check_promises()
         self._set_stack_outputs()
         if not self._preview:
             self._journal.finish()
+        self._end_program()
         self._conclude()
 
     def _warn_of_pending(self) -> None:
@@ -163,7 +167,7 @@ class _Deployment:
         if pending and not self._preview and self._operation.kind is not Kind.REFRESH:
             self.reporter.diagnose("warning", "", _pending_text(pending))
 
-    def _may_delete(self) -> bool:
+    def _may_go_on(self) -> bool:
         if self._operation.cancel.requested.is_set() or self._program_error is not None or self._failed:
             return False
         return self._options.continue_on_error or not self._executor.errored
@@ -191,8 +195,8 @@ class _Deployment:
         self._executor.close()
         if self._monitor is not None:
             self._monitor.release()
-            if self._program_thread is not None:
-                self._program_thread.join(PROGRAM_STOP_SECONDS)
+            if self._running is not None:
+                self._running.join()
             self._monitor.stop()
         self._host.close()
 
@@ -229,19 +233,35 @@ class _Deployment:
     def _refresh(self) -> None:
         self._host_ahead()
         steps = [RefreshStep(old=state) for state in self._base.resources if not state.delete]
-        for step in steps:
-            self._executor.submit([step])
-        self._executor.wait()
-        if self._executor.stopping() and not self._options.continue_on_error:
-            return
-        self._base = refreshed(self._base, steps, clear_creates=self._options.clear_pending_creates)
-        if not self._preview:
-            self._journal.rebase(self._base)
-        else:
-            self._journal = Journal(self._base, lambda _: None)
+        if self._read_all(steps):
+            self._take_refreshed(found_by(steps))
         if self._operation.kind is not Kind.REFRESH:
             self._executor.close()
             self._start_over()
+
+    def _refresh_rest(self) -> None:
+        """After a program that has had its own resources refreshed: the others."""
+        if not self._may_go_on():
+            return
+        kept = self._generator.kept()
+        steps = [RefreshStep(old=s) for s in self._base.resources if not s.delete and s.urn not in kept]
+        if self._read_all(steps):
+            self._take_refreshed({**found_by(steps), **self._mode.gone()})
+
+    def _read_all(self, steps: list[RefreshStep]) -> bool:
+        """Reads side by side; whether what was found is to be taken."""
+        for step in steps:
+            self._executor.submit([step])
+        self._executor.wait()
+        return self._options.continue_on_error or not self._executor.stopping()
+
+    def _take_refreshed(self, found: dict[State, State | None]) -> None:
+        base = self._base if self._preview else self._journal.snapshot()
+        self._base = refreshed(base, found, clear_creates=self._options.clear_pending_creates)
+        if self._preview:
+            self._journal = Journal(self._base, lambda _: None)
+        else:
+            self._journal.rebase(self._base)
 
     def _host_ahead(self) -> None:
         """Starts the plugins of the old state while other things are being prepared."""
@@ -254,20 +274,32 @@ class _Deployment:
     def _run_program(self) -> None:
         program = self._operation.program
         if program is None:
-            raise UsageError("an update needs a program: a Pulumi.yaml with a runtime, or an inline one")
+            raise UsageError(
+                f"this {self._operation.kind.value} needs a program: a Pulumi.yaml with a runtime, or an inline one"
+            )
         self._require_replaced()
         server = self._server()
         self._host_ahead()
-        info = self._run_info(server)
-        thread = threading.Thread(target=self._run_to_end, args=(info,), name="program", daemon=True)
-        self._program_thread = thread
-        thread.start()
+        self._running = running = ProgramThread(program, self._run_info(server), self._queue.put)
+        running.start()
         self._loop()
         if not self._ended_well():
+            # The program's hooks may still be wanted by what is under way, so it learns of the end after that.
+            self._executor.wait()
             server.reject()
+            server.let_go()
             self.reporter.mute_program()
-            self._drain(thread)
+            self._drain(running)
         self._executor.wait()
+
+    def _end_program(self) -> None:
+        """Lets a program go that waits for the end of the operation, and takes what it has to say after that."""
+        if self._monitor is None or self._running is None:
+            return
+        self._monitor.release()
+        self._running.join()
+        if self._program_error is None:
+            self._take_program_error(self._running.error)
 
     def _require_replaced(self) -> None:
         """Raises BailError where `--replace` names a resource that is not in the state."""
@@ -295,19 +327,6 @@ class _Deployment:
             dry_run=self._preview,
             parallel=self._options.parallel,
         )
-
-    def _run_to_end(self, info: RunInfo) -> None:
-        program = self._operation.program
-        error: EngineError | None = None
-        try:
-            if program is not None:
-                program.run(info)
-        except EngineError as failure:
-            error = failure
-        except Exception as failure:  # noqa: BLE001 - a program may raise anything, and the update must end all the same
-            error = ProgramError(f"the program could not be run: {failure!r}", shown=False)
-        self._queue.put(ProgramEnded(error=error))
-        self._program_done.set()
 
     def _ended_well(self) -> bool:
         stopped = self._failed or self._executor.stopping() or self._operation.cancel.requested.is_set()
@@ -341,11 +360,12 @@ class _Deployment:
 
     def _start(self, event: RegisterResource | ReadResource, chain: list[Step]) -> None:
         # Of a chain, the step that makes the new state answers the program, whatever comes after it.
-        answering = next(step for step in chain if step.new is not None and step.op is not StepOp.REPLACE)
+        answering = [step for step in chain if step.answers()]
         if isinstance(event, RegisterResource):
             self.planning.steps(chain, self._generator.identities.aliased)
-        answering.done = _answer_to(event)
-        self._registered[answering.urn] = answering
+        for step in answering:
+            step.done = _answer_to(event)
+        self._registered[answering[0].urn] = answering[0]
         self._journal.rename(self._generator.identities.found_by)
         self._executor.submit(chain)
 
@@ -366,6 +386,10 @@ class _Deployment:
         event.answer.set_result(None)
 
     def _set_outputs(self, step: Step, new: State, outputs: PropertyMap) -> None:
+        if not self._preview:
+            # What the program could not know keeps its last known value; an unknown one is never saved.
+            last = {k: new.outputs[k] for k in outputs if k in new.outputs}
+            outputs = {**last, **{k: v for k, v in outputs.items() if not contains_unknown(v)}}
         if not self._broken():
             self.planning.outputs(new.urn, step.old.outputs if step.old is not None else {}, outputs)
         changed = not same_values(new.outputs, outputs)
@@ -406,12 +430,12 @@ class _Deployment:
         cancelled = self._operation.cancel.requested.is_set()
         return self._failed or self._executor.errored or self._program_error is not None or cancelled
 
-    def _drain(self, thread: threading.Thread) -> None:
+    def _drain(self, running: ProgramThread) -> None:
         """Lets a failed program end: it still says its outputs, and gets an error for all else."""
-        deadline = time.monotonic() + PROGRAM_STOP_SECONDS
-        while not self._program_done.is_set() or not self._queue.empty():
+        deadline = time.monotonic() + program_thread.STOP_SECONDS
+        while not running.done or not self._queue.empty():
             if time.monotonic() > deadline:
-                self._stop_program(thread)
+                running.stop()
                 return
             try:
                 event = self._queue.get(timeout=0.1)
@@ -421,13 +445,8 @@ class _Deployment:
                 self._take_program_error(event.error)
             elif isinstance(event, RegisterOutputs):
                 self._take_outputs(event)
-            elif isinstance(event, RegisterResource | ReadResource):
+            elif isinstance(event, RegisterResource | ReadResource) and not event.answer.done():
                 event.answer.set_exception(MonitorStoppedError())
-
-    def _stop_program(self, thread: threading.Thread) -> None:
-        if self._operation.program is not None:
-            self._operation.program.cancel()
-        thread.join(PROGRAM_STOP_SECONDS)
 
     def _take_program_error(self, error: EngineError | None) -> None:
         if error is None or self._broken():
@@ -442,7 +461,7 @@ class _Deployment:
 
     def _delete(self) -> None:
         self._executor.wait()
-        if not self._may_delete():
+        if not self._may_go_on():
             return
         steps = self._generator.deletes()
         if self._options.exclude_protected:
@@ -469,7 +488,14 @@ def _own_copy(snapshot: Snapshot) -> Snapshot:
 def _answer_to(event: RegisterResource | ReadResource) -> Callable[[State, Verdict], None]:
     def answer(state: State, verdict: Verdict) -> None:
         if not event.answer.done():
-            event.answer.set_result(Registered(state=state, failed=verdict == "failed", skipped=verdict == "skipped"))
+            event.answer.set_result(
+                Registered(
+                    state=state,
+                    failed=verdict == "failed",
+                    skipped=verdict == "skipped",
+                    unknown=verdict == "unknown",
+                )
+            )
 
     return answer
 

@@ -5,10 +5,12 @@ It decides nothing about the order of reads, and asks for nothing but Read and D
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
 from engine.diff import Changes, DiffResult
-from engine.resource import State, StepOp, is_provider_type, same_values
+from engine.resource import State, StepOp, all_dependencies, is_provider_type, same_values
 from engine.snapshot import Snapshot
 from engine.steps import Step, StepContext, now, require, with_secret_outputs
 
@@ -71,15 +73,19 @@ class RefreshStep(Step):
         return StepOp.UPDATE if self.diff.some else StepOp.SAME
 
 
-def refreshed(base: Snapshot, steps: list[RefreshStep], *, clear_creates: bool) -> Snapshot:
+def found_by(steps: Iterable[RefreshStep]) -> dict[State, State | None]:
+    """What each state has become, as far as the steps found out; None where the object is gone."""
+    return {step.state: step.new for step in steps if step.known}
+
+
+def refreshed(base: Snapshot, found: Mapping[State, State | None], *, clear_creates: bool) -> Snapshot:
     """The state with what the refresh found; references to what is gone are dropped."""
-    found = {step.state: step.new for step in steps if step.known}
     resources: list[State] = []
     present: set[str] = set()
     for state in base.resources:
         new = found.get(state, state)
         if new is not None:
-            resources.append(_pruned(new, present))
+            resources.append(pruned(new, present) if state in found or is_dangling(new, present) else new)
             present.add(new.urn)
     pending = [] if clear_creates else [p for p in base.pending if p.type == "creating"]
     return Snapshot(
@@ -87,7 +93,13 @@ def refreshed(base: Snapshot, steps: list[RefreshStep], *, clear_creates: bool) 
     )
 
 
-def _pruned(state: State, present: set[str]) -> State:
+def is_dangling(state: State, present: AbstractSet[str]) -> bool:
+    """Whether a state refers to anything, but its provider, that is not there."""
+    return any(urn not in present for kind, urn in all_dependencies(state) if kind != "provider")
+
+
+def pruned(state: State, present: AbstractSet[str]) -> State:
+    """The state with those of its references that lead to something."""
     dependencies = [urn for urn in state.dependencies if urn in present]
     by_property = {k: [urn for urn in urns if urn in present] for k, urns in state.property_dependencies.items()}
     by_property = {k: urns for k, urns in by_property.items() if urns}

@@ -90,6 +90,8 @@ def _alias_spec(spec: Any) -> AliasSpec:
 
 def register_response(request: Request, result: Registered) -> resource_pb2.RegisterResourceResponse:
     state = result.state
+    if result.unknown:
+        return resource_pb2.RegisterResourceResponse(urn=state.urn, unknown=True)
     verdict = resource_pb2.FAIL if result.failed or result.skipped else resource_pb2.SUCCESS
     return resource_pb2.RegisterResourceResponse(
         urn=state.urn,
@@ -102,6 +104,8 @@ def register_response(request: Request, result: Registered) -> resource_pb2.Regi
 
 def read_response(request: Request, result: Registered) -> resource_pb2.ReadResourceResponse:
     state = result.state
+    if result.unknown:
+        return resource_pb2.ReadResourceResponse(urn=state.urn, unknown=True)
     return resource_pb2.ReadResourceResponse(
         urn=state.urn,
         properties=to_struct(_for_program(state.outputs, request.acceptResources), secrets=request.acceptSecrets),

@@ -88,8 +88,12 @@ class MonitorServer:
         """Answers all that is waiting, and all that comes, with an error that says the monitor is shut down."""
         self._monitor.reject()
 
+    def let_go(self) -> None:
+        """Lets a program end that waits for the end of the operation, which may still take its outputs."""
+        self._monitor.finished.set()
+
     def release(self) -> None:
-        """Lets a program that waits for the end of the update go."""
+        """The operation is over: lets a program that waits for it go."""
         self._monitor.finished.set()
         self._monitor.close()
 

@@ -169,10 +169,11 @@ class Journal:
         self._closed = False
 
     def rebase(self, base: Snapshot) -> None:
-        """Takes a refreshed state as the one to go on from."""
+        """Takes a refreshed state, which holds whatever steps have made so far, as the one to go on from."""
         with self._lock:
             self._base = base
             self._referrers = None
+            self._new, self._done = [], set()
             self._write()
 
     def rename(self, found_by: Mapping[str, str]) -> None:
@@ -193,6 +194,10 @@ class Journal:
         with self._lock:
             self._pending.pop(state, None)
             self._done.update(gone)
+            # Mostly what goes is an old resource, but a destroy that runs the program deletes what that registered.
+            for state_gone in gone:
+                if state_gone in self._new:
+                    self._new.remove(state_gone)
             if made is not None:
                 self._make(made)
             self._write()

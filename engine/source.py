@@ -20,6 +20,8 @@ class Registered:
     stables: tuple[str, ...] = ()
     failed: bool = False
     skipped: bool = False
+    unknown: bool = False
+    """It is not made in this operation: the program goes on, and its outputs are unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -100,7 +100,7 @@ class StepExecutor:
                 self._failed_urns.add(step.urn)
                 step.skip()
                 return
-            if not self._run(step):
+            if not step.is_needless() and not self._run(step):
                 return
 
     def _needs_failed(self, state: State) -> bool:

@@ -11,11 +11,12 @@ from typing import Any
 
 from engine.aliases import Identities
 from engine.check_failures import check_message
-from engine.deletions import DependentReplacement, delete_steps, dependents_to_replace
+from engine.deletions import DependentReplacement, delete_condemned, delete_steps, dependents_to_replace
 from engine.diff import Changes, DiffResult, apply_replace_on_changes, compare_inputs, reset_ignored
 from engine.errors import BailError, ResourceError
 from engine.operation import Options
 from engine.planning import Planning
+from engine.program_modes import ProgramMode
 from engine.provider_client import Provider
 from engine.providers import ProviderRegistry
 from engine.resource import (
@@ -70,7 +71,9 @@ class StepGenerator:
         registry: ProviderRegistry,
         planning: Planning,
         diagnose: Diagnose,
+        mode: ProgramMode,
     ) -> None:
+        self._mode = mode
         self._options = options
         self._registry = registry
         self._planning = planning
@@ -92,6 +95,11 @@ class StepGenerator:
         if old is not None and old.urn != urn:
             self._graph.rename(old.urn, urn)
         new = self._remember(_state_of(urn, goal))
+        instead = self._mode.instead(old, new)
+        if instead is not None:
+            if conflict is not None:
+                raise conflict
+            return instead
         if old is not None:
             new.inputs = _ignoring(old, new.inputs, goal.ignore_changes)
         recreated = self.decided.recreate.get(urn)
@@ -107,7 +115,7 @@ class StepGenerator:
         if conflict is not None:
             raise conflict
         self._planning.registered(urn, goal, old, fresh=fresh, inputs=new.inputs)
-        return self._steps(goal, old, new, provider, recreated)
+        return [*self._mode.before(old), *self._steps(goal, old, new, provider, recreated)]
 
     def read(self, event: ReadResource) -> list[Step]:
         """The chain for one read of an object that the stack does not own."""
@@ -117,18 +125,31 @@ class StepGenerator:
         new = self._remember(_state_of(urn, goal))
         new.external = True
         new.id = "" if event.id is UNKNOWN else str(event.id)
+        instead = self._mode.read(new)
+        if instead is not None:
+            return instead
         if old is not None and not old.external and old.id != new.id:
             return [ReadStep(replacement=True, old=old, new=new), ReplaceStep(old=old, new=new)]
         return [ReadStep(old=old, new=new)]
 
     def deletes(self) -> list[Step]:
         """What goes after the program: all that is not registered, and what replacements left behind."""
-        kept = self.identities.registered | set(self.identities.aliased)
+        kept = self.kept()
         steps = delete_steps(self._resources, lambda s: s.urn in kept, lambda s: s in self.decided.deleted)
+        steps.extend(delete_condemned(self._mode.condemned))
         self.decided.deleted.update(step.state for step in steps)
         return steps
 
+    def kept(self) -> set[str]:
+        """URNs, old and new ones, of what the program has registered and this operation has dealt with."""
+        skipped = self._mode.skipped
+        return (self.identities.registered - skipped) | {
+            old for old, new in self.identities.aliased.items() if new not in skipped
+        }
+
     def graph(self) -> DependencyGraph:
+        if self._mode.condemned:
+            return DependencyGraph([*self._mode.condemned, *self._resources])
         return self._graph
 
     # -------------------------------------------------------- inheritance

@@ -48,7 +48,8 @@ class StepContext:
         return self.registry.get(state.provider, state.type)
 
 
-Verdict = Literal["done", "failed", "skipped"]
+Verdict = Literal["done", "failed", "skipped", "unknown"]
+"""`unknown`: the resource is not made in this operation, and the program goes on without its outputs."""
 Done = Callable[[State, Verdict], None]
 
 
@@ -103,6 +104,14 @@ class Step:
     def end(self, journal: Journal, *, ok: bool) -> None:
         """Writes down what became of it; `ok` also after a partial failure."""
 
+    def is_needless(self) -> bool:
+        """Whether the steps before it in the chain have left it nothing to do."""
+        return False
+
+    def answers(self) -> bool:
+        """Whether somebody may wait for it: the program, for what it has registered."""
+        return self.new is not None and self.op is not StepOp.REPLACE
+
     def answer(self) -> None:
         """Tells who waits for it."""
         self.done(self.state, "done")
@@ -147,6 +156,26 @@ class SameStep(Step):
     def end(self, journal: Journal, *, ok: bool) -> None:
         old, new = require(self.old), require(self.new)
         journal.same(old, new, changed=_same_step_matters(old, new))
+
+
+def _never() -> bool:
+    return False
+
+
+class SkippedStep(Step):
+    """A resource of the program that this operation does not make. The state keeps what it has of it, if anything."""
+
+    def __init__(self, *, needless: Callable[[], bool] = _never, **known: object) -> None:
+        Step.__init__(self, op=StepOp.SAME, **known)  # type: ignore[arg-type]
+        self.needless = needless
+
+    __slots__ = ("needless",)
+
+    def is_needless(self) -> bool:
+        return self.needless()
+
+    def answer(self) -> None:
+        self.done(self.state, "unknown")
 
 
 def _same_step_matters(old: State, new: State) -> bool:

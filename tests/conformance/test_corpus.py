@@ -30,7 +30,6 @@ NOT_YET: dict[str, str] = {
     "hooks_error": "error hooks",
     "import_option": "the import option",
     "plugin_import_command": "pulumi import",
-    "refresh_run_program": "refresh --run-program",
     "replace_flag": "--target beside --replace",
     "target_new_dependency": "--target",
     "target_up": "--target",

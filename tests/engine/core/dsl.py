@@ -164,11 +164,13 @@ class Stack:
         text = json.dumps(plan_to_dict(outcome.plan, {}, PlainCipher()))
         return plan_from_dict(json.loads(text), PlainCipher(), "plan.json")
 
-    def refresh(self, **options: Any) -> Result:
-        return self.run(Kind.REFRESH, (), **options)
+    def refresh(self, *items: Any, **options: Any) -> Result:
+        """With a program only for `run_program=True`."""
+        return self.run(Kind.REFRESH, items, **options)
 
-    def destroy(self, **options: Any) -> Result:
-        return self.run(Kind.DESTROY, (), **options)
+    def destroy(self, *items: Any, **options: Any) -> Result:
+        """With a program only for `run_program=True`."""
+        return self.run(Kind.DESTROY, items, **options)
 
     def run(self, kind: Kind, items: Any, *, plan: Plan | None = None, **options: Any) -> Result:
         saves: list[str] = []
@@ -198,7 +200,7 @@ class Stack:
         self.saves = 0
         self.cloud.calls.clear()
         self.cancel = CancelToken()
-        self.program = ProgramOf(items) if kind is Kind.UPDATE else None
+        self.program = ProgramOf(items) if kind is Kind.UPDATE or options.get("run_program") else None
         outcome = run_operation(
             Operation(
                 kind=kind,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
+from google.protobuf import empty_pb2
 from pulumi.runtime.proto import alias_pb2, engine_pb2, engine_pb2_grpc, resource_pb2, resource_pb2_grpc
 
 from engine.errors import ProgramError
@@ -143,6 +144,7 @@ class Run:
         self.failed: set[str] = set()
         self.exported: dict[str, Any] = {}
         self._root = ""
+        self._ended = False
 
     def all(self, items: Sequence[Any]) -> None:
         request = resource_pb2.RegisterResourceRequest(type=STACK, name=f"{self.info.project}-{self.info.stack}")
@@ -179,8 +181,14 @@ class Run:
 
     def export(self) -> None:
         """Says the stack's outputs, as the SDK does also after an error."""
-        if self._root:
+        if self._root and not self._ended:
             self.outputs(self._root, self.exported)
+
+    def wait_for_end(self) -> None:
+        """Says that there is nothing more to come, and waits for the end of the operation, as the SDK does."""
+        self.export()
+        self._ended = True
+        self.monitor.SignalAndWaitForShutdown(empty_pb2.Empty())
 
     def outputs(self, urn: str, values: Mapping[str, Any]) -> None:
         values = {k: self.value(v) for k, v in values.items()}

@@ -298,7 +298,7 @@ def test_a_listener_that_comes_after_the_signal_is_told_at_once() -> None:
 
 
 def test_a_program_that_does_not_end_is_cancelled(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.deployment.PROGRAM_STOP_SECONDS", 0.5)
+    monkeypatch.setattr("engine.program_thread.STOP_SECONDS", 0.5)
     stack.cloud.fail("create", "a")
 
     def linger(_: Run) -> None:
@@ -337,12 +337,10 @@ def test_outputs_for_what_is_not_registered(stack: Stack) -> None:
 
 
 def test_a_program_may_wait_for_the_end(stack: Stack) -> None:
-    from google.protobuf import empty_pb2
-
     order: list[str] = []
 
     def wait(run: Run) -> None:
-        run.monitor.SignalAndWaitForShutdown(empty_pb2.Empty())
+        run.wait_for_end()
         order.append("let go")
 
     stack.up(bucket("a"), bucket("b"))
@@ -422,7 +420,6 @@ def test_a_wrong_stack_reference(stack: Stack, item: Resource, message: str) -> 
     [
         (Kind.UPDATE, {"targets": ("*",)}, "--target"),
         (Kind.DESTROY, {"excludes": ("*",)}, "--exclude"),
-        (Kind.REFRESH, {"run_program": True}, "--run-program"),
     ],
 )
 def test_options_that_are_not_served_are_refused_by_name(stack: Stack, kind: Kind, options: Any, word: str) -> None:
@@ -433,7 +430,7 @@ def test_options_that_are_not_served_are_refused_by_name(stack: Stack, kind: Kin
 
 def test_an_update_needs_a_program(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.engine.core.dsl.ProgramOf", lambda _: None)
-    stack.up().fails("an update needs a program")
+    stack.up().fails("this update needs a program")
 
 
 def _with_trigger() -> Any:
