@@ -132,12 +132,9 @@ class FileBucket:
 
     def _drop_empty(self, folder: Path) -> None:
         # Nobody's keys are in an empty folder; who puts one there at this moment makes the folder again.
-        while folder.parent not in (self.folder, self.folder.parent):
-            try:
+        if folder.parent not in (self.folder, self.folder.parent):
+            with contextlib.suppress(OSError):
                 folder.rmdir()
-            except OSError:
-                return
-            folder = folder.parent
 
     def keys(self, prefix: str) -> list[str]:
         start, _, _ = prefix.rpartition("/")

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from engine.errors import StateError
 
+_TRIES = 20
+
 
 def write_atomic(path: Path, data: bytes, *, sync: bool = True, mode: int = 0o600) -> None:
     """Writes a file next to its place and renames it there; `sync` waits for the disk. Raises StateError.
@@ -29,15 +31,15 @@ def write_atomic(path: Path, data: bytes, *, sync: bool = True, mode: int = 0o60
 
 
 def _write_in_folder(path: Path, data: bytes, *, sync: bool, mode: int) -> None:
-    for tries_left in (2, 1, 0):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    for tries_left in reversed(range(_TRIES)):
         try:
-            return _write(path, data, sync=sync, mode=mode)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write(path, data, sync=sync, mode=mode)
+            return
         except FileNotFoundError:
             # Somebody removed the folder as an empty one between these two lines.
             if not tries_left:
                 raise
-    return None
 
 
 def _write(path: Path, data: bytes, *, sync: bool, mode: int) -> None:

@@ -138,10 +138,14 @@ def _bucket(url: str, environment: Mapping[str, str], base: Path) -> Bucket:
         home = _user_home(environment)
         folder = home / text[2:] if text == "~" or text.startswith("~/") else base / text
         return FileBucket(url, folder.resolve())
+    if parts.scheme in {"postgres", "postgresql"}:
+        from engine.bucket_postgres import PostgresBucket  # loads psycopg, which files do not need
+
+        return PostgresBucket(url, environment)
     # What else is in the URL may be a password.
     raise UsageError(
-        f"the backend '{parts.scheme}://' is not served: this engine keeps state in files. Use file://<folder> in "
-        "PULUMI_BACKEND_URL or as backend.url of Pulumi.yaml."
+        f"the backend '{parts.scheme}://' is not served: this engine keeps state in files and in PostgreSQL. Use "
+        "file://<folder> or postgres://... in PULUMI_BACKEND_URL or as backend.url of Pulumi.yaml."
     )
 
 
