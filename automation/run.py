@@ -38,7 +38,7 @@ from automation.settings import PROJECT_NAME, Settings
 from automation.steps import Ended, Mode, ModeChanged, Retried, RunState, reducer
 from automation.supervision import CancelRequests, Outcome, Supervisor
 from automation.tracking import HistoryWriter, Observer, Silent, Tracker
-from automation.workspace import Program, StackFactory, TenantStack, holder_is_dead, open_stack
+from automation.workspace import Program, StackFactory, TenantStack, holder_is_dead, open_stack, processes_of
 from stacks.steps import step_of
 
 _RUN_LIMIT = "TENANTRY_RUN_TIMEOUT"
@@ -203,7 +203,7 @@ class Run:
             holders = self.stack.lock_holders()
             if not holders:
                 return bool(dead)
-            if all(holder_is_dead(one) or (one.get("hostname"), one.get("pid")) in dead for one in holders):
+            if all(holder_is_dead(one) or not dead.isdisjoint(processes_of(one)) for one in holders):
                 return True
             if time.monotonic() >= until:
                 return False

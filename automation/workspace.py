@@ -277,6 +277,11 @@ def _lock(path: Path) -> dict[str, Any]:
     return dict(content) if isinstance(content, dict) else {}
 
 
+def processes_of(holder: dict[str, Any]) -> set[tuple[Any, Any]]:
+    """(host, process) of a lock's holder and of who started it: the embedded engine's process ends with that one."""
+    return {(holder.get("hostname"), holder[name]) for name in ("pid", "startedBy") if name in holder}
+
+
 def holder_is_dead(holder: dict[str, Any]) -> bool:
     """Whether a lock's holder was a process of this machine that is gone. False when that cannot be known."""
     if holder.get("hostname") != socket.gethostname() or not isinstance(holder.get("pid"), int):

@@ -345,10 +345,17 @@ def interrupted(context: Context) -> str:
     return str(new.id)
 
 
-def test_a_dead_run_is_taken_over(context: Context, backend: FakeBackend) -> None:
+@pytest.mark.parametrize(
+    "holder",
+    [
+        pytest.param({"pid": os.getpid()}, id="the run's own process"),
+        pytest.param({"pid": 1, "startedBy": os.getpid()}, id="an engine that the run started"),
+    ],
+)
+def test_a_dead_run_is_taken_over(context: Context, backend: FakeBackend, holder: dict[str, int]) -> None:
     dead = interrupted(context)
     backend.stacks["acme"] = {"record": "id-record"}
-    backend.holders = [{"hostname": socket.gethostname(), "pid": __import__("os").getpid()}]
+    backend.holders = [{"hostname": socket.gethostname(), **holder}]
     backend.pending = [{"type": "creating", "resource": {}}]
     result = run_up(context)
     assert result.error is None

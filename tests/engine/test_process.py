@@ -124,6 +124,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
 
 def test_an_operation_has_a_process_of_its_own_and_other_commands_do_not(running: Running) -> None:
     assert running.pid != os.getpid()
+    assert json.loads(running.locks[0].read_text())["startedBy"] == os.getpid()
     assert running.stack.workspace.who_am_i().user
     running.go()
     assert running.end() == ""
