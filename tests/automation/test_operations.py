@@ -1,5 +1,6 @@
 """Operations on a fake engine and a real main database: history, rollback, locks, limits, retries."""
 
+import os
 import socket
 import subprocess
 import sys
