@@ -23,6 +23,7 @@ from engine.errors import (
     ResourceError,
     UsageError,
 )
+from engine.import_steps import ImportStep
 from engine.operation import Kind, Operation, Outcome, RunInfo
 from engine.planning import Planning
 from engine.program_modes import mode_of
@@ -51,6 +52,7 @@ from engine.source import (
     Registered,
     RegisterOutputs,
     RegisterResource,
+    ResourceImported,
     StepsEnded,
 )
 from engine.step_executor import StepExecutor
@@ -349,6 +351,8 @@ class _Deployment:
                 self._start(event, self._generator.register(event))
             elif isinstance(event, ReadResource):
                 self._start(event, self._generator.read(event))
+            elif isinstance(event, ResourceImported):
+                self._go_on(event, self._generator.imported(event))
             elif isinstance(event, RegisterOutputs):
                 self._take_outputs(event)
         except BailError:
@@ -363,11 +367,36 @@ class _Deployment:
         answering = [step for step in chain if step.answers()]
         if isinstance(event, RegisterResource):
             self.planning.steps(chain, self._generator.identities.aliased)
-        for step in answering:
-            step.done = _answer_to(event)
+        if isinstance(answering[0], ImportStep) and isinstance(event, RegisterResource):
+            self._answer_later(event, answering[0], chain[-1])
+        else:
+            for step in answering:
+                step.done = _answer_to(event)
         self._registered[answering[0].urn] = answering[0]
         self._journal.rename(self._generator.identities.found_by)
         self._executor.submit(chain)
+
+    def _answer_later(self, event: RegisterResource, step: ImportStep, last: Step) -> None:
+        """Has the program wait until what was imported has been compared with what it says."""
+
+        def read(state: State, verdict: Verdict) -> None:
+            if verdict != "done":
+                _answer_to(event)(state, verdict)
+
+        def compare(state: State, verdict: Verdict) -> None:
+            if verdict == "done":
+                self._queue.put(ResourceImported(event=event, state=state))
+            else:
+                _answer_to(event)(state, verdict)
+
+        step.done = read
+        last.done = compare
+
+    def _go_on(self, imported: ResourceImported, chain: list[Step]) -> None:
+        if chain:
+            self._start(imported.event, chain)
+        else:
+            _answer_to(imported.event)(imported.state, "done")
 
     def _take_outputs(self, event: RegisterOutputs) -> None:
         step = self._registered.get(event.urn)
@@ -501,6 +530,8 @@ def _answer_to(event: RegisterResource | ReadResource) -> Callable[[State, Verdi
 
 
 def _urn_of(event: Event, operation: Operation) -> str:
+    if isinstance(event, ResourceImported):
+        return event.state.urn
     if not isinstance(event, RegisterResource | ReadResource):
         return ""
     goal = event.goal

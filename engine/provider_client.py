@@ -51,6 +51,11 @@ class ReadResult:
     inputs: PropertyMap | None
     init_errors: tuple[str, ...] = ()
 
+    @property
+    def missing(self) -> bool:
+        """Whether there is no such object. A dynamic provider that gives properties without an id has found one."""
+        return not self.id and not self.outputs
+
 
 class Provider(Protocol):
     """What the steps need of a provider. Every call may raise ProviderCallError."""

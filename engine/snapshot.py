@@ -158,6 +158,7 @@ class Journal:
         self._base = base
         self._save = save
         self._new: list[State] = []
+        self._made: set[State] = set()
         self._done: set[State] = set()
         self._pending: dict[State, PendingOperation] = {}
         self._found_by: Mapping[str, str] = {}
@@ -194,10 +195,10 @@ class Journal:
         with self._lock:
             self._pending.pop(state, None)
             self._done.update(gone)
-            # Mostly what goes is an old resource, but a destroy that runs the program deletes what that registered.
-            for state_gone in gone:
-                if state_gone in self._new:
-                    self._new.remove(state_gone)
+            if any(map(self._made.__contains__, gone)):
+                # What this operation made goes again: an import that differs from the program is updated, and a destroy
+                # that runs the program deletes what that registered.
+                self._new = [state for state in self._new if state not in self._done]
             if made is not None:
                 self._make(made)
             self._write()
@@ -214,6 +215,7 @@ class Journal:
 
     def _make(self, made: State) -> None:
         self._new.append(made)
+        self._made.add(made)
         old = self._found_by.get(made.urn)
         if old is not None:
             self._renamed[old] = made.urn

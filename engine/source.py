@@ -43,6 +43,14 @@ class ReadResource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ResourceImported:
+    """The object that a registration imports has been read: now it is compared with what the program says."""
+
+    event: RegisterResource
+    state: State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RegisterOutputs:
     """A component, or the stack, says what its outputs are."""
 
@@ -63,4 +71,4 @@ class StepsEnded:
     """Something failed or was cancelled: wakes the loop, so that it looks whether to go on."""
 
 
-Event = RegisterResource | ReadResource | RegisterOutputs | ProgramEnded | StepsEnded
+Event = RegisterResource | ReadResource | ResourceImported | RegisterOutputs | ProgramEnded | StepsEnded

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from engine.aliases import Identities
 from engine.check_failures import check_message
 from engine.deletions import DependentReplacement, delete_condemned, delete_steps, dependents_to_replace
 from engine.diff import Changes, DiffResult, apply_replace_on_changes, compare_inputs, reset_ignored
 from engine.errors import BailError, ResourceError
+from engine.import_steps import ImportStep
 from engine.operation import Options
 from engine.planning import Planning
 from engine.program_modes import ProgramMode
@@ -26,11 +27,10 @@ from engine.resource import (
     State,
     StepOp,
     split_provider_ref,
-    urn_name,
     urn_type,
 )
 from engine.snapshot import DependencyGraph
-from engine.source import ReadResource, RegisterResource
+from engine.source import ReadResource, RegisterResource, ResourceImported
 from engine.steps import (
     CreateStep,
     DeleteStep,
@@ -43,6 +43,10 @@ from engine.steps import (
     require,
 )
 
+IMPORTED_REPLACE_MESSAGE: Final = (
+    "previously-imported resources that still specify an ID may not be replaced; please remove the `import` "
+    "declaration from your program"
+)
 Diagnose = Callable[[str, str, str], None]
 """(severity, urn, message)"""
 
@@ -100,22 +104,27 @@ class StepGenerator:
             if conflict is not None:
                 raise conflict
             return instead
-        if old is not None:
-            new.inputs = _ignoring(old, new.inputs, goal.ignore_changes)
+        if goal.custom and goal.import_id and not _has_imported(old, goal):
+            if conflict is not None:
+                raise conflict
+            return self._import(old, new)
         recreated = self.decided.recreate.get(urn)
-        provider = self._registry.get(new.provider, new.type) if new.custom else None
-        # What was imported, or has that very id, is there already: then the option says nothing new.
-        there = old is not None and not old.external and goal.import_id in (old.id, old.import_id)
-        if goal.import_id and not there:
-            raise ResourceError(urn, f"{describe(urn)}: the import option is not served by the embedded engine yet")
-        fresh = recreated is not None or (old is not None and old.external) or urn in self._options.replace
-        if provider is not None:
-            olds = None if old is None or fresh else old.inputs
-            new.inputs = self._check(provider, urn, olds, new.inputs)
+        provider = self._checked(goal, old, new, recreated)
         if conflict is not None:
             raise conflict
-        self._planning.registered(urn, goal, old, fresh=fresh, inputs=new.inputs)
         return [*self._mode.before(old), *self._steps(goal, old, new, provider, recreated)]
+
+    def imported(self, event: ResourceImported) -> list[Step]:
+        """What is to be done to an object that has been imported; nothing where it is what the program says."""
+        goal, old = event.event.goal, event.state
+        new = self._remember(_state_of(old.urn, goal))
+        # The import id says something only where it is not the id.
+        new.import_id = goal.import_id if goal.import_id != old.id else ""
+        steps = self._steps(goal, old, new, self._checked(goal, old, new, None), None)
+        if isinstance(steps[0], SameStep):
+            self._remember(old)
+            return []
+        return steps
 
     def read(self, event: ReadResource) -> list[Step]:
         """The chain for one read of an object that the stack does not own."""
@@ -128,6 +137,8 @@ class StepGenerator:
         instead = self._mode.read(new)
         if instead is not None:
             return instead
+        if event.id == "":
+            raise ResourceError(urn, f"Expected an ID for {urn}")
         if old is not None and not old.external and old.id != new.id:
             return [ReadStep(replacement=True, old=old, new=new), ReplaceStep(old=old, new=new)]
         return [ReadStep(old=old, new=new)]
@@ -169,7 +180,27 @@ class StepGenerator:
         self.decided.states[new.urn] = new
         return new
 
+    # -------------------------------------------------------- import
+
+    def _import(self, old: State | None, new: State) -> list[Step]:
+        if old is None:
+            return [ImportStep(new)]
+        self._must_not_be_protected(old, new)
+        return [ImportStep(new, original=old), ReplaceStep(old=old, new=new)]
+
     # -------------------------------------------------------- check
+
+    def _checked(
+        self, goal: Goal, old: State | None, new: State, recreated: DependentReplacement | None
+    ) -> Provider | None:
+        """Gives a new state its inputs as its provider wants them; the provider, None for a component."""
+        new.inputs = goal.inputs if old is None else _ignoring(old, goal.inputs, goal.ignore_changes)
+        provider = self._registry.get(new.provider, new.type) if new.custom else None
+        fresh = recreated is not None or (old is not None and old.external) or new.urn in self._options.replace
+        if provider is not None:
+            new.inputs = self._check(provider, new.urn, None if old is None or fresh else old.inputs, new.inputs)
+        self._planning.registered(new.urn, goal, old, fresh=fresh, inputs=new.inputs)
+        return provider
 
     def _check(self, provider: Provider, urn: str, olds: PropertyMap | None, news: PropertyMap) -> PropertyMap:
         inputs, failures = provider.check(urn, olds, news, self._planning.seed(urn))
@@ -242,9 +273,12 @@ class StepGenerator:
         return DiffResult(changes=Changes.SOME, replace_keys=("provider",))
 
     def _replace(self, goal: Goal, old: State, new: State, provider: Provider | None, diff: DiffResult) -> list[Step]:
-        if old.protect and new.protect:
-            self._diagnose("error", new.urn, protected_replace_message(new.urn))
-            raise BailError(f"{new.urn} is protected")
+        self._must_not_be_protected(old, new)
+        if goal.import_id:
+            # A replacement has another id than the one that the program names.
+            if not self._options.dry_run:
+                raise ResourceError(new.urn, IMPORTED_REPLACE_MESSAGE)
+            self._diagnose("warning", new.urn, IMPORTED_REPLACE_MESSAGE)
         if provider is not None and new.urn not in self._options.replace:
             # The provider must choose names and defaults afresh: nothing of the old object counts.
             new.inputs = self._check(provider, new.urn, None, _ignoring(old, goal.inputs, goal.ignore_changes))
@@ -255,6 +289,12 @@ class StepGenerator:
             return self._delete_first(old, new, diff)
         known = _replacement(old, new, diff)
         return [CreateStep(replacement=True, keeps_old=True, **known), ReplaceStep(**known)]
+
+    def _must_not_be_protected(self, old: State, new: State) -> None:
+        # Lifting protection and replacing in one update is allowed, so both sides count.
+        if old.protect and new.protect:
+            self._diagnose("error", new.urn, protected_replace_message(new.urn))
+            raise BailError(f"{new.urn} is protected")
 
     def _delete_first(self, old: State, new: State, diff: DiffResult) -> list[Step]:
         steps: list[Step] = []
@@ -298,8 +338,9 @@ def _replacement(old: State, new: State, diff: DiffResult) -> dict[str, Any]:
     }
 
 
-def describe(urn: str) -> str:
-    return f"{urn_type(urn)} '{urn_name(urn)}'"
+def _has_imported(old: State | None, goal: Goal) -> bool:
+    """Whether what was to be imported, or has that very id, is in the state: then the option says nothing new."""
+    return old is not None and not old.external and goal.import_id in (old.id, old.import_id)
 
 
 def _ignoring(old: State, inputs: PropertyMap, ignored: Sequence[str]) -> PropertyMap:

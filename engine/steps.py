@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from engine.diff import PropertyDiff
-from engine.errors import EngineError, InitFailedError, ProtectedError
+from engine.errors import EngineError, InitFailedError, ProtectedError, ResourceError
 from engine.events import StepInfo
 from engine.provider_client import Provider, UpdateCall
 from engine.providers import ProviderRegistry
@@ -149,7 +149,6 @@ class SameStep(Step):
         old, new = require(self.old), require(self.new)
         new.id, new.created, new.modified = old.id, old.created, old.modified
         new.outputs = old.outputs
-        new.import_id = new.import_id or old.import_id
         if is_provider_type(new.type):
             context.registry.same(new)
 
@@ -251,7 +250,6 @@ class UpdateStep(Step):
     def apply(self, context: StepContext) -> None:
         old, new = require(self.old), require(self.new)
         new.id, new.created = old.id, old.created
-        new.import_id = new.import_id or old.import_id
         if not new.custom:
             new.modified = now()
             # A component's outputs come with RegisterResourceOutputs; until then it has those it had.
@@ -362,17 +360,29 @@ class ReadStep(Step):
 
     def apply(self, context: StepContext) -> None:
         new = require(self.new)
-        if not new.id:
-            return  # a preview: the id is not known yet, and so is everything else
+        error = self._read(context, new) if new.id else None  # without an id: a preview, in which nothing is known yet
+        if self.old is not None:
+            self._follow(self.old, new)
+        if error is not None:
+            raise PartialFailureError(error)
+
+    def _read(self, context: StepContext, new: State) -> InitFailedError | None:
         result = context.provider_of(new).read(new.urn, new.id, new.inputs, {})
+        if result.missing:
+            raise ResourceError(new.urn, f"resource '{new.id}' does not exist")
         new.id = result.id or new.id
         new.outputs = with_secret_outputs(new, result.outputs)
         new.init_errors = list(result.init_errors)
-        if self.old is not None:
-            new.created = self.old.created
-        new.modified = now()
-        if self.op is StepOp.READ_REPLACEMENT and self.old is not None:
-            self.old.delete = True
+        if not result.init_errors:
+            return None
+        return InitFailedError(result.init_errors, new.id, result.outputs, result.inputs)
+
+    def _follow(self, old: State, new: State) -> None:
+        new.created, new.modified = old.created, old.modified
+        if not (same_values(old.inputs, new.inputs) and same_values(old.outputs, new.outputs)):
+            new.modified = now()
+        if self.op is StepOp.READ_REPLACEMENT:
+            old.delete = True
 
     def begin(self, journal: Journal) -> None:
         journal.begin("reading", require(self.new))

@@ -28,7 +28,6 @@ NOT_YET: dict[str, str] = {
     "destroy_target": "--target",
     "hooks": "resource hooks",
     "hooks_error": "error hooks",
-    "import_option": "the import option",
     "plugin_import_command": "pulumi import",
     "replace_flag": "--target beside --replace",
     "target_new_dependency": "--target",

@@ -45,6 +45,8 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
     def __init__(self) -> None:
         self.objects: dict[str, PropertyMap] = {}
         self.names: dict[str, str] = {}
+        self.also_known_as: dict[str, str] = {}
+        """Ids that objects can be read by, beside their own."""
         self.calls: list[str] = []
         self.configured: list[PropertyMap] = []
         self.faults: dict[tuple[str, str], Fault] = {}
@@ -96,6 +98,12 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
 
     def count(self, name: str) -> int:
         return sum(self.names[id_] == name for id_ in self.objects)
+
+    def put(self, name: str, id_: str, **values: Any) -> str:
+        """Somebody makes an object by hand; its id."""
+        self.objects[id_] = {**values, "arn": f"arn:{id_}"}
+        self.names[id_] = name
+        return id_
 
     # -------------------------------------------------------- the provider
 
@@ -219,13 +227,16 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
 
     def Read(self, request: Any, context: Any) -> Any:
         fault = self._enter("read", request.name, context)
-        found = self.objects.get(request.id)
+        id_ = self.also_known_as.get(request.id, request.id)
+        found = self.objects.get(id_)
         if found is None:
             return provider_pb2.ReadResponse()
         inputs = {k: v for k, v in found.items() if k != "arn"}
         if fault is not None and fault.kind == "unready":
-            _unready(context, request.id, to_struct(found), to_struct(inputs))
-        return provider_pb2.ReadResponse(id=request.id, properties=to_struct(found), inputs=to_struct(inputs))
+            _unready(context, id_, to_struct(found), to_struct(inputs))
+        if fault is not None and fault.kind == "no inputs":
+            return provider_pb2.ReadResponse(id=id_, properties=to_struct(found))
+        return provider_pb2.ReadResponse(id=id_, properties=to_struct(found), inputs=to_struct(inputs))
 
     def Delete(self, request: Any, context: Any) -> Any:
         self._enter("delete", request.name, context)

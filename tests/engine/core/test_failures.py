@@ -471,14 +471,6 @@ def test_calls_that_are_not_served_are_refused_by_name(stack: Stack, method: str
     assert word in seen[0]
 
 
-def test_the_import_option_is_refused(stack: Stack) -> None:
-    stack.up(bucket("a", opts={"importId": "x"})).fails("import option is not served")
-    stack.up(bucket("a")).succeeds()
-    stack.up(bucket("a", opts={"importId": "another"})).fails("import option is not served")
-    own = stack.resource("a").id
-    stack.up(bucket("a", opts={"importId": own})).succeeds()
-
-
 def test_what_the_monitor_says_it_can(stack: Stack) -> None:
     from google.protobuf import empty_pb2
 
