@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import unquote, urlsplit
 
-from automation.engines import EngineChoice, Interruptible, command_for
+from automation.engines import EngineChoice, Interruptible, command_for, prepare
 from automation.errors import EngineError
 from automation.settings import PROJECT_NAME, Settings
 
@@ -120,6 +120,7 @@ class PulumiStack:
         self._settings = settings
         self._tenant = tenant
         self._work_dir = work_dir
+        self._choice = choice
         self._command = command_for(choice)
         self._workspace = _workspace(settings, work_dir, self._command, choice)
         self._stack: Stack | None = None
@@ -144,7 +145,13 @@ class PulumiStack:
         self._keep_settings()
 
     def up(self, program: Program, on_event: OnEvent) -> None:
-        self._selected.up(program=program, on_event=on_event, color="never", show_secrets=False, suppress_outputs=True)
+        def heed(event: EngineEvent) -> None:
+            if event.res_op_failed_event is not None:
+                # What follows is a rollback, most likely: its engine starts while this one still ends.
+                prepare(self._choice, {**os.environ, **self._settings.run_environment()})
+            on_event(event)
+
+        self._selected.up(program=program, on_event=heed, color="never", show_secrets=False, suppress_outputs=True)
         self._keep_settings()
 
     def preview(self, program: Program, on_event: OnEvent) -> None:
