@@ -28,7 +28,7 @@ from engine import process
 from engine.cli import main
 from engine.operation import CancelToken
 from engine.process import Worker
-from engine.program_host import keep_pickler
+from engine.program_host import adapt_sdk
 from engine.streams import Streams
 from engine.versions import VERSION
 
@@ -56,7 +56,7 @@ class EmbeddedCommand(PulumiCommand):
         since the program and the engine then take turns, and nothing can kill one.
         """
         # Inline programs run in this process, one after another or several at once.
-        keep_pickler()
+        adapt_sdk()
         self.command = "python -m engine"
         self.version = VersionInfo.parse(VERSION)
         self._in_process = in_process

@@ -1,7 +1,7 @@
 """Runs one Python program for the engine: `python program_host.py OPTIONS-JSON PROGRAM`.
 
 Started with the project's Python, which need not have the engine installed: it imports Pulumi's SDK and nothing else of
-ours. Exit code 23 says that the error has been shown.
+ours. Exit code 23 says that the error has been shown. `adapt_sdk` is for every process that runs programs.
 """
 
 from __future__ import annotations
@@ -18,10 +18,18 @@ from pathlib import Path
 from typing import Any
 
 SHOWN_EXIT_CODE = 23
+#: Metadata of the engine's answer to a debug message that it will not show.
+NO_DEBUG = "tenantry-shows-no-debug"
 _pickling = threading.RLock()
 
 
-def keep_pickler() -> None:
+def adapt_sdk() -> None:
+    """Takes two limits off the SDK in this process; doing it again changes nothing."""
+    _keep_pickler()
+    _keep_debug_messages()
+
+
+def _keep_pickler() -> None:
     """Makes every construction of a dynamic resource in this process leave Python's pickler as it was.
 
     The SDK's wraps a method of it each time and takes none of it back: a program that makes 300 resources ends with a
@@ -47,12 +55,55 @@ def keep_pickler() -> None:
     dynamic.serialize_provider = serialize_provider
 
 
+def _keep_debug_messages() -> None:
+    """Makes programs keep debug messages to themselves as soon as the engine has said that it shows none.
+
+    The SDK sends four for each resource, and the program waits for each to be answered: a third of a no-op's time.
+    Another engine says no such thing, and gets all of them.
+    """
+    from pulumi.runtime.proto import engine_pb2_grpc
+
+    stub: Any = engine_pb2_grpc.EngineStub
+    if not isinstance(stub, type):
+        return
+
+    def make(channel: Any) -> _Engine:
+        return _Engine(stub(channel))
+
+    engine_pb2_grpc.EngineStub = make  # type: ignore[assignment,misc]
+
+
+class _Engine:
+    """The engine's services as a program calls them."""
+
+    def __init__(self, stub: Any) -> None:
+        self._stub = stub
+        self._shows_debug = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stub, name)
+
+    def Log(self, request: Any) -> Any:
+        """Sends a message, unless it is a debug message that nobody will see."""
+        from google.protobuf import empty_pb2
+        from pulumi.runtime.proto import engine_pb2
+
+        if request.severity != engine_pb2.DEBUG:
+            return self._stub.Log(request)
+        if not self._shows_debug:
+            return empty_pb2.Empty()
+        answer, call = self._stub.Log.with_call(request)
+        self._shows_debug = NO_DEBUG not in dict(call.trailing_metadata() or ())
+        return answer
+
+
 def _run(options: dict[str, Any], program: str) -> int:
     import grpc
     import pulumi
     from pulumi import log, runtime
     from pulumi.runtime import stack as runtime_stack
 
+    adapt_sdk()
     runtime.configure(
         runtime.Settings(
             project=options["project"],
@@ -65,7 +116,6 @@ def _run(options: dict[str, Any], program: str) -> int:
             root_directory=options["root_directory"],
         )
     )
-    keep_pickler()
     runtime.set_all_config(runtime.get_config_env(), runtime.get_config_secret_keys_env())
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)

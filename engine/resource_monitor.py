@@ -17,6 +17,7 @@ from google.protobuf import empty_pb2
 from engine import events
 from engine.errors import EngineError, ProviderCallError
 from engine.operation import Options, Target
+from engine.program_host import NO_DEBUG
 from engine.provider_client import Provider
 from engine.providers import BUILTIN_PACKAGE, PackageRequest, default_provider_inputs, default_provider_name
 from engine.registration import goal_of, read_of, read_response, register_response
@@ -112,6 +113,8 @@ class EngineService(engine_pb2_grpc.EngineServicer):
     def Log(self, request: Request, context: Context) -> empty_pb2.Empty:
         severity = _SEVERITIES.get(request.severity, "info")
         if severity == "debug" and not self._debug:
+            # Programs that know the word send no more of them.
+            context.set_trailing_metadata(((NO_DEBUG, ""),))
             return empty_pb2.Empty()
         self._reporter.program_log(
             events.diagnostic(

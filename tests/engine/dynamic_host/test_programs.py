@@ -98,8 +98,8 @@ def test_an_interrupted_update_tells_the_provider_and_keeps_what_it_made(folder:
 
 CONSTRUCTIONS = """
 import resource, sys
-from engine.program_host import keep_pickler
-keep_pickler()
+from engine.program_host import adapt_sdk
+adapt_sdk()
 from pulumi.dynamic import ResourceProvider
 from pulumi.dynamic.dynamic import serialize_provider
 
