@@ -57,6 +57,12 @@ class Identities:
             return old, conflict
         return None, conflict
 
+    def keep_name(self, urn: str, old: str) -> None:
+        """A resource that was found by an alias stays what it was, its URN in the state included."""
+        self.registered.add(old)
+        self.aliased.pop(old, None)
+        self.found_by.pop(urn, None)
+
     def _contested(self, alias: str, urn: str) -> ResourceError | None:
         owner = self.aliased.get(alias)
         if owner is None and alias not in self.registered:

@@ -107,6 +107,7 @@ def _set_config(stack: Stack) -> None:
 
 
 def _options(arguments: Arguments, *, preview: bool) -> Options:
+    _refuse_contradictions(arguments)
     parallel = arguments.integer("parallel", _DEFAULT_PARALLEL)
     replaced = arguments.many("target-replace")
     return Options(
@@ -125,6 +126,16 @@ def _options(arguments: Arguments, *, preview: bool) -> Options:
         debug=arguments.flag("debug"),
         make_plan=preview and bool(arguments.value("save-plan")),
     )
+
+
+def _refuse_contradictions(arguments: Arguments) -> None:
+    if arguments.many("target") and arguments.many("exclude"):
+        raise UsageError(
+            "if any flags in the group [target exclude] are set none of the others can be; "
+            "[exclude target] were all set"
+        )
+    if arguments.many("target") and arguments.flag("exclude-protected"):
+        raise UsageError("you cannot specify --target and --exclude-protected")
 
 
 class _Run:

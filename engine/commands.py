@@ -46,7 +46,7 @@ _SHARED: Final = (
     Option("parallel", VALUE, "p", "how many operations at once"),
     Option("target", MANY, "t", "only these URNs"),
     Option("target-dependents", FLAG, "", "and what depends on them"),
-    Option("exclude", MANY, "", "all but these URNs"),
+    Option("exclude", MANY, "x", "all but these URNs"),
     Option("exclude-dependents", FLAG, "", "and but what depends on them"),
     Option("debug", FLAG, "d", "show debug messages"),
     Option("diff", FLAG, "", "show changes in full"),

@@ -6,9 +6,9 @@ It asks providers what they would do (Diff); it deletes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from engine.diff import DiffResult
+from engine.diff import Changes, DiffResult, apply_replace_on_changes, compare_inputs
 from engine.provider_client import Provider
 from engine.providers import unknown_inputs
 from engine.resource import State, StepOp, split_provider_ref
@@ -25,12 +25,14 @@ class DependentReplacement:
 
 
 def dependents_to_replace(
-    root: State, graph: DependencyGraph, provider_of: Callable[[State], Provider]
+    root: State, graph: DependencyGraph, provider_of: Callable[[State], Provider], settled: Callable[[State], bool]
 ) -> list[DependentReplacement]:
-    """Who must be replaced with `root`, in dependency order, without `root` itself."""
+    """Who must be replaced with `root`, in dependency order, without `root` itself and without what is `settled`."""
     replaced = {root.urn}
     found: list[DependentReplacement] = []
     for state in graph.depending_on(root):
+        if settled(state):
+            continue
         diff = _diff_against_unknown(state, replaced, provider_of)
         if diff is not None:
             replaced.add(state.urn)
@@ -42,7 +44,7 @@ def _diff_against_unknown(
     state: State, replaced: set[str], provider_of: Callable[[State], Provider]
 ) -> DiffResult | None:
     """The diff that makes `state` go along, or None. dependsOn alone does not: only values that become unknown can."""
-    if not state.custom or state.external or state.delete:
+    if not state.custom or state.external:
         return None
     if state.provider and split_provider_ref(state.provider)[0] in replaced:
         return DiffResult()
@@ -56,27 +58,39 @@ def _diff_against_unknown(
     if not unknown:
         return None
     news = unknown_inputs(state.inputs, unknown)
-    diff = provider_of(state).diff(state.urn, state.id, state.inputs, state.outputs, news, ())
+    diff = provider_of(state).diff(state.urn, state.id, state.inputs, state.outputs, news, state.ignore_changes)
+    if diff.changes is Changes.UNKNOWN:
+        own = compare_inputs(state.inputs, news, state.ignore_changes)
+        diff = replace(own, replace_keys=diff.replace_keys)
+    diff = apply_replace_on_changes(diff, state.replace_on_changes, has_init_errors=False)
     return diff if diff.replace else None
 
 
 def delete_steps(
-    resources: Sequence[State], kept: Callable[[State], bool], already: Callable[[State], bool]
-) -> list[Step]:
-    """The steps that remove whatever the program did not register and whatever is marked, dependents first.
+    resources: Sequence[State],
+    kept: Callable[[State], bool],
+    already: Callable[[State], bool],
+    may_go: Callable[[State], bool],
+) -> tuple[list[State], list[Step]]:
+    """What stays because it may not go, and the steps that remove the rest of what the program did not register and
+    whatever is marked.
 
     `kept` says that the program registered the resource; `already` that this update has deleted it.
     """
+    stays: list[State] = []
     steps: list[Step] = []
-    for state in reversed(resources):
+    for state in resources:
         # What was deleted for a replacement that the program then did not ask for is still in the state.
         if already(state) and (kept(state) or not state.pending_replacement):
             continue
-        if state.delete:
-            steps.append(_delete_marked(state))
+        if not may_go(state):
+            if state.delete or not kept(state):
+                stays.append(state)
+        elif state.delete:
+            steps.append(delete_marked(state))
         elif not kept(state):
             steps.append(_delete_dropped(state))
-    return steps
+    return stays, steps
 
 
 def delete_condemned(states: Sequence[State]) -> list[Step]:
@@ -84,7 +98,8 @@ def delete_condemned(states: Sequence[State]) -> list[Step]:
     return [_delete_dropped(state) for state in states]
 
 
-def _delete_marked(state: State) -> Step:
+def delete_marked(state: State) -> Step:
+    """The step that removes what a replacement has left behind."""
     op = StepOp.DISCARD_REPLACED if state.external else StepOp.DELETE_REPLACED
     return DeleteStep(op=op, old=state)
 

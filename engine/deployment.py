@@ -58,6 +58,7 @@ from engine.source import (
 from engine.step_executor import StepExecutor
 from engine.step_generator import StepGenerator
 from engine.steps import Step, StepContext, Verdict
+from engine.targets import not_found
 
 
 def run_operation(operation: Operation) -> Outcome:
@@ -73,22 +74,10 @@ def run_operation(operation: Operation) -> Outcome:
         deployment.close()
     seconds = time.monotonic() - started
     changes = deployment.reporter.changes()
-    operation.emit(events.summary(changes, seconds, preview=operation.options.dry_run))
+    if deployment.begun:
+        operation.emit(events.summary(changes, seconds, preview=operation.options.dry_run))
     plan = deployment.planning.plan if operation.options.make_plan and error is None else None
     return Outcome(changes=changes, outputs=deployment.outputs(), error=error, duration_seconds=seconds, plan=plan)
-
-
-def _refuse_unserved(operation: Operation) -> None:
-    options = operation.options
-    for words, given in (
-        ("--target", options.targets),
-        ("--exclude", options.excludes),
-    ):
-        if given:
-            raise UsageError(
-                f"{words} is not served by the embedded engine yet. Leave it out, or use TENANTRY_ENGINE=stock with "
-                f"the pulumi CLI."
-            )
 
 
 class _Deployment:
@@ -96,7 +85,8 @@ class _Deployment:
         self._operation = operation
         self._options = operation.options
         self._preview = operation.options.dry_run
-        self._gone: set[str] = set()
+        self.begun = False
+        self._targets_missing = False
         self._queue: queue.Queue[Event] = queue.Queue()
         self.reporter = Reporter(operation.emit, preview=self._preview)
         self._base = _own_copy(operation.snapshot) if self._preview else operation.snapshot
@@ -128,9 +118,11 @@ class _Deployment:
             planning=self.planning,
             diagnose=self.reporter.diagnose,
             mode=self._mode,
+            settle=self._settle,
+            spared=self._spared(),
         )
         self._executor = StepExecutor(
-            context=StepContext(registry=self._registry, preview=self._preview, gone=self._gone),
+            context=StepContext(registry=self._registry, preview=self._preview, departures=self._generator.departures),
             journal=self._journal,
             observer=self.reporter,
             parallel=operation.options.parallel if operation.options.parallel > 0 else 256,
@@ -139,13 +131,19 @@ class _Deployment:
             on_failure=lambda: self._queue.put(StepsEnded()),
         )
 
+    def _settle(self) -> None:
+        # The executor is made after the generator, and anew after a refresh.
+        self._executor.wait()
+
     # -------------------------------------------------------- the whole
 
     def run(self) -> None:
         operation = self._operation
         target = operation.target
         operation.emit(events.prelude(target.config, target.secret_keys))
-        _refuse_unserved(operation)
+        if operation.kind is Kind.DESTROY:
+            self._require_destroyed()
+        self.begun = True
         self._warn_of_pending()
         runs_program = operation.kind is Kind.UPDATE or self._options.run_program
         if self._options.refresh or (operation.kind is Kind.REFRESH and not runs_program):
@@ -155,6 +153,7 @@ class _Deployment:
         if operation.kind is Kind.REFRESH and runs_program:
             self._refresh_rest()
         elif operation.kind is not Kind.REFRESH and self._may_go_on():
+            self._targets_missing = self._tell_missing(self._generator.selection.unknown_targets(self._generator.knows))
             self._delete()
         self._executor.wait()
         self._check_promises()
@@ -180,11 +179,14 @@ class _Deployment:
         if self._operation.cancel.requested.is_set():
             self.reporter.diagnose("error", "", f"{word} canceled")
             raise BailError("canceled")
-        if self._executor.errored:
+        if self._targets_missing:
+            raise BailError("a target is not in the stack")
+        errored = self._executor.errored or (self._generator.decided.errored and not self._failed)
+        if errored:
             self.reporter.diagnose("error", "", f"{word} failed")
         if self._program_error is not None:
             raise self._program_error
-        if self._executor.errored or self._failed:
+        if errored or self._failed:
             raise BailError(f"{word} failed")
 
     def outputs(self) -> PropertyMap:
@@ -230,11 +232,35 @@ class _Deployment:
         # Not bound to a registry: a refresh makes another one.
         return self._registry.get(ref, token)
 
+    # -------------------------------------------------------- targets
+
+    def _spared(self) -> list[str]:
+        """What `--exclude-protected` leaves, as if it had been named."""
+        if not self._options.exclude_protected:
+            return []
+        return [state.urn for state in protected_with_needs(self._base.resources)]
+
+    def _tell_missing(self, urns: list[str]) -> bool:
+        for urn in urns:
+            self.reporter.diagnose("error", "", not_found(urn))
+        return bool(urns)
+
+    def _require_known(self, missing: list[str]) -> None:
+        """Raises BailError where a name on the command line is not in the state."""
+        if self._tell_missing(missing):
+            raise BailError("a resource that was named is not in the stack")
+
+    def _require_destroyed(self) -> None:
+        for urn in self._generator.selection.unknown_targets(self._generator.knows):
+            raise EngineError(f"no resource named '{urn}' found")
+
     # -------------------------------------------------------- refresh
 
     def _refresh(self) -> None:
+        selection, knows = self._generator.selection, self._generator.knows
+        self._require_known([*selection.unknown_targets(knows), *selection.unknown_excludes(knows)])
         self._host_ahead()
-        steps = [RefreshStep(old=state) for state in self._base.resources if not state.delete]
+        steps = [RefreshStep(old=s) for s in selection.to_refresh(self._base.resources) if not s.delete]
         if self._read_all(steps):
             self._take_refreshed(found_by(steps))
         if self._operation.kind is not Kind.REFRESH:
@@ -246,7 +272,8 @@ class _Deployment:
         if not self._may_go_on():
             return
         kept = self._generator.kept()
-        steps = [RefreshStep(old=s) for s in self._base.resources if not s.delete and s.urn not in kept]
+        chosen = self._generator.selection.to_refresh(self._base.resources)
+        steps = [RefreshStep(old=s) for s in chosen if not s.delete and s.urn not in kept]
         if self._read_all(steps):
             self._take_refreshed({**found_by(steps), **self._mode.gone()})
 
@@ -279,7 +306,7 @@ class _Deployment:
             raise UsageError(
                 f"this {self._operation.kind.value} needs a program: a Pulumi.yaml with a runtime, or an inline one"
             )
-        self._require_replaced()
+        self._require_known(self._generator.selection.unknown_replacements(self._generator.knows))
         server = self._server()
         self._host_ahead()
         self._running = running = ProgramThread(program, self._run_info(server), self._queue.put)
@@ -302,19 +329,6 @@ class _Deployment:
         self._running.join()
         if self._program_error is None:
             self._take_program_error(self._running.error)
-
-    def _require_replaced(self) -> None:
-        """Raises BailError where `--replace` names a resource that is not in the state."""
-        known = {state.urn for state in self._base.resources}
-        missing = [urn for urn in self._options.replace if urn not in known]
-        for urn in missing:
-            self.reporter.diagnose(
-                "error",
-                "",
-                f"Target '{urn}' could not be found in the stack. Did you forget to escape $ in your shell?",
-            )
-        if missing:
-            raise BailError("a resource to replace is not in the stack")
 
     def _run_info(self, server: MonitorServer) -> RunInfo:
         target = self._operation.target
@@ -363,6 +377,11 @@ class _Deployment:
             self._failed = True
 
     def _start(self, event: RegisterResource | ReadResource, chain: list[Step]) -> None:
+        if not chain:
+            return  # it has been answered already
+        for step in chain:
+            if step.new is not None:
+                self._registered.setdefault(step.urn, step)
         # Of a chain, the step that makes the new state answers the program, whatever comes after it.
         answering = [step for step in chain if step.answers()]
         if isinstance(event, RegisterResource):
@@ -492,16 +511,18 @@ class _Deployment:
         self._executor.wait()
         if not self._may_go_on():
             return
-        steps = self._generator.deletes()
-        if self._options.exclude_protected:
-            spared = protected_with_needs(self._base.resources)
-            steps = [step for step in steps if step.state not in spared]
+        try:
+            stays, steps = self._generator.deletes()
+        except BailError:
+            return  # which is told at the end
         aliased = self._generator.identities.aliased
         with self._told():
-            self.planning.steps(steps, aliased)
+            self.planning.steps([*stays, *steps], aliased)
         if self._failed:
             return
-        self._gone.update(urn for step in steps for urn in (step.urn, aliased.get(step.urn, step.urn)))
+        if stays:
+            self._executor.submit(stays)
+            self._executor.wait()
         graph = self._generator.graph()
         self._executor.run_layers(in_layers(steps, graph), graph.dependencies_of)
 

@@ -20,6 +20,9 @@ from engine.steps import SameStep, SkippedStep, Step, StepContext, require
 class ProgramMode:
     """An update: a registration means what it says, and what is not registered goes."""
 
+    limited = True
+    """Whether targets limit what registrations do; of a destroy, they limit what is deleted afterwards."""
+
     def __init__(self, *, preview: bool) -> None:
         self._preview = preview
         self.condemned: list[State] = []
@@ -64,6 +67,8 @@ def _is_managed(state: State) -> bool:
 
 class DestroyMode(ProgramMode):
     """`destroy --run-program`."""
+
+    limited = False
 
     def instead(self, old: State | None, new: State) -> list[Step] | None:
         if self._lacks_skipped(new):

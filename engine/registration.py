@@ -17,6 +17,7 @@ from engine.resource import (
     Timeouts,
     from_struct,
     from_struct_with_dependencies,
+    from_value,
     to_struct,
     unique,
 )
@@ -51,6 +52,7 @@ def goal_of(request: Request) -> Goal:
         import_id=request.importId,
         custom_timeouts=_timeouts(request.customTimeouts),
         replace_on_changes=list(request.replaceOnChanges),
+        replacement_trigger=from_value(request.replacement_trigger),
         retain_on_delete=_optional(request, "retainOnDelete"),
         deleted_with=request.deletedWith,
         replace_with=list(request.replace_with),
@@ -92,6 +94,7 @@ def register_response(request: Request, result: Registered) -> resource_pb2.Regi
     state = result.state
     if result.unknown:
         return resource_pb2.RegisterResourceResponse(urn=state.urn, unknown=True)
+    # The protocol has one word for what failed and for what was not tried because of it.
     verdict = resource_pb2.FAIL if result.failed or result.skipped else resource_pb2.SUCCESS
     return resource_pb2.RegisterResourceResponse(
         urn=state.urn,

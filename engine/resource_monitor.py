@@ -39,7 +39,7 @@ Request = Any
 T = TypeVar("T")
 Context = grpc.ServicerContext
 FEATURES: Final = frozenset(
-    {"secrets", "resourceReferences", "outputValues", "aliasSpecs", "deletedWith", "replaceWith"}
+    {"secrets", "resourceReferences", "outputValues", "aliasSpecs", "deletedWith", "replaceWith", "replacementTrigger"}
 )
 SUPPORTED: Final = (
     resource_pb2.RESOURCE_MONITOR_FEATURE_SECRETS,
@@ -48,6 +48,7 @@ SUPPORTED: Final = (
     resource_pb2.RESOURCE_MONITOR_FEATURE_ALIAS_SPECS,
     resource_pb2.RESOURCE_MONITOR_FEATURE_DELETED_WITH,
     resource_pb2.RESOURCE_MONITOR_FEATURE_REPLACE_WITH,
+    resource_pb2.RESOURCE_MONITOR_FEATURE_REPLACEMENT_TRIGGER,
 )
 _SEVERITIES: Final = {0: "debug", 1: "info", 2: "warning", 3: "error"}
 _STOPPED: Final = "resource monitor shut down: the update has failed or was cancelled"
@@ -196,7 +197,6 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
     def RegisterResource(self, request: Request, context: Context) -> resource_pb2.RegisterResourceResponse:
         for asked, what in (
             (request.remote, "a remote component"),
-            (request.HasField("replacement_trigger"), "a replacement trigger"),
             (len(request.state_migrations), "state migrations"),
             (len(request.envVarMappings), "environment variables mapped for a provider"),
         ):

@@ -5,14 +5,15 @@ Generation is serial: what was decided for one registration is known when the ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Final
 
 from engine.aliases import Identities
 from engine.check_failures import check_message
 from engine.deletions import DependentReplacement, delete_condemned, delete_steps, dependents_to_replace
-from engine.diff import Changes, DiffResult, apply_replace_on_changes, compare_inputs, reset_ignored
+from engine.departures import Departures
+from engine.diff import reset_ignored
 from engine.errors import BailError, ResourceError
 from engine.import_steps import ImportStep
 from engine.operation import Options
@@ -20,46 +21,43 @@ from engine.planning import Planning
 from engine.program_modes import ProgramMode
 from engine.provider_client import Provider
 from engine.providers import ProviderRegistry
+from engine.replacement import Decided, Diagnose, Replacements
 from engine.resource import (
     UNKNOWN,
     Goal,
     PropertyMap,
     State,
     StepOp,
+    all_dependencies,
     split_provider_ref,
-    urn_type,
+    unique,
 )
-from engine.snapshot import DependencyGraph
-from engine.source import ReadResource, RegisterResource, ResourceImported
+from engine.snapshot import DependencyGraph, rename_references
+from engine.source import ReadResource, Registered, RegisterResource, ResourceImported
 from engine.steps import (
+    CarryStep,
     CreateStep,
-    DeleteStep,
     ReadStep,
     ReplaceStep,
     SameStep,
+    SkippedStep,
     Step,
     UpdateStep,
-    protected_message,
-    require,
+)
+from engine.targets import (
+    Selection,
+    carried_too_early,
+    is_provider_of,
+    kept_with,
+    missing_provider,
+    not_asked_for,
+    not_created,
 )
 
 IMPORTED_REPLACE_MESSAGE: Final = (
     "previously-imported resources that still specify an ID may not be replaced; please remove the `import` "
     "declaration from your program"
 )
-Diagnose = Callable[[str, str, str], None]
-"""(severity, urn, message)"""
-
-
-@dataclass(slots=True)
-class Decided:
-    """What this operation has decided so far, by URN."""
-
-    deleted: set[State] = field(default_factory=set)
-    recreate: dict[str, DependentReplacement] = field(default_factory=dict)
-    """Old resources that were deleted before their registration came."""
-    states: dict[str, State] = field(default_factory=dict)
-    """The new state of everything that was registered."""
 
 
 class StepGenerator:
@@ -76,9 +74,12 @@ class StepGenerator:
         planning: Planning,
         diagnose: Diagnose,
         mode: ProgramMode,
+        settle: Callable[[], None],
+        spared: Iterable[str] = (),
     ) -> None:
         self._mode = mode
-        self._options = options
+        self._preview = options.dry_run
+        self._settle = settle
         self._registry = registry
         self._planning = planning
         self._diagnose = diagnose
@@ -87,6 +88,19 @@ class StepGenerator:
         self._graph = DependencyGraph(resources)
         self.decided = Decided()
         self.identities = Identities(stack=stack, project=project, olds=self._olds)
+        self.selection = Selection(options, spared=spared)
+        self.departures = Departures(self.identities.aliased)
+        self._replacements = Replacements(
+            olds=self._olds,
+            graph=self._graph,
+            registry=registry,
+            identities=self.identities,
+            decided=self.decided,
+            selection=self.selection,
+            departures=self.departures,
+            diagnose=diagnose,
+            preview=options.dry_run,
+        )
 
     # -------------------------------------------------------- entry points
 
@@ -99,6 +113,12 @@ class StepGenerator:
         if old is not None and old.urn != urn:
             self._graph.rename(old.urn, urn)
         new = self._remember(_state_of(urn, goal))
+        recreated = self.decided.recreate.get(old.urn if old is not None else urn)
+        included = not self._mode.limited or self.selection.includes(new)
+        if conflict is None and not included and recreated is None:
+            return self._untouched(event, old, new)
+        if old is not None and old.urn in self.decided.carried:
+            raise ResourceError(urn, carried_too_early(urn))
         instead = self._mode.instead(old, new)
         if instead is not None:
             if conflict is not None:
@@ -107,12 +127,11 @@ class StepGenerator:
         if goal.custom and goal.import_id and not _has_imported(old, goal):
             if conflict is not None:
                 raise conflict
-            return self._import(old, new)
-        recreated = self.decided.recreate.get(urn)
-        provider = self._checked(goal, old, new, recreated)
+            return self._all_created(self._import(old, new))
+        provider = self._checked(goal, old, new, recreated, included=included)
         if conflict is not None:
             raise conflict
-        return [*self._mode.before(old), *self._steps(goal, old, new, provider, recreated)]
+        return self._all_created([*self._mode.before(old), *self._steps(goal, old, new, provider, recreated)])
 
     def imported(self, event: ResourceImported) -> list[Step]:
         """What is to be done to an object that has been imported; nothing where it is what the program says."""
@@ -143,20 +162,53 @@ class StepGenerator:
             return [ReadStep(replacement=True, old=old, new=new), ReplaceStep(old=old, new=new)]
         return [ReadStep(old=old, new=new)]
 
-    def deletes(self) -> list[Step]:
-        """What goes after the program: all that is not registered, and what replacements left behind."""
+    def deletes(self) -> tuple[list[Step], list[Step]]:
+        """What is left alone though the program did not register it, and what goes after the program: all else that is
+        not registered, and what replacements left behind. Raises BailError where that is more than was asked for."""
+        allowed = self.selection.to_delete(self._resources, self._graph)
+        self._ask_about_dependents(allowed)
         kept = self.kept()
-        steps = delete_steps(self._resources, lambda s: s.urn in kept, lambda s: s in self.decided.deleted)
-        steps.extend(delete_condemned(self._mode.condemned))
+        stays, steps = delete_steps(
+            self._resources,
+            lambda s: s.urn in kept,
+            lambda s: s in self.decided.deleted,
+            lambda s: allowed is None or s.urn in allowed,
+        )
+        steps.extend(delete_condemned([s for s in self._mode.condemned if allowed is None or s.urn in allowed]))
+        self._require_asked_for(steps)
+        for step in steps:
+            name = self.identities.aliased.get(step.urn, step.urn)
+            self.departures.goes(step.state, replaced=name in self.decided.replaced)
         self.decided.deleted.update(step.state for step in steps)
-        return steps
+        return [self._carry(state) for state in stays], steps
+
+    def _ask_about_dependents(self, allowed: set[str] | None) -> None:
+        # The answers change nothing: whatever needs a target goes with it. But the stock engine asks, and providers may
+        # be relied upon to be asked.
+        if not self.selection.by_targets or allowed is None:
+            return
+        for state in self._resources:
+            if state.urn in allowed and not state.delete:
+                settled = self._replacements.settled
+                dependents_to_replace(state, self._graph, self._replacements.provider_of_old, settled)
+
+    def _require_asked_for(self, steps: list[Step]) -> None:
+        unasked = [step.urn for step in steps if not self.selection.is_asked_for(step.urn)]
+        for urn in unasked:
+            self._diagnose("error", urn, not_asked_for(urn))
+            self.decided.errored = True
+        if unasked and not self._preview:
+            raise BailError("delete untargeted resource")
 
     def kept(self) -> set[str]:
         """URNs, old and new ones, of what the program has registered and this operation has dealt with."""
         skipped = self._mode.skipped
-        return (self.identities.registered - skipped) | {
-            old for old, new in self.identities.aliased.items() if new not in skipped
-        }
+        renamed = {old for old, new in self.identities.aliased.items() if new not in skipped}
+        return (self.identities.registered - skipped) | renamed | self.decided.carried
+
+    def knows(self, urn: str) -> bool:
+        """Whether there is such a resource: in the state, or in the program so far."""
+        return urn in self._olds or urn in self.identities.registered
 
     def graph(self) -> DependencyGraph:
         if self._mode.condemned:
@@ -180,23 +232,92 @@ class StepGenerator:
         self.decided.states[new.urn] = new
         return new
 
+    # -------------------------------------------------------- what is no target
+
+    def _untouched(self, event: RegisterResource, old: State | None, new: State) -> list[Step]:
+        """The chain for a registration that is not acted upon: what is in the state stays as it is there."""
+        if old is None:
+            self.decided.not_created.add(new.urn)
+            self._mode.skipped.add(new.urn)
+            if new.custom:
+                new.inputs = {}  # nobody has checked them
+            return [SkippedStep(old=replace(new), new=new)]
+        del self.decided.states[new.urn]
+        if old.urn in self.decided.carried:
+            event.answer.set_result(Registered(state=self.decided.states[old.urn]))
+            return []
+        if old.provider and not self._has_its_provider(old):
+            raise ResourceError(new.urn, missing_provider(old))
+        self.identities.keep_name(new.urn, old.urn)
+        states = kept_with(old, self._olds, self._has_step)
+        self.decided.carried.update(state.urn for state in states)
+        if not set(all_dependencies(old)) <= set(all_dependencies(new)):
+            # The program has not waited for what only the state says that it needs.
+            self._settle()
+        return [*map(self._carry, states[:-1]), self._carried(SameStep, old)]
+
+    def _has_its_provider(self, old: State) -> bool:
+        urn, _ = split_provider_ref(old.provider)
+        now = self.decided.states.get(self.identities.aliased.get(urn, urn))
+        return is_provider_of(old, now, self._olds.get(urn))
+
+    def _has_step(self, urn: str) -> bool:
+        """Whether something has been decided about a resource of the state."""
+        return urn in self.identities.registered or urn in self.identities.aliased or urn in self.decided.carried
+
+    def _carry(self, state: State) -> Step:
+        return self._carried(CarryStep, state)
+
+    def _carried(self, kind: type[SameStep], state: State) -> Step:
+        """The step that takes a resource over as it is, but for the new names of what it refers to."""
+        copy = self._remember(replace(state))
+        rename_references(copy, self.identities.aliased)
+        return kind(op=StepOp.SAME, old=state, new=copy)
+
+    def _all_created(self, chain: list[Step]) -> list[Step]:
+        """The chain, unless something in it needs what is not created. Raises BailError, except in a preview."""
+        for step in chain:
+            if step.new is None:
+                continue
+            for urn in unique(urn for _, urn in all_dependencies(step.new)):
+                if urn not in self.decided.not_created:
+                    continue
+                message = not_created(step.urn, urn, by_targets=self.selection.by_targets)
+                self._diagnose("error", step.urn, message)
+                self.decided.errored = True
+                if not self._preview:
+                    raise BailError("untargeted create")
+                self.decided.not_created.discard(urn)  # said once
+        return chain
+
     # -------------------------------------------------------- import
 
     def _import(self, old: State | None, new: State) -> list[Step]:
         if old is None:
             return [ImportStep(new)]
-        self._must_not_be_protected(old, new)
+        self._replacements.refuse_protected(old, new)
         return [ImportStep(new, original=old), ReplaceStep(old=old, new=new)]
 
     # -------------------------------------------------------- check
 
     def _checked(
-        self, goal: Goal, old: State | None, new: State, recreated: DependentReplacement | None
+        self,
+        goal: Goal,
+        old: State | None,
+        new: State,
+        recreated: DependentReplacement | None,
+        *,
+        included: bool = True,
     ) -> Provider | None:
         """Gives a new state its inputs as its provider wants them; the provider, None for a component."""
+        if not included and old is not None:
+            # No target, but replaced along with one: it becomes what it was.
+            new.inputs = old.inputs
+            return self._registry.get(new.provider, new.type) if new.custom else None
         new.inputs = goal.inputs if old is None else _ignoring(old, goal.inputs, goal.ignore_changes)
         provider = self._registry.get(new.provider, new.type) if new.custom else None
-        fresh = recreated is not None or (old is not None and old.external) or new.urn in self._options.replace
+        fresh = recreated is not None or (old is not None and old.external)
+        fresh = fresh or self._replacements.forced(old, new.urn)
         if provider is not None:
             new.inputs = self._check(provider, new.urn, None if old is None or fresh else old.inputs, new.inputs)
         self._planning.registered(new.urn, goal, old, fresh=fresh, inputs=new.inputs)
@@ -223,119 +344,30 @@ class StepGenerator:
         if old is None:
             return [CreateStep(new=new)]
         if recreated is not None:
-            return [
-                ReplaceStep(old=old, new=new),
-                CreateStep(replacement=True, old=old, new=new, keys=recreated.keys),
-            ]
+            return self._replacements.again(old, new, recreated)
         if old.external:
             return [CreateStep(replacement=True, keeps_old=True, old=old, new=new), ReplaceStep(old=old, new=new)]
-        diff = self._diff(old, new, provider, goal)
+        diff = self._replacements.diff(goal, old, new, provider)
         if old.pending_replacement or (diff.some and diff.replace):
-            return self._replace(goal, old, new, provider, diff)
+            self._prepare_replacement(goal, old, new, provider)
+            return self._replacements.chain(goal, old, new, diff)
         if diff.some:
             return [UpdateStep(op=StepOp.UPDATE, old=old, new=new, diffs=diff.changed_keys, detailed=diff.detailed)]
         return [SameStep(op=StepOp.SAME, old=old, new=new)]
 
-    def _diff(self, old: State, new: State, provider: Provider | None, goal: Goal) -> DiffResult:
-        if old.urn in self._options.replace or new.urn in self._options.replace:
-            return DiffResult(changes=Changes.SOME, replace_keys=("id",))
-        if old.type != new.type and new.custom:
-            return DiffResult(changes=Changes.SOME, replace_keys=("type",))
-        moved = self._provider_change(old, new)
-        if moved is not None:
-            return moved
-        if provider is None:
-            compared = compare_inputs(old.inputs, new.inputs)
-            return DiffResult(changes=compared.changes)
-        diff = provider.diff(new.urn, old.id, old.inputs, old.outputs, new.inputs, new.ignore_changes)
-        if diff.changes is Changes.UNKNOWN:
-            own = compare_inputs(old.inputs, new.inputs, new.ignore_changes)
-            diff = replace(own, replace_keys=diff.replace_keys, delete_before_replace=diff.delete_before_replace)
-        if old.init_errors:
-            # What never became ready is tried again, even where nothing else changed.
-            diff = replace(diff, changes=Changes.SOME)
-        return apply_replace_on_changes(diff, goal.replace_on_changes, has_init_errors=bool(old.init_errors))
-
-    def _provider_change(self, old: State, new: State) -> DiffResult | None:
-        """A replacement where the resource goes to another provider; None where its provider is the same in effect."""
-        if not new.custom or old.provider == new.provider or not old.provider:
-            return None
-        old_urn, old_id = split_provider_ref(old.provider)
-        new_urn, new_id = split_provider_ref(new.provider)
-        if self.identities.aliased.get(old_urn, old_urn) == new_urn and old_id == new_id:
-            return None
-        before, after = self._olds.get(old_urn), self.decided.states.get(new_urn)
-        comparable = urn_type(old_urn) == urn_type(new_urn) and before is not None and after is not None
-        # Another provider of the same package, such as that of an upgraded SDK: only the provider itself can say
-        # whether its configuration means other objects.
-        if comparable and not self._registry.replaces(new.provider, require(before), require(after)):
-            return None
-        return DiffResult(changes=Changes.SOME, replace_keys=("provider",))
-
-    def _replace(self, goal: Goal, old: State, new: State, provider: Provider | None, diff: DiffResult) -> list[Step]:
-        self._must_not_be_protected(old, new)
+    def _prepare_replacement(self, goal: Goal, old: State, new: State, provider: Provider | None) -> None:
+        self._replacements.refuse_protected(old, new)
         if goal.import_id:
             # A replacement has another id than the one that the program names.
-            if not self._options.dry_run:
+            if not self._preview:
                 raise ResourceError(new.urn, IMPORTED_REPLACE_MESSAGE)
             self._diagnose("warning", new.urn, IMPORTED_REPLACE_MESSAGE)
-        if provider is not None and new.urn not in self._options.replace:
+        if provider is not None and not self._replacements.forced(old, new.urn):
             # The provider must choose names and defaults afresh: nothing of the old object counts.
             new.inputs = self._check(provider, new.urn, None, _ignoring(old, goal.inputs, goal.ignore_changes))
-        first = goal.delete_before_replace
-        if first is None:
-            first = diff.delete_before_replace or old.pending_replacement
-        if first or old.pending_replacement:
-            return self._delete_first(old, new, diff)
-        known = _replacement(old, new, diff)
-        return [CreateStep(replacement=True, keeps_old=True, **known), ReplaceStep(**known)]
-
-    def _must_not_be_protected(self, old: State, new: State) -> None:
-        # Lifting protection and replacing in one update is allowed, so both sides count.
-        if old.protect and new.protect:
-            self._diagnose("error", new.urn, protected_replace_message(new.urn))
-            raise BailError(f"{new.urn} is protected")
-
-    def _delete_first(self, old: State, new: State, diff: DiffResult) -> list[Step]:
-        steps: list[Step] = []
-        dependents = dependents_to_replace(old, self._graph, self._provider_of_old)
-        for dependent in reversed(dependents):
-            if dependent.state in self.decided.deleted:
-                continue
-            if dependent.state.protect:
-                raise ResourceError(dependent.state.urn, protected_message(dependent.state.urn))
-            self.decided.recreate[dependent.state.urn] = dependent
-            steps.append(self._delete_for_replacement(dependent.state))
-        if not old.pending_replacement:
-            steps.append(self._delete_for_replacement(old))
-        known = _replacement(old, new, diff)
-        return [*steps, ReplaceStep(**known), CreateStep(replacement=True, **known)]
-
-    def _delete_for_replacement(self, state: State) -> Step:
-        self.decided.deleted.add(state)
-        return DeleteStep(op=StepOp.DELETE_REPLACED, recreated=True, old=state)
-
-    def _provider_of_old(self, state: State) -> Provider:
-        ref = state.provider
-        urn, _ = split_provider_ref(ref)
-        current = self.decided.states.get(self.identities.aliased.get(urn, urn))
-        if current is not None and current.id:
-            ref = f"{current.urn}::{current.id}"
-        return self._registry.get(ref, state.type)
 
 
 # ------------------------------------------------------------------ helpers
-
-
-def _replacement(old: State, new: State, diff: DiffResult) -> dict[str, Any]:
-    """What both steps of a replacement, the deed and its announcement, tell of it."""
-    return {
-        "old": old,
-        "new": new,
-        "keys": diff.replace_keys,
-        "diffs": diff.changed_keys,
-        "detailed": diff.detailed,
-    }
 
 
 def _has_imported(old: State | None, goal: Goal) -> bool:
@@ -368,14 +400,8 @@ def _state_of(urn: str, goal: Goal) -> State:
         replace_with=goal.replace_with,
         ignore_changes=goal.ignore_changes,
         replace_on_changes=goal.replace_on_changes,
+        replacement_trigger=goal.replacement_trigger,
         hide_diff=goal.hide_diff,
         resource_hooks=goal.resource_hooks,
         source_position=goal.source_position,
-    )
-
-
-def protected_replace_message(urn: str) -> str:
-    return (
-        f"unable to replace resource {urn}\nas it is currently marked for protection. To unprotect the resource, "
-        f"remove the `protect` flag from the resource in your Pulumi program and run `pulumi up`"
     )

@@ -7,11 +7,11 @@ write the journal around it. A step whose object exists though the call failed r
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
+from engine.departures import Departures
 from engine.diff import PropertyDiff
 from engine.errors import EngineError, InitFailedError, ProtectedError, ResourceError
 from engine.events import StepInfo
@@ -38,11 +38,11 @@ class PartialFailureError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepContext:
-    """What every step may use. `gone` holds the URNs that are deleted in this operation."""
+    """What every step may use."""
 
     registry: ProviderRegistry
     preview: bool
-    gone: AbstractSet[str]
+    departures: Departures
 
     def provider_of(self, state: State) -> Provider:
         return self.registry.get(state.provider, state.type)
@@ -161,6 +161,13 @@ def _never() -> bool:
     return False
 
 
+class CarryStep(SameStep):
+    """Takes over a resource that the program has not registered, or not yet: nobody waits for it."""
+
+    def answers(self) -> bool:
+        return False
+
+
 class SkippedStep(Step):
     """A resource of the program that this operation does not make. The state keeps what it has of it, if anything."""
 
@@ -193,7 +200,7 @@ def _same_step_matters(old: State, new: State) -> bool:
         k: set(v) for k, v in new.property_dependencies.items()
     }:
         return True
-    return not same_values(old.inputs, new.inputs)
+    return not (same_values(old.inputs, new.inputs) and same_values(old.replacement_trigger, new.replacement_trigger))
 
 
 class CreateStep(Step):
@@ -298,23 +305,25 @@ class DeleteStep(Step):
     def __init__(self, *, op: StepOp = StepOp.DELETE, recreated: bool = False, **known: object) -> None:
         Step.__init__(self, op=op, logical=op in (StepOp.DELETE, StepOp.READ_DISCARD), **known)  # type: ignore[arg-type]
         self.recreated = recreated
+        self._departures = Departures()
 
-    __slots__ = ("recreated",)
+    __slots__ = ("_departures", "recreated")
 
     def apply(self, context: StepContext) -> None:
         old = require(self.old)
+        self._departures = context.departures
         # A replacement that was protected by mistake must not be stuck: only what is really removed is refused.
         if old.protect and not old.delete and not self.recreated:
             raise ProtectedError(old.urn, protected_message(old.urn))
-        if self._nothing_to_call(old, context):
+        if self._nothing_to_call(old) or self._departures.goes_along(old):
             return
         provider = context.provider_of(old)
         if not context.preview:
             provider.delete(old.urn, old.id, old.inputs, old.outputs, old.custom_timeouts.delete)
 
-    def _nothing_to_call(self, old: State, context: StepContext) -> bool:
-        held_by_other = old.deleted_with != "" and old.deleted_with in context.gone
-        return old.external or not old.custom or old.retain_on_delete or held_by_other
+    @staticmethod
+    def _nothing_to_call(old: State) -> bool:
+        return old.external or not old.custom or old.retain_on_delete
 
     def begin(self, journal: Journal) -> None:
         old = require(self.old)
@@ -323,12 +332,19 @@ class DeleteStep(Step):
 
     def end(self, journal: Journal, *, ok: bool) -> None:
         old = require(self.old)
-        if ok and self.recreated:
-            # It stays in the state until its replacement is there, so that a crash in between is seen.
-            old.pending_replacement = True
+        along = not self._nothing_to_call(old) and self._departures.goes_along(old)
+        if not ok or (along and self._departures.wait(old, recreated=self.recreated)):
             journal.end(old)
-        else:
-            journal.end(old, gone=[old] if ok else [])
+            return
+        gone: list[State] = []
+        called = not self._nothing_to_call(old) and not is_provider_type(old.type)
+        for state, recreated in self._departures.gone(old, recreated=self.recreated, called=called):
+            if recreated:
+                # It stays in the state until its replacement is there, so that a crash in between is seen.
+                state.pending_replacement = True
+            else:
+                gone.append(state)
+        journal.end(old, gone=gone)
 
 
 def protected_message(urn: str) -> str:

@@ -58,6 +58,9 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
         self.dead = False
         self.modern = True
         self.timeouts: dict[str, float] = {}
+        self.holds: dict[str, str] = {}
+        """What is made inside of what, by name: an object goes with the one that it was made in."""
+        self._inside: dict[str, str] = {}
         self._made = 0
         self._lock = threading.Lock()
         self._server = grpc.server(ThreadPoolExecutor(max_workers=32, thread_name_prefix="cloud"))
@@ -206,6 +209,8 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
             if id_:
                 self.objects[id_] = {**unsecret(news), "arn": f"arn:{id_}"}
                 self.names[id_] = request.name
+                holders = [i for i in self.objects if self.names[i] == self.holds.get(request.name)]
+                self._inside[id_] = holders[-1] if holders else ""
         properties = to_struct({**news, "arn": f"arn:{id_}"})
         if fault is not None and fault.kind == "unready":
             _unready(context, id_, properties)
@@ -241,7 +246,9 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
     def Delete(self, request: Any, context: Any) -> Any:
         self._enter("delete", request.name, context)
         self.timeouts[f"delete {request.name}"] = request.timeout
-        self.objects.pop(request.id, None)
+        if self.objects.pop(request.id, None) is not None:
+            for id_ in [i for i in self.objects if self._inside.get(i) == request.id]:
+                del self.objects[id_]
         return empty_pb2.Empty()
 
     def Invoke(self, request: Any, context: Any) -> Any:

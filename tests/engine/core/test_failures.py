@@ -9,8 +9,8 @@ import grpc
 import pytest
 from pulumi.runtime.proto import resource_pb2
 
-from engine.errors import ProgramError, StateError, UsageError
-from engine.operation import CancelToken, Kind
+from engine.errors import ProgramError, StateError
+from engine.operation import CancelToken
 from engine.resource import from_struct, to_struct
 from tests.engine.core.dsl import Stack, create, delete, in_background, replace, update
 from tests.engine.core.program import Do, Resource, Run, bucket, crash, exports, group, read, ref, together
@@ -415,28 +415,9 @@ def test_a_wrong_stack_reference(stack: Stack, item: Resource, message: str) -> 
 # ------------------------------------------------------------------ not served
 
 
-@pytest.mark.parametrize(
-    ("kind", "options", "word"),
-    [
-        (Kind.UPDATE, {"targets": ("*",)}, "--target"),
-        (Kind.DESTROY, {"excludes": ("*",)}, "--exclude"),
-    ],
-)
-def test_options_that_are_not_served_are_refused_by_name(stack: Stack, kind: Kind, options: Any, word: str) -> None:
-    error = stack.run(kind, (), **options).outcome.error
-    assert isinstance(error, UsageError)
-    assert str(error).startswith(f"{word} is not served")
-
-
 def test_an_update_needs_a_program(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.engine.core.dsl.ProgramOf", lambda _: None)
     stack.up().fails("this update needs a program")
-
-
-def _with_trigger() -> Any:
-    request = resource_pb2.RegisterResourceRequest(type="a:b:C", name="c")
-    request.replacement_trigger.string_value = "now"
-    return request
 
 
 @pytest.mark.parametrize(
@@ -449,7 +430,6 @@ def _with_trigger() -> Any:
         ("RegisterResourceHook", resource_pb2.RegisterResourceHookRequest(), "resource hooks"),
         ("RegisterErrorHook", resource_pb2.RegisterErrorHookRequest(), "error hooks"),
         ("RegisterResource", resource_pb2.RegisterResourceRequest(type="a:b:C", remote=True), "a remote component"),
-        ("RegisterResource", _with_trigger(), "a replacement trigger"),
     ],
 )
 def test_calls_that_are_not_served_are_refused_by_name(stack: Stack, method: str, request_: Any, word: str) -> None:

@@ -47,7 +47,9 @@ def test_children_inherit_protection_and_retention(stack: Stack) -> None:
 
 def test_a_protected_dependent_stops_a_replacement(stack: Stack) -> None:
     stack.up(bucket("a", zone="x"), bucket("b", region=ref("a"), opts=PROTECTED))
-    stack.up(bucket("a", zone="y"), bucket("b", region=ref("a"), opts=PROTECTED)).fails("protected")
+    stack.up(bucket("a", zone="y"), bucket("b", region=ref("a"), opts=PROTECTED)).fails(
+        f'unable to replace resource "{stack.urn("b")}" as part of replacing "{stack.urn("a")}"', "state unprotect"
+    )
     stack.agrees_with_cloud()
 
 

@@ -61,10 +61,13 @@ def test_what_is_deleted_with_or_replaced_with_it_goes_along(stack: Stack) -> No
             bucket("twin", opts={"replace_with": ["a"]}),
         )
 
+    stack.cloud.holds["inside"] = "a"
     stack.up(*program("x"))
     result = stack.up(*program("y")).succeeds().expect(replace("a"), replace("inside"), replace("twin"))
     assert result.calls.index("delete twin") < result.calls.index("delete a")
+    assert "delete inside" not in result.calls
     assert stack.cloud.count("inside") == stack.cloud.count("twin") == 1
+    stack.agrees_with_cloud()
 
 
 def test_a_replaced_provider_takes_its_resources_along(stack: Stack) -> None:
