@@ -6,7 +6,7 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from engine.display import Display, DisplayOptions
 from engine.errors import BailError, EngineError, NoChangesExpectedError, StateError, UsageError
 from engine.event_log import EventSink, NoEventLog, open_event_log
 from engine.json_display import JsonDigest, JsonEvents
-from engine.operation import CancelToken, Event, Kind, Operation, Options, Outcome, Program, Target
+from engine.operation import CancelToken, Event, Import, Kind, Operation, Options, Outcome, Program, Target
 from engine.plan import Plan
 from engine.program import program_for, project_python
 from engine.resource import STACK_TYPE, make_urn
@@ -35,7 +35,18 @@ def up(context: Context) -> int:
 def preview(context: Context) -> int:
     stack = context.stack()
     _set_config(stack)
-    return _Run(stack, Kind.UPDATE, preview=True).finish()
+    run = _Run(stack, Kind.UPDATE, preview=True)
+    code = run.finish()
+    if code == 0 and context.arguments.value("import-file"):
+        from engine.cli_import import write_preview
+
+        write_preview(context, run.events)
+    return code
+
+
+def run_import(context: Context, imports: Sequence[Import]) -> int:
+    """Takes objects into the state; the exit code."""
+    return _command(context, Kind.IMPORT, imports)
 
 
 def refresh(context: Context) -> int:
@@ -56,24 +67,24 @@ def destroy(context: Context) -> int:
     return _command(context, Kind.DESTROY)
 
 
-def _command(context: Context, kind: Kind) -> int:
+def _command(context: Context, kind: Kind, imports: Sequence[Import] = ()) -> int:
     """A preview, a question and the operation; or what the options leave of these."""
     arguments = context.arguments
     yes, skip = arguments.flag("yes"), arguments.flag("skip-preview")
     stack = context.stack()
     _set_config(stack)
     if arguments.flag("preview-only"):
-        return _Run(stack, kind, preview=True).finish()
+        return _Run(stack, kind, preview=True, imports=imports).finish()
     if not context.streams.interactive and not yes and not skip:
         raise UsageError("--yes or --skip-preview must be passed in to proceed when running in non-interactive mode")
     if not skip:
-        run = _Run(stack, kind, preview=True, silent_log=True)
+        run = _Run(stack, kind, preview=True, silent_log=True, imports=imports)
         if run.finish(expect=False):
             return 1
         if not yes and not _confirmed(context, kind, run):
             return 1
         stack = context.stack()
-    code = _Run(stack, kind, preview=False).finish()
+    code = _Run(stack, kind, preview=False, imports=imports).finish()
     if code == 0 and arguments.flag("remove"):
         from engine.cli_stack import remove
 
@@ -84,14 +95,14 @@ def _command(context: Context, kind: Kind) -> int:
 
 def _confirmed(context: Context, kind: Kind, run: _Run) -> bool:
     while True:
-        answer = context.ask(f"\nDo you want to perform this {kind.value}? (yes/no/details) ").lower()
+        answer = context.ask(f"\nDo you want to perform this {kind.word}? (yes/no/details) ").lower()
         if answer in {"yes", "y"}:
             return True
         if answer in {"details", "d"}:
             run.show_details()
             continue
         if answer in {"no", "n", ""}:
-            context.streams.stderr.write(f"error: confirmation declined, not proceeding with the {kind.value}\n")
+            context.streams.stderr.write(f"error: confirmation declined, not proceeding with the {kind.word}\n")
             return False
 
 
@@ -141,13 +152,22 @@ def _refuse_contradictions(arguments: Arguments) -> None:
 class _Run:
     """One operation or preview of a stack, under the stack's lock unless it is a preview."""
 
-    def __init__(self, stack: Stack, kind: Kind, *, preview: bool, silent_log: bool = False) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        kind: Kind,
+        *,
+        preview: bool,
+        silent_log: bool = False,
+        imports: Sequence[Import] = (),
+    ) -> None:
         self._stack = stack
         self._context = stack.context
         self._kind = kind
         self._preview = preview
         self._silent_log = silent_log
-        self._events: list[Event] = []
+        self._imports = imports
+        self.events: list[Event] = []
         self._plan: Plan | None = None
         self._started = time.time()
 
@@ -175,7 +195,7 @@ class _Run:
         return error.exit_code
 
     def _errors(self) -> str:
-        found = (event.get("diagnosticEvent", {}) for event in self._events)
+        found = (event.get("diagnosticEvent", {}) for event in self.events)
         return "".join(event["message"] for event in found if event.get("severity") == "error")
 
     def _under_lock(self) -> tuple[Outcome, dict[str, ConfigValue]]:
@@ -206,7 +226,7 @@ class _Run:
         display = self._display()
 
         def emit(event: Event) -> None:
-            self._events.append(event)
+            self.events.append(event)
             log.emit(event)
             display.emit(event)
 
@@ -224,6 +244,7 @@ class _Run:
             cancel=self._context.cancel,
             stack_outputs=lambda name: outputs_of_other(self._context, name),
             plan=self._plan,
+            imports=self._imports,
         )
         with _stopped_at_once(program, self._context.cancel):
             outcome = run_operation(operation)
@@ -292,7 +313,7 @@ class _Run:
     def show_details(self) -> None:
         """What was previewed, in full."""
         display = Display(replace(self._display_options(), diff=True), self._context.streams.stdout)
-        for event in self._events:
+        for event in self.events:
             display.emit(event)
         display.details()
 

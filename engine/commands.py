@@ -89,6 +89,14 @@ _UP: Final = (
     Option("target-replace", MANY, "", "replace only these URNs"),
 )
 
+#: An import runs no program and chooses no targets.
+_IMPORT_NAMES: Final = (
+    *("stack", "json", "yes", "config-file", "exec-kind", "exec-agent", "event-log", "message", "parallel", "debug"),
+    *("diff", "show-config", "suppress-outputs", "suppress-progress", "suppress-permalink"),
+)
+_IMPORT: Final = tuple(option for option in _SHARED if option.name in _IMPORT_NAMES)
+_SKIP_IMPORT: Final = Option("skip-preview", FLAG, "", "do it at once")
+
 _RUN: Final = "engine.cli_operations"
 _ST: Final = "engine.cli_stack"
 _SE: Final = "engine.cli_state"
@@ -115,7 +123,7 @@ _COMMANDS: Final = (
         (
             *_UP,
             Option("save-plan", VALUE, "", "write what would be done to a file, for `up --plan`"),
-            Option("import-file", VALUE, "", "", "no import files are made"),
+            Option("import-file", VALUE, "", "write what would be created as a file for `pulumi import`"),
         ),
     ),
     Command(
@@ -336,7 +344,27 @@ _COMMANDS: Final = (
             Option("use-language-version-tools", FLAG),
         ),
     ),
-    Command(("import",), "", "", (), (0, 9), "", "give the resource the import option in the program instead"),
+    Command(
+        ("import",),
+        "engine.cli_import:import_",
+        "take objects that exist into the state",
+        (
+            *_IMPORT,
+            _SKIP_IMPORT,
+            _PREVIEW_ONLY,
+            Option("file", VALUE, "f", "a JSON file of what to import"),
+            Option("out", VALUE, "o", "write the program text there"),
+            Option("generate-code", FLAG, "", "write program text for what was imported (the default)"),
+            Option("protect", FLAG, "", "protect what is imported (the default)"),
+            Option("parent", VALUE, "", "the parent, as name=URN"),
+            Option("provider", VALUE, "", "the provider, as name=URN"),
+            Option("properties", MANY, "", "keep only these inputs, separated by commas"),
+            Option("from", VALUE, "", "", "there are no converters; write a file for --file"),
+            Option("generate-resources", VALUE, "", "", "there are no converters; write a file for --file"),
+        ),
+        (0, 3),
+        "[TYPE NAME ID]",
+    ),
     Command(("new",), "", "", (), (0, 9), "", "there are no project templates; write a Pulumi.yaml"),
     Command(
         ("login",), "", "", (), (0, 9), "", "name the backend in Pulumi.yaml (backend.url) or in PULUMI_BACKEND_URL"

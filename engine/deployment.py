@@ -23,6 +23,7 @@ from engine.errors import (
     ResourceError,
     UsageError,
 )
+from engine.import_run import Importer, failure_text
 from engine.import_steps import ImportStep
 from engine.operation import Kind, Operation, Outcome, RunInfo
 from engine.planning import Planning
@@ -98,6 +99,7 @@ class _Deployment:
         self._stack_outputs: PropertyMap | None = None
         self._held_outputs: PropertyMap | None = None
         self._failed = False
+        self._import_error: EngineError | None = None
         self._program_error: EngineError | None = None
         self._running: ProgramThread | None = None
         operation.cancel.on_request(self._on_cancel)
@@ -144,6 +146,20 @@ class _Deployment:
         if operation.kind is Kind.DESTROY:
             self._require_destroyed()
         self.begun = True
+        if operation.kind is Kind.IMPORT:
+            self._import()
+        else:
+            self._deploy()
+        self._executor.wait()
+        self._check_promises()
+        self._set_stack_outputs()
+        if not self._preview:
+            self._journal.finish()
+        self._end_program()
+        self._conclude()
+
+    def _deploy(self) -> None:
+        operation = self._operation
         self._warn_of_pending()
         runs_program = operation.kind is Kind.UPDATE or self._options.run_program
         if self._options.refresh or (operation.kind is Kind.REFRESH and not runs_program):
@@ -155,13 +171,26 @@ class _Deployment:
         elif operation.kind is not Kind.REFRESH and self._may_go_on():
             self._targets_missing = self._tell_missing(self._generator.selection.unknown_targets(self._generator.knows))
             self._delete()
-        self._executor.wait()
-        self._check_promises()
-        self._set_stack_outputs()
-        if not self._preview:
-            self._journal.finish()
-        self._end_program()
-        self._conclude()
+
+    def _import(self) -> None:
+        operation = self._operation
+        importer = Importer(
+            operation.imports,
+            resources=self._base.resources,
+            target=operation.target,
+            registry=self._registry,
+            executor=self._executor,
+            diagnose=self.reporter.diagnose,
+        )
+        try:
+            made = importer.run()
+        except BailError:
+            self._failed = True
+        except EngineError as error:
+            self._import_error, self._failed = error, True
+        else:
+            if made is not None:
+                self._registered[made.urn], self._held_outputs = made, {}
 
     def _warn_of_pending(self) -> None:
         pending = self._base.pending
@@ -182,7 +211,10 @@ class _Deployment:
         if self._targets_missing:
             raise BailError("a target is not in the stack")
         errored = self._executor.errored or (self._generator.decided.errored and not self._failed)
-        if errored:
+        if self._operation.kind is Kind.IMPORT and (self._executor.errored or self._failed):
+            why = failure_text(self._import_error, self._executor.first_error)
+            self.reporter.diagnose("error", "", f"{word} failed{why}")
+        elif errored:
             self.reporter.diagnose("error", "", f"{word} failed")
         if self._program_error is not None:
             raise self._program_error

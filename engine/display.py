@@ -38,8 +38,18 @@ _OPS: Final[Mapping[str, tuple[str, str, str, str]]] = {
     "import-replacement": ("=>", "32", "import replacement", "imported replacement"),
 }
 _ORDER: Final = ("create", "update", "replace", "delete", "import", "read", "refresh", "discard", "same")
-_TITLES: Final = {"update": "Updating", "refresh": "Refreshing", "destroy": "Destroying"}
-_PREVIEWS: Final = {"update": "Previewing update", "refresh": "Previewing refresh", "destroy": "Previewing destroy"}
+_TITLES: Final = {
+    "update": "Updating",
+    "refresh": "Refreshing",
+    "destroy": "Destroying",
+    "resource-import": "Importing",
+}
+_PREVIEWS: Final = {
+    "update": "Previewing update",
+    "refresh": "Previewing refresh",
+    "destroy": "Previewing destroy",
+    "resource-import": "Previewing import",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ Pure data. `cli` fills an `Operation` and calls `deployment.run_operation`; noth
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -27,6 +27,12 @@ class Kind(StrEnum):
     UPDATE = "update"
     REFRESH = "refresh"
     DESTROY = "destroy"
+    IMPORT = "resource-import"
+
+    @property
+    def word(self) -> str:
+        """As a person calls it; the value is what the history calls it."""
+        return "import" if self is Kind.IMPORT else self.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +76,26 @@ class Options:
     """Show the debug messages of program and plugins."""
     make_plan: bool = False
     """Record what is decided as a plan, which the outcome then holds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Import:
+    """An object to take into the state. `parent` and `provider` are URNs, empty for the stack and the default provider.
+
+    `properties` names the inputs to keep, none for all. A component has no id; `remote` says that a provider makes it.
+    """
+
+    type: str
+    name: str
+    id: str = ""
+    parent: str = ""
+    provider: str = ""
+    version: str = ""
+    download_url: str = ""
+    properties: tuple[str, ...] = ()
+    protect: bool = True
+    component: bool = False
+    remote: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +164,8 @@ class Operation:
     save: Callable[[Snapshot], None]
     cancel: CancelToken
     stack_outputs: Callable[[str], PropertyMap | None]
+    imports: Sequence[Import] = ()
+    """What Kind.IMPORT takes into the state."""
     plan: Plan | None = None
 
 

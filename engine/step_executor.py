@@ -55,6 +55,7 @@ class StepExecutor:
         self._lock = threading.Lock()
         self._halted = False
         self.errored = False
+        self.first_error: Exception | None = None
 
     def submit(self, chain: Sequence[Step]) -> None:
         """Starts a chain."""
@@ -147,6 +148,7 @@ class StepExecutor:
     def _fail(self, step: Step, error: Exception) -> None:
         with self._lock:
             self.errored = True
+            self.first_error = self.first_error or error
             # Protection is no accident: what does not need the protected resource goes, and all of them are told.
             self._halted = self._halted or not isinstance(error, ProtectedError)
             self._failed_urns.add(step.urn)

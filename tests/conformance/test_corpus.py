@@ -27,7 +27,6 @@ NOT_YET: dict[str, str] = {
     "assets": "assets are hashed and given to providers as such",
     "hooks": "resource hooks",
     "hooks_error": "error hooks",
-    "plugin_import_command": "pulumi import",
     "transforms_stack": "transforms",
 }
 

@@ -12,13 +12,13 @@ import base64
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from engine.checkpoint import Codec
 from engine.deployment import run_operation
-from engine.operation import CancelToken, Kind, Operation, Options, Outcome, Target
+from engine.operation import CancelToken, Import, Kind, Operation, Options, Outcome, Target
 from engine.plan import Plan
 from engine.plan_file import plan_from_dict, plan_to_dict
 from engine.resource import PropertyMap, Secret, State, contains_unknown, is_provider_type, urn_name
@@ -172,7 +172,13 @@ class Stack:
         """With a program only for `run_program=True`."""
         return self.run(Kind.DESTROY, items, **options)
 
-    def run(self, kind: Kind, items: Any, *, plan: Plan | None = None, **options: Any) -> Result:
+    def import_(self, *imports: Import, **options: Any) -> Result:
+        """`pulumi import`."""
+        return self.run(Kind.IMPORT, (), imports=imports, **options)
+
+    def run(
+        self, kind: Kind, items: Any, *, plan: Plan | None = None, imports: Sequence[Import] = (), **options: Any
+    ) -> Result:
         saves: list[str] = []
         broken: list[Exception] = []
         codec = Codec(PlainCipher())
@@ -213,6 +219,7 @@ class Stack:
                 cancel=self.cancel,
                 stack_outputs=self.other_stacks.get,
                 plan=plan,
+                imports=imports,
             )
         )
         assert not broken, broken[0]
