@@ -12,6 +12,7 @@ from typing import Any
 
 from engine.arguments import Arguments
 from engine.cli_plan import explain_violation, read_plan, write_plan
+from engine.cli_policy import policy_packs
 from engine.config import ConfigValue
 from engine.display import Display, DisplayOptions
 from engine.errors import BailError, EngineError, NoChangesExpectedError, StateError, UsageError
@@ -19,6 +20,7 @@ from engine.event_log import EventSink, NoEventLog, open_event_log
 from engine.json_display import JsonDigest, JsonEvents
 from engine.operation import CancelToken, Event, Import, Kind, Operation, Options, Outcome, Program, Target
 from engine.plan import Plan
+from engine.policy import PackSource
 from engine.program import program_for, project_python
 from engine.resource import STACK_TYPE, make_urn
 from engine.snapshot import Snapshot, protected_with_needs
@@ -169,12 +171,14 @@ class _Run:
         self._imports = imports
         self.events: list[Event] = []
         self._plan: Plan | None = None
+        self._packs: tuple[PackSource, ...] = ()
         self._started = time.time()
 
     def finish(self, *, expect: bool = True) -> int:
         """Runs it to its end; the exit code. Raises EngineError for what keeps it from starting."""
         context = self._context
         self._plan = read_plan(self._stack)
+        self._packs = policy_packs(context, self._python()) if self._kind is Kind.UPDATE else ()
         with contextlib.nullcontext() if self._preview else context.locked(self._stack.ref):
             # Whatever was read before the lock may have changed since.
             self._stack = Stack(context, self._stack.ref)
@@ -245,6 +249,7 @@ class _Run:
             stack_outputs=lambda name: outputs_of_other(self._context, name),
             plan=self._plan,
             imports=self._imports,
+            policy_packs=self._packs,
         )
         with _stopped_at_once(program, self._context.cancel):
             outcome = run_operation(operation)
@@ -308,6 +313,7 @@ class _Run:
             outputs=not arguments.flag("suppress-outputs"),
             progress=not arguments.flag("suppress-progress"),
             debug=arguments.flag("debug"),
+            policy_remediations=arguments.flag("show-policy-remediations") or arguments.flag("diff"),
         )
 
     def show_details(self) -> None:

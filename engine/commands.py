@@ -14,7 +14,7 @@ _CONFIG_FILE: Final = Option("config-file", VALUE, "", "this settings file inste
 _PATH: Final = Option("path", FLAG, "", "the key is a path into a map or a list")
 
 _NO_PLANS: Final = "a refresh changes no objects, so there is nothing to plan"
-_NO_POLICY: Final = "there is no policy engine"
+_NO_POLICY: Final = "policies judge what `up` and `preview` do"
 _NO_REMOTE: Final = "there is no remote deployment"
 
 COMMON: Final = (
@@ -65,8 +65,6 @@ _SHARED: Final = (
     Option("copilot", FLAG, "", "", "there is no such service"),
     Option("attach-debugger", FLAG, "", "", "debuggers are not attached"),
     Option("remote", FLAG, "", "", _NO_REMOTE),
-    Option("policy-pack", MANY, "", "", _NO_POLICY),
-    Option("policy-pack-config", MANY, "", "", _NO_POLICY),
 )
 _EXPECT: Final = Option("expect-no-changes", FLAG, "", "fail (exit code 7) if anything changes")
 _CONTINUE: Final = Option("continue-on-error", FLAG, "", "go on with what does not depend on a failure")
@@ -79,8 +77,15 @@ _CONFIG: Final = (
     Option("config", MANY, "c", "set key=value first"),
     Option("config-path", FLAG, "", "the keys of --config are paths"),
 )
+_NO_POLICIES: Final = (
+    Option("policy-pack", MANY, "", "", _NO_POLICY),
+    Option("policy-pack-config", MANY, "", "", _NO_POLICY),
+)
 _UP: Final = (
     *_SHARED,
+    Option("policy-pack", MANY, "", "run the policies in this folder"),
+    Option("policy-pack-config", MANY, "", "their configuration, a JSON file for each --policy-pack"),
+    Option("show-policy-remediations", FLAG, "", "show what policies corrected"),
     *_CONFIG,
     _EXPECT,
     _CONTINUE,
@@ -132,6 +137,7 @@ _COMMANDS: Final = (
         "read the real objects into the state",
         (
             *_SHARED,
+            *_NO_POLICIES,
             _EXPECT,
             _SKIP,
             _PREVIEW_ONLY,
@@ -147,6 +153,7 @@ _COMMANDS: Final = (
         "delete the stack's resources",
         (
             *_SHARED,
+            *_NO_POLICIES,
             *_CONFIG,
             _CONTINUE,
             _REFRESH,

@@ -27,6 +27,7 @@ from engine.import_run import Importer, failure_text
 from engine.import_steps import ImportStep
 from engine.operation import Kind, Operation, Outcome, RunInfo
 from engine.planning import Planning
+from engine.policies import PolicyPacks
 from engine.program_modes import mode_of
 from engine.program_thread import ProgramThread
 from engine.provider_client import Provider
@@ -76,7 +77,8 @@ def run_operation(operation: Operation) -> Outcome:
     seconds = time.monotonic() - started
     changes = deployment.reporter.changes()
     if deployment.begun:
-        operation.emit(events.summary(changes, seconds, preview=operation.options.dry_run))
+        ran = deployment.policies.ran
+        operation.emit(events.summary(changes, seconds, preview=operation.options.dry_run, policy_packs=ran))
     plan = deployment.planning.plan if operation.options.make_plan and error is None else None
     return Outcome(changes=changes, outputs=deployment.outputs(), error=error, duration_seconds=seconds, plan=plan)
 
@@ -94,6 +96,7 @@ class _Deployment:
         self._journal = Journal(self._base, operation.save)
         self._monitor: MonitorServer | None = None
         self._host = PluginHost(operation.target, self._engine_address, self.reporter.log)
+        self.policies = PolicyPacks(operation.policy_packs, operation.target, self.reporter, dry_run=self._preview)
         self.planning = Planning(constraint=operation.plan, record=operation.options.make_plan)
         self._registered: dict[str, Step] = {}
         self._stack_outputs: PropertyMap | None = None
@@ -118,6 +121,7 @@ class _Deployment:
             resources=self._base.resources,
             registry=self._registry,
             planning=self.planning,
+            policies=self.policies,
             diagnose=self.reporter.diagnose,
             mode=self._mode,
             settle=self._settle,
@@ -142,6 +146,7 @@ class _Deployment:
     def run(self) -> None:
         operation = self._operation
         target = operation.target
+        self.policies.load(self._engine_address)
         operation.emit(events.prelude(target.config, target.secret_keys))
         if operation.kind is Kind.DESTROY:
             self._require_destroyed()
@@ -153,6 +158,7 @@ class _Deployment:
         self._executor.wait()
         self._check_promises()
         self._set_stack_outputs()
+        self._inspect_stack()
         if not self._preview:
             self._journal.finish()
         self._end_program()
@@ -210,7 +216,8 @@ class _Deployment:
             raise BailError("canceled")
         if self._targets_missing:
             raise BailError("a target is not in the stack")
-        errored = self._executor.errored or (self._generator.decided.errored and not self._failed)
+        judged = self._generator.decided.errored or self.policies.violated
+        errored = self._executor.errored or (judged and not self._failed)
         if self._operation.kind is Kind.IMPORT and (self._executor.errored or self._failed):
             why = failure_text(self._import_error, self._executor.first_error)
             self.reporter.diagnose("error", "", f"{word} failed{why}")
@@ -235,9 +242,11 @@ class _Deployment:
                 self._running.join()
             self._monitor.stop()
         self._host.close()
+        self.policies.close()
 
     def _on_cancel(self) -> None:
         self._host.cancel()
+        self.policies.cancel()
         self._queue.put(StepsEnded())
         threading.Thread(target=self._on_second_signal, daemon=True).start()
 
@@ -489,6 +498,15 @@ class _Deployment:
         self._stack_outputs = held
         with self._told():
             self._set_outputs(step, step.new, held)
+
+    def _inspect_stack(self) -> None:
+        """What has come out is judged as a whole, where it has come out well."""
+        failed = self._failed or self._executor.errored or self._program_error is not None
+        if failed or self._operation.cancel.requested.is_set() or self._operation.kind is not Kind.UPDATE:
+            return
+        root = f"{self._operation.target.project}-{self._operation.target.stack}"
+        urn = make_urn(self._operation.target.stack, self._operation.target.project, "", STACK_TYPE, root)
+        self.policies.inspect_stack(self._generator.decided.states, urn)
 
     def _check_promises(self) -> None:
         """What was planned and did not come is an error, unless something else has gone wrong already."""

@@ -13,6 +13,7 @@ from time import monotonic
 from typing import Any, Final
 
 from engine.display_diff import diff_lines
+from engine.display_policy import PolicyLog
 from engine.display_tree import Row, tree_lines
 from engine.resource import STACK_TYPE, make_urn, urn_name, urn_type
 from engine.streams import Output
@@ -67,6 +68,7 @@ class DisplayOptions:
     outputs: bool = True
     progress: bool = True
     debug: bool = False
+    policy_remediations: bool = False
 
 
 @dataclass(slots=True)
@@ -89,6 +91,7 @@ class Display:
         self._outputs: dict[str, Any] = {}
         self._old_outputs: dict[str, Any] = {}
         self._changes: dict[str, int] = {}
+        self._policies = PolicyLog()
         self._begun = monotonic()
         self._gone = False
 
@@ -98,6 +101,8 @@ class Display:
 
     def emit(self, event: Event) -> None:
         with self._lock:
+            for text, colour in self._policies.take(event):
+                self._line(self._paint(text, colour))
             if "resourcePreEvent" in event:
                 self._pre(event["resourcePreEvent"]["metadata"])
             elif "resOutputsEvent" in event:
@@ -120,6 +125,7 @@ class Display:
             if self._options.preview:
                 self._write_tree()
             self._write_diagnostics()
+            self._write_policies()
             if self._options.outputs and not failed:
                 self._write_outputs()
             self._write_counts()
@@ -216,6 +222,12 @@ class Display:
                 colour = {"error": "31", "warning": "33"}.get(severity, "")
                 for line in message.rstrip("\n").split("\n"):
                     self._line(self._paint(f"    {line}", colour))
+
+    def _write_policies(self) -> None:
+        for number, (text, colour) in enumerate(self._policies.lines(detailed=self._options.policy_remediations)):
+            if not number:
+                self._line()
+            self._line(self._paint(text, colour))
 
     def _write_outputs(self) -> None:
         if self._options.kind == "destroy" or not (self._outputs or self._old_outputs):

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.diff import PropertyDiff
-from engine.resource import State, StepOp, masked
+from engine.policy import Remediation, Violation
+from engine.resource import PropertyMap, State, StepOp, masked
 
 Event = dict[str, Any]
 
@@ -66,14 +67,47 @@ def diagnostic(severity: str, message: str, urn: str = "", *, stream: int = 0, e
     return {"diagnosticEvent": body}
 
 
-def summary(changes: Mapping[str, int], seconds: float, *, preview: bool) -> Event:
+def summary(
+    changes: Mapping[str, int], seconds: float, *, preview: bool, policy_packs: Mapping[str, str] | None = None
+) -> Event:
+    """The last word on an operation. The odd spelling of PolicyPacks is the one that readers know."""
     return {
         "summaryEvent": {
             "maybeCorrupt": False,
             "durationSeconds": round(seconds),
             "resourceChanges": dict(changes),
-            "policyPacks": {},
+            "PolicyPacks": dict(policy_packs or {}),
             "isPreview": preview,
+        }
+    }
+
+
+def policy_violation(urn: str, violation: Violation) -> Event:
+    """A policy's word; its message must hold no secret."""
+    body = {
+        "resourceUrn": urn,
+        "message": violation.message + "\n",
+        "color": "raw",
+        "policyName": violation.policy,
+        "policyPackName": violation.pack,
+        "policyPackVersion": violation.version,
+        "policyPackVersionTag": violation.version,
+        "enforcementLevel": violation.level.value,
+    }
+    return {"policyEvent": {key: value for key, value in body.items() if value or key != "resourceUrn"}}
+
+
+def policy_remediation(urn: str, remediation: Remediation, before: PropertyMap) -> Event:
+    return {
+        "policyRemediationEvent": {
+            "resourceUrn": urn,
+            "color": "raw",
+            "policyName": remediation.policy,
+            "policyPackName": remediation.pack,
+            "policyPackVersion": remediation.version,
+            "policyPackVersionTag": remediation.version,
+            "before": masked(before),
+            "after": masked(remediation.properties or {}),
         }
     }
 

@@ -53,6 +53,8 @@ class JsonDigest:
                 self._body["steps"].append(_step(event["resOutputsEvent"]["metadata"]))
             elif "diagnosticEvent" in event:
                 self._diagnose(event["diagnosticEvent"])
+            elif "policyEvent" in event:
+                self._diagnose(_violation(event["policyEvent"]))
             elif "summaryEvent" in event:
                 self._body["changeSummary"] = event["summaryEvent"]["resourceChanges"]
 
@@ -66,6 +68,17 @@ class JsonDigest:
             return
         body = {key: event[key] for key in ("urn", "prefix", "message", "severity") if event.get(key)}
         self._body.setdefault("diagnostics", []).append(body)
+
+
+def _violation(event: dict[str, Any]) -> dict[str, Any]:
+    """A policy's word as a diagnostic, so that a reader sees why a preview failed."""
+    level = event["enforcementLevel"]
+    return {
+        "urn": event.get("resourceUrn", ""),
+        "prefix": f"{level}: ",
+        "message": f"{event['policyPackName']}@v{event['policyPackVersion']} {event['policyName']}: {event['message']}",
+        "severity": "error" if level == "mandatory" else "warning",
+    }
 
 
 def _step(metadata: dict[str, Any]) -> dict[str, Any]:

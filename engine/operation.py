@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from engine.errors import EngineError
 from engine.plan import Plan
+from engine.policy import PackSource
 from engine.resource import PropertyMap
 from engine.snapshot import Snapshot
 
@@ -152,7 +153,7 @@ class Operation:
     """One operation. `save` writes a snapshot durably before it returns; it is called in order, by one thread at once.
 
     `stack_outputs` gives another stack's outputs by name for StackReference, and None where there is no such stack.
-    `plan` is what a preview promised: nothing else is done.
+    `plan` is what a preview promised: nothing else is done. `policy_packs` judge what an update or its preview does.
     """
 
     kind: Kind
@@ -167,6 +168,7 @@ class Operation:
     imports: Sequence[Import] = ()
     """What Kind.IMPORT takes into the state."""
     plan: Plan | None = None
+    policy_packs: tuple[PackSource, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

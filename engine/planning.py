@@ -70,6 +70,8 @@ class Planning:
         A step of less impact than a replacement stands for all of it.
         """
         for step in steps:
+            if step.op is StepOp.REFRESH:
+                continue  # it changes nothing, so no plan has it
             urn = aliased.get(step.urn, step.urn)
             if self._constraint is not None:
                 self._take(urn, step.op)

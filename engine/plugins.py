@@ -29,10 +29,12 @@ DYNAMIC_PACKAGE: Final = "pulumi-python"
 _DYNAMIC_HOST: Final = Path(__file__).resolve().parent / "dynamic_host"
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 5.0
-# A plugin must not outlive an engine that was killed: it ends when its standard input does, held by the engine.
+_DYING_SECONDS: Final = 2.0
+# A plugin must not outlive an engine that was killed: it ends when its standard input does, held by the engine. It is
+# read without Python's buffer, whose lock would abort a plugin that ends by itself.
 _PYTHON_PLUGIN: Final = (
     "import os, runpy, sys, threading\n"
-    "threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(0)), daemon=True).start()\n"
+    "threading.Thread(target=lambda: (os.read(0, 1), os._exit(0)), daemon=True).start()\n"
     "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
 )
 
@@ -59,7 +61,7 @@ def find_plugin(package: str, version: str, env: Mapping[str, str], python: str)
         return PluginCommand(argv=(str(installed / executable),), origin=str(installed))
     module = _entry_point(package)
     if module is not None:
-        return PluginCommand(argv=_python(sys.executable, module), origin=f"the Python module {module}")
+        return PluginCommand(argv=python_module(sys.executable, module), origin=f"the Python module {module}")
     raise PluginError(
         f"no provider plugin for package '{package}'{f' version {version}' if version else ''}: there is no "
         f"{executable} on PATH, none in {home / 'plugins'}, and no Python package offers one. Install the plugin, or "
@@ -67,7 +69,8 @@ def find_plugin(package: str, version: str, env: Mapping[str, str], python: str)
     )
 
 
-def _python(python: str, module: str) -> tuple[str, ...]:
+def python_module(python: str, module: str) -> tuple[str, ...]:
+    """How a plugin in a Python module is run: it ends when its standard input does."""
     return (python, "-u", "-c", _PYTHON_PLUGIN, module)
 
 
@@ -141,8 +144,10 @@ class PluginProcess:
         env: Mapping[str, str],
         cwd: Path,
         on_line: Callable[[str, bool], None],
+        what: str = "",
     ) -> None:
         self.package = package
+        self._what = what or f"the provider plugin for '{package}'"
         self._command = command
         self.on_line = on_line
         self._port: str | None = None
@@ -163,9 +168,7 @@ class PluginProcess:
                 start_new_session=True,
             )
         except OSError as error:
-            raise PluginError(
-                f"cannot start the provider plugin for '{package}' from {command.origin}: {error}"
-            ) from error
+            raise PluginError(f"cannot start {self._what} from {command.origin}: {error}") from error
         for stream, is_error in ((self._process.stdout, False), (self._process.stderr, True)):
             threading.Thread(target=self._read, args=(stream, is_error), daemon=True).start()
 
@@ -186,17 +189,32 @@ class PluginProcess:
         """host:port of the plugin's gRPC server. Raises PluginError when it does not come up in time."""
         self._said.wait(START_SECONDS)
         if not self._port or not self._port.isdigit():
-            code = self._process.poll()
+            code = self._ended()
             why = f"it ended with code {code}" if code is not None else f"it said no port within {START_SECONDS:.0f} s"
             said = "".join(self._stderr[-5:]).strip()
             raise PluginError(
-                f"the provider plugin for '{self.package}' from {self._command.origin} did not start: {why}"
+                f"{self._what} from {self._command.origin} did not start: {why}"
                 + (f". It said:\n{said}" if said else "")
             )
         return f"127.0.0.1:{self._port}"
 
     def alive(self) -> bool:
         return self._process.poll() is None
+
+    def _ended(self) -> int | None:
+        """The exit code, None while it runs. What a process says ends a moment before it does."""
+        try:
+            return self._process.wait(_DYING_SECONDS)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def end(self) -> str:
+        """How the process ended, with the last that it said on its error stream; empty while it runs."""
+        code = self._ended()
+        if code is None:
+            return ""
+        said = "".join(self._stderr[-5:]).strip()
+        return f"code {code}" + (f". It said:\n{said}" if said else "")
 
     def stop(self) -> None:
         """Ends the process, by force after a while; returns when it has gone."""

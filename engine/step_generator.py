@@ -18,6 +18,7 @@ from engine.errors import BailError, ResourceError
 from engine.import_steps import ImportStep
 from engine.operation import Options
 from engine.planning import Planning
+from engine.policies import PolicyPacks
 from engine.program_modes import ProgramMode
 from engine.provider_client import Provider
 from engine.providers import ProviderRegistry
@@ -72,6 +73,7 @@ class StepGenerator:
         resources: Sequence[State],
         registry: ProviderRegistry,
         planning: Planning,
+        policies: PolicyPacks,
         diagnose: Diagnose,
         mode: ProgramMode,
         settle: Callable[[], None],
@@ -82,6 +84,7 @@ class StepGenerator:
         self._settle = settle
         self._registry = registry
         self._planning = planning
+        self._policies = policies
         self._diagnose = diagnose
         self._resources = resources
         self._olds = {s.urn: s for s in resources if not s.delete}
@@ -321,6 +324,7 @@ class StepGenerator:
         if provider is not None:
             new.inputs = self._check(provider, new.urn, None if old is None or fresh else old.inputs, new.inputs)
         self._planning.registered(new.urn, goal, old, fresh=fresh, inputs=new.inputs)
+        self._policies.inspect(goal, new, self.decided.states)
         return provider
 
     def _check(self, provider: Provider, urn: str, olds: PropertyMap | None, news: PropertyMap) -> PropertyMap:

@@ -21,6 +21,7 @@ from engine.deployment import run_operation
 from engine.operation import CancelToken, Import, Kind, Operation, Options, Outcome, Target
 from engine.plan import Plan
 from engine.plan_file import plan_from_dict, plan_to_dict
+from engine.policy import PackSource
 from engine.resource import PropertyMap, Secret, State, contains_unknown, is_provider_type, urn_name
 from engine.snapshot import Snapshot, verify
 from tests.engine.core.cloud import Cloud
@@ -133,6 +134,7 @@ class Stack:
     def __init__(self, root: Path) -> None:
         self.cloud = Cloud()
         self.config: dict[str, str] = {}
+        self.environment: dict[str, str] = {}
         self.secret_keys: frozenset[str] = frozenset()
         self.other_stacks: dict[str, PropertyMap] = {}
         self.saved = Codec(PlainCipher()).dumps(Snapshot())
@@ -177,7 +179,14 @@ class Stack:
         return self.run(Kind.IMPORT, (), imports=imports, **options)
 
     def run(
-        self, kind: Kind, items: Any, *, plan: Plan | None = None, imports: Sequence[Import] = (), **options: Any
+        self,
+        kind: Kind,
+        items: Any,
+        *,
+        plan: Plan | None = None,
+        packs: Sequence[PackSource] = (),
+        imports: Sequence[Import] = (),
+        **options: Any,
     ) -> Result:
         saves: list[str] = []
         broken: list[Exception] = []
@@ -220,6 +229,7 @@ class Stack:
                 stack_outputs=self.other_stacks.get,
                 plan=plan,
                 imports=imports,
+                policy_packs=tuple(packs),
             )
         )
         assert not broken, broken[0]
@@ -232,7 +242,12 @@ class Stack:
             config=self.config,
             secret_keys=self.secret_keys,
             root=self._root,
-            environment={"PULUMI_DEBUG_PROVIDERS": f"fake:{self.cloud.port}", "PATH": "", "HOME": str(self._root)},
+            environment={
+                "PULUMI_DEBUG_PROVIDERS": f"fake:{self.cloud.port}",
+                "PATH": "",
+                "HOME": str(self._root),
+                **self.environment,
+            },
         )
 
     # -------------------------------------------------------- the state
