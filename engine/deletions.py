@@ -27,12 +27,13 @@ class DependentReplacement:
 def dependents_to_replace(
     root: State, graph: DependencyGraph, provider_of: Callable[[State], Provider], settled: Callable[[State], bool]
 ) -> list[DependentReplacement]:
-    """Who must be replaced with `root`, in dependency order, without `root` itself and without what is `settled`."""
+    """Who must be replaced with `root`, in dependency order, without `root` itself.
+
+    What is `settled` has been registered before `root`, so it cannot need it any more, whatever the old state says.
+    """
     replaced = {root.urn}
     found: list[DependentReplacement] = []
-    for state in graph.depending_on(root):
-        if settled(state):
-            continue
+    for state in graph.depending_on(root, settled):
         diff = _diff_against_unknown(state, replaced, provider_of)
         if diff is not None:
             replaced.add(state.urn)

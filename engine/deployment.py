@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -56,6 +55,8 @@ from engine.source import (
     RegisterResource,
     ResourceImported,
     StepsEnded,
+    refuse,
+    settle,
 )
 from engine.step_executor import StepExecutor
 from engine.step_generator import StepGenerator
@@ -106,6 +107,7 @@ class _Deployment:
         self._program_error: EngineError | None = None
         self._running: ProgramThread | None = None
         operation.cancel.on_request(self._on_cancel)
+        operation.cancel.on_terminate(lambda: self._journal.close())  # noqa: PLW0108 - a refresh makes another journal
         self._start_over()
 
     def _start_over(self) -> None:
@@ -248,11 +250,6 @@ class _Deployment:
         self._host.cancel()
         self.policies.cancel()
         self._queue.put(StepsEnded())
-        threading.Thread(target=self._on_second_signal, daemon=True).start()
-
-    def _on_second_signal(self) -> None:
-        self._operation.cancel.terminated.wait()
-        self._journal.close()
 
     def _engine_address(self) -> str:
         return self._server().address
@@ -306,7 +303,9 @@ class _Deployment:
             self._take_refreshed(found_by(steps))
         if self._operation.kind is not Kind.REFRESH:
             self._executor.close()
+            errored = self._executor.errored
             self._start_over()
+            self._executor.errored = errored
 
     def _refresh_rest(self) -> None:
         """After a program that has had its own resources refreshed: the others."""
@@ -461,7 +460,7 @@ class _Deployment:
     def _take_outputs(self, event: RegisterOutputs) -> None:
         step = self._registered.get(event.urn)
         if step is None or step.new is None:
-            event.answer.set_exception(EngineError(f"outputs for {event.urn}, which is not registered"))
+            refuse(event.answer, EngineError(f"outputs for {event.urn}, which is not registered"))
             return
         if step.new.type == STACK_TYPE:
             # The stack's outputs count when all else is done: only then is it known whether they are complete.
@@ -470,9 +469,9 @@ class _Deployment:
             try:
                 self._set_outputs(step, step.new, event.outputs)
             except ResourceError:
-                event.answer.set_exception(MonitorStoppedError())
+                refuse(event.answer, MonitorStoppedError())
                 raise
-        event.answer.set_result(None)
+        settle(event.answer, None)
 
     def _set_outputs(self, step: Step, new: State, outputs: PropertyMap) -> None:
         if not self._preview:
@@ -536,15 +535,15 @@ class _Deployment:
                 running.stop()
                 return
             try:
-                event = self._queue.get(timeout=0.1)
+                event = self._queue.get(timeout=0.01)
             except queue.Empty:
                 continue
             if isinstance(event, ProgramEnded):
                 self._take_program_error(event.error)
             elif isinstance(event, RegisterOutputs):
                 self._take_outputs(event)
-            elif isinstance(event, RegisterResource | ReadResource) and not event.answer.done():
-                event.answer.set_exception(MonitorStoppedError())
+            elif isinstance(event, RegisterResource | ReadResource):
+                refuse(event.answer, MonitorStoppedError())
 
     def _take_program_error(self, error: EngineError | None) -> None:
         if error is None or self._broken():
@@ -565,6 +564,7 @@ class _Deployment:
             stays, steps = self._generator.deletes()
         except BailError:
             return  # which is told at the end
+        steps = self._without_what_is_needed(steps)
         aliased = self._generator.identities.aliased
         with self._told():
             self.planning.steps([*stays, *steps], aliased)
@@ -575,6 +575,15 @@ class _Deployment:
             self._executor.wait()
         graph = self._generator.graph()
         self._executor.run_layers(in_layers(steps, graph), graph.dependencies_of)
+
+    def _without_what_is_needed(self, steps: list[Step]) -> list[Step]:
+        """After errors some resources stay as they were: what they need must stay too."""
+        if not self._executor.errored:
+            return steps
+        condemned = {step.state for step in steps}
+        staying = (state for state in self._journal.left() if state not in condemned)
+        needed = self._generator.graph().needed_by(staying)
+        return [step for step in steps if step.state not in needed]
 
 
 # ------------------------------------------------------------------ helpers
@@ -587,15 +596,10 @@ def _own_copy(snapshot: Snapshot) -> Snapshot:
 
 def _answer_to(event: RegisterResource | ReadResource) -> Callable[[State, Verdict], None]:
     def answer(state: State, verdict: Verdict) -> None:
-        if not event.answer.done():
-            event.answer.set_result(
-                Registered(
-                    state=state,
-                    failed=verdict == "failed",
-                    skipped=verdict == "skipped",
-                    unknown=verdict == "unknown",
-                )
-            )
+        registered = Registered(
+            state=state, failed=verdict == "failed", skipped=verdict == "skipped", unknown=verdict == "unknown"
+        )
+        settle(event.answer, registered)
 
     return answer
 

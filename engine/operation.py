@@ -131,6 +131,7 @@ class CancelToken:
         self.requested = threading.Event()
         self.terminated = threading.Event()
         self._listeners: list[Callable[[], None]] = []
+        self._last_listeners: list[Callable[[], None]] = []
 
     def on_request(self, listener: Callable[[], None]) -> None:
         """Calls `listener` at the first signal, at once if it has come already."""
@@ -138,10 +139,18 @@ class CancelToken:
         if self.requested.is_set():
             listener()
 
+    def on_terminate(self, listener: Callable[[], None]) -> None:
+        """Calls `listener` at the second signal. It may be called by a signal handler: it must not wait for a lock."""
+        self._last_listeners.append(listener)
+        if self.terminated.is_set():
+            listener()
+
     def signal(self) -> None:
         """One more signal."""
         if self.requested.is_set():
             self.terminated.set()
+            for listener in list(self._last_listeners):
+                listener()
             return
         self.requested.set()
         for listener in list(self._listeners):

@@ -136,7 +136,7 @@ class ProviderRegistry:
         self._target = target
         self._old = {provider_ref(s.urn, s.id): s for s in old_states if is_provider_type(s.type)}
         self._checked: dict[str, PluginProvider] = {}
-        self._ready: dict[str, Provider] = {}
+        self._ready: dict[str, PluginProvider] = {}
         self._builtin = builtin
         self._lock = threading.RLock()
 
@@ -147,12 +147,12 @@ class ProviderRegistry:
         if package_of(type_) == BUILTIN_PACKAGE:
             return self._builtin
         with self._lock:
-            found = self._ready.get(ref)
-            if found is None:
-                found = self._load_old(ref)
-            return found
+            return self._plugin(ref)
 
-    def _load_old(self, ref: str) -> Provider:
+    def _plugin(self, ref: str) -> PluginProvider:
+        return self._ready.get(ref) or self._load_old(ref)
+
+    def _load_old(self, ref: str) -> PluginProvider:
         state = self._old.get(ref)
         if state is None:
             urn, _ = split_provider_ref(ref)
@@ -200,9 +200,11 @@ class ProviderRegistry:
         news: PropertyMap,
         ignored: Sequence[str],
     ) -> DiffResult:
-        plugin = self._checked.get(urn)
-        if plugin is None:
+        if _is_builtin(urn):
             return compare_inputs(old_inputs, news, ignored)
+        # One that is not registered yet is asked what it would do if something that it needs were replaced.
+        with self._lock:
+            plugin = self._checked.get(urn) or self._plugin(provider_ref(urn, id_))
         result = plugin.diff_config(urn, old_inputs, old_outputs, news, ignored)
         if result.changes is Changes.UNKNOWN:
             own = compare_inputs(old_inputs, news, ignored)
@@ -212,7 +214,7 @@ class ProviderRegistry:
     def replaces(self, ref: str, before: State, after: State) -> bool:
         """Whether objects made with the configuration `before` have to be made anew under `after`, at `ref`."""
         plugin = self._ready.get(ref)
-        if not isinstance(plugin, PluginProvider):
+        if plugin is None:
             return False
         return plugin.diff_config(after.urn, before.inputs, before.outputs, after.inputs, ()).replace
 

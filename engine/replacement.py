@@ -16,7 +16,16 @@ from engine.diff import Changes, DiffResult, apply_replace_on_changes, compare_i
 from engine.errors import BailError, ResourceError
 from engine.provider_client import Provider
 from engine.providers import ProviderRegistry
-from engine.resource import Goal, State, StepOp, contains_unknown, same_values, split_provider_ref, urn_type
+from engine.resource import (
+    Goal,
+    State,
+    StepOp,
+    contains_unknown,
+    is_provider_type,
+    same_values,
+    split_provider_ref,
+    urn_type,
+)
 from engine.snapshot import DependencyGraph
 from engine.steps import CreateStep, DeleteStep, ReplaceStep, Step, require
 from engine.targets import Selection
@@ -177,6 +186,8 @@ class Replacements:
 
     def provider_of_old(self, state: State) -> Provider:
         """Who is asked about an old resource: the provider as it is registered now, or else as it was."""
+        if is_provider_type(state.type):
+            return self.registry
         ref = state.provider
         urn, _ = split_provider_ref(ref)
         current = self.decided.states.get(self.identities.aliased.get(urn, urn))

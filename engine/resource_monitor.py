@@ -33,7 +33,7 @@ from engine.resource import (
     provider_ref,
 )
 from engine.rpc import CHANNEL_OPTIONS, engine_pb2, engine_pb2_grpc, provider_pb2, resource_pb2, resource_pb2_grpc
-from engine.source import Event, ProgramEnded, Registered, RegisterOutputs, RegisterResource
+from engine.source import Event, ProgramEnded, Registered, RegisterOutputs, RegisterResource, refuse
 
 Request = Any
 T = TypeVar("T")
@@ -164,8 +164,7 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
             self._rejecting = True
             waiting = list(self._waiting)
         for future in waiting:
-            if not future.done():
-                future.set_exception(MonitorStoppedError())
+            refuse(future, MonitorStoppedError())
 
     def close(self) -> None:
         """The operation is over: outputs, which a stopped program may still say, are rejected from here on too."""
@@ -174,8 +173,7 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
             self._closed = True
             saying = list(self._saying)
         for future in saying:
-            if not future.done():
-                future.set_exception(MonitorStoppedError())
+            refuse(future, MonitorStoppedError())
 
     def _ask(self, event: Event, answer: Future[T]) -> T:
         says = isinstance(event, RegisterOutputs)

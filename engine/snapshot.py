@@ -111,15 +111,25 @@ class DependencyGraph:
                     if not child.custom:
                         waiting.append(child)
 
-    def depending_on(self, root: State) -> list[State]:
-        """Everything that needs `root`, directly or not, in dependency order."""
+    def depending_on(self, root: State, without: Callable[[State], bool] = lambda _: False) -> list[State]:
+        """Everything that needs `root`, directly or not, in dependency order; nothing through those in `without`."""
         reached = {root}
         found: list[State] = []
         start = next((i for i, state in enumerate(self.resources) if state is root), len(self.resources))
         for state in self.resources[start + 1 :]:
-            if not reached.isdisjoint(self.dependencies_of(state)):
+            if not reached.isdisjoint(self.dependencies_of(state)) and not without(state):
                 reached.add(state)
                 found.append(state)
+        return found
+
+    def needed_by(self, states: Iterable[State]) -> set[State]:
+        """Everything that the states need, directly or not."""
+        found: set[State] = set()
+        waiting = list(states)
+        while waiting:
+            new = self.dependencies_of(waiting.pop()) - found
+            found |= new
+            waiting.extend(new)
         return found
 
 
@@ -201,6 +211,7 @@ class Journal:
                 self._new = [state for state in self._new if state not in self._done]
             if made is not None:
                 self._make(made)
+                self._move_to_new_provider(made, gone)
             self._write()
 
     def same(self, old: State, new: State, *, changed: bool) -> None:
@@ -222,6 +233,17 @@ class Journal:
             for state in self._referring(old):
                 rename_references(state, {old: made.urn})
 
+    def _move_to_new_provider(self, made: State, gone: Sequence[State]) -> None:
+        """What was deleted together with its provider waits for its replacement at the provider's own."""
+        if not is_provider_type(made.type):
+            return
+        new = provider_ref(made.urn, made.id)
+        for old in gone:
+            ref = provider_ref(old.urn, old.id)
+            for state in self._referring(old.urn) if ref != new else ():
+                if state.provider == ref:
+                    state.provider = new
+
     def _referring(self, urn: str) -> Sequence[State]:
         if self._referrers is None:
             self._referrers = {}
@@ -242,14 +264,18 @@ class Journal:
                 self._write()
 
     def close(self) -> None:
-        """Nothing is written from here on: the second signal."""
-        with self._lock:
-            self._closed = True
+        """Nothing is written from here on: the second signal, whose handler may not wait for a lock."""
+        self._closed = True
 
     def _write(self) -> None:
         self._unsaved = False
         if not self._closed:
             self._save(self._snapshot())
+
+    def left(self) -> list[State]:
+        """Which of the old resources are still in the state."""
+        with self._lock:
+            return [state for state in self._base.resources if state not in self._done]
 
     def snapshot(self) -> Snapshot:
         with self._lock:

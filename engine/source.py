@@ -5,11 +5,15 @@ A source puts events into the deployment's queue one by one; each answers its ca
 
 from __future__ import annotations
 
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from engine.errors import EngineError
 from engine.resource import Goal, PropertyMap, State
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,3 +76,15 @@ class StepsEnded:
 
 
 Event = RegisterResource | ReadResource | ResourceImported | RegisterOutputs | ProgramEnded | StepsEnded
+
+
+def settle(answer: Future[T], result: T) -> None:
+    """Answers who waits, unless that has been done: a step may end in the moment in which all who wait are sent off."""
+    with suppress(InvalidStateError):
+        answer.set_result(result)
+
+
+def refuse(answer: Future[T], error: Exception) -> None:
+    """Answers with an error, unless who waits has been answered."""
+    with suppress(InvalidStateError):
+        answer.set_exception(error)

@@ -93,16 +93,24 @@ class StepExecutor:
         self._pool.shutdown(wait=True)
 
     def _run_chain(self, chain: list[Step]) -> None:
-        for step in chain:
+        for place, step in enumerate(chain):
             # A layer of deletes is finished even when one of it fails: they do not need each other.
             if self._cancel.requested.is_set() or (self.stopping() and not _is_delete(step)):
                 return
             if self._needs_failed(step.state) and not _is_delete(step):
-                self._failed_urns.add(step.urn)
-                step.skip()
+                self._break_off(chain[place:], Step.skip)
                 return
             if not step.is_needless() and not self._run(step):
+                if self._continue:
+                    self._break_off(chain[place:], Step.give_up)
                 return
+
+    def _break_off(self, rest: Sequence[Step], tell: Callable[[Step], None]) -> None:
+        """What is not done of a chain; the program waits for one of these steps, whichever of them has failed."""
+        for step in rest:
+            self._failed_urns.add(step.urn)
+        for step in rest:
+            tell(step)
 
     def _needs_failed(self, state: State) -> bool:
         return bool(self._failed_urns) and any(urn in self._failed_urns for _, urn in all_dependencies(state))
@@ -153,8 +161,6 @@ class StepExecutor:
             self._halted = self._halted or not isinstance(error, ProtectedError)
             self._failed_urns.add(step.urn)
         self._observer.failed(step, error)
-        if self._continue:
-            step.give_up()
         self._on_failure()
 
 

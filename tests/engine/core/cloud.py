@@ -7,6 +7,7 @@ first. A fault is set by method and resource name, and lasts until it has been m
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,7 +18,16 @@ from google.protobuf import empty_pb2
 from google.rpc import status_pb2
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
-from engine.resource import UNKNOWN, PropertyMap, contains_unknown, from_struct, same_values, to_struct, unsecret
+from engine.resource import (
+    UNKNOWN,
+    PropertyMap,
+    Secret,
+    contains_unknown,
+    from_struct,
+    same_values,
+    to_struct,
+    unsecret,
+)
 
 REPLACED_BY = frozenset({"region", "zone"})
 FOREVER = 10**9
@@ -25,7 +35,8 @@ FOREVER = 10**9
 
 @dataclass(slots=True, kw_only=True)
 class Fault:
-    """What goes wrong: `error` before anything has been done, or `unready` after it."""
+    """What goes wrong: `error` before anything has been done; after it, `unready`, `untold` (an error all the same) or
+    `dies` (with the engine, before it has heard of it). A `create` may also give `no id`."""
 
     kind: str
     times: int = FOREVER
@@ -47,6 +58,7 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
         self.names: dict[str, str] = {}
         self.also_known_as: dict[str, str] = {}
         """Ids that objects can be read by, beside their own."""
+        self.secrets: defaultdict[str, set[str]] = defaultdict(set)
         self.calls: list[str] = []
         self.configured: list[PropertyMap] = []
         self.faults: dict[tuple[str, str], Fault] = {}
@@ -56,6 +68,8 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
         self.tells_changes = True
         self.cancelled = threading.Event()
         self.dead = False
+        self.untold: set[str] = set()
+        """Ids of what has been done without the engine being told."""
         self.modern = True
         self.timeouts: dict[str, float] = {}
         self.holds: dict[str, str] = {}
@@ -112,7 +126,7 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
 
     def _enter(self, method: str, name: str, context: Any) -> Fault | None:
         if self.dead:
-            context.abort(grpc.StatusCode.UNAVAILABLE, "the engine is dead: nobody calls")
+            context.abort(grpc.StatusCode.UNKNOWN, "the engine is dead: nobody calls")
         with self._lock:
             self.calls.append(f"{method} {name}")
             fault = self.faults.get((method, name))
@@ -127,6 +141,14 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
         if fault is not None and fault.kind == "error":
             context.abort(grpc.StatusCode.UNKNOWN, f"the cloud refuses to {method} {name}")
         return fault
+
+    def _leave(self, fault: Fault | None, id_: str, context: Any) -> None:
+        """What has been done to an object is lost on the way back."""
+        if fault is None or fault.kind not in {"untold", "dies"}:
+            return
+        self.untold.add(id_)
+        self.dead = self.dead or fault.kind == "dies"
+        context.abort(grpc.StatusCode.UNKNOWN, "the answer was lost")
 
     def Handshake(self, request: Any, context: Any) -> Any:
         if not self.modern:
@@ -209,8 +231,10 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
             if id_:
                 self.objects[id_] = {**unsecret(news), "arn": f"arn:{id_}"}
                 self.names[id_] = request.name
+                self.secrets[id_] = {k for k, v in news.items() if isinstance(v, Secret)}
                 holders = [i for i in self.objects if self.names[i] == self.holds.get(request.name)]
                 self._inside[id_] = holders[-1] if holders else ""
+        self._leave(fault, id_, context)
         properties = to_struct({**news, "arn": f"arn:{id_}"})
         if fault is not None and fault.kind == "unready":
             _unready(context, id_, properties)
@@ -225,6 +249,8 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
             context.abort(grpc.StatusCode.NOT_FOUND, f"there is no {request.id}")
         self.timeouts[f"update {request.name}"] = request.timeout
         self.objects[request.id] = {**unsecret(news), "arn": f"arn:{request.id}"}
+        self.secrets[request.id] = {k for k, v in news.items() if isinstance(v, Secret)}
+        self._leave(fault, request.id, context)
         properties = to_struct({**news, "arn": f"arn:{request.id}"})
         if fault is not None and fault.kind == "unready":
             _unready(context, request.id, properties)
@@ -236,6 +262,8 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
         found = self.objects.get(id_)
         if found is None:
             return provider_pb2.ReadResponse()
+        if self.accept_secrets:
+            found = {k: Secret(v) if k in self.secrets[id_] else v for k, v in found.items()}
         inputs = {k: v for k, v in found.items() if k != "arn"}
         if fault is not None and fault.kind == "unready":
             _unready(context, id_, to_struct(found), to_struct(inputs))
@@ -244,11 +272,12 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.ReadResponse(id=id_, properties=to_struct(found), inputs=to_struct(inputs))
 
     def Delete(self, request: Any, context: Any) -> Any:
-        self._enter("delete", request.name, context)
+        fault = self._enter("delete", request.name, context)
         self.timeouts[f"delete {request.name}"] = request.timeout
         if self.objects.pop(request.id, None) is not None:
             for id_ in [i for i in self.objects if self._inside.get(i) == request.id]:
                 del self.objects[id_]
+        self._leave(fault, request.id, context)
         return empty_pb2.Empty()
 
     def Invoke(self, request: Any, context: Any) -> Any:

@@ -196,7 +196,7 @@ class Stack:
             try:
                 _check(snapshot)
                 text = codec.dumps(snapshot)
-                assert json.loads(text)["metadata"] == json.loads(Codec(PlainCipher()).dumps(snapshot))["metadata"]
+                _check(Codec(PlainCipher()).from_dict(json.loads(text)))
             except Exception as error:
                 broken.append(error)
                 raise

@@ -1,0 +1,94 @@
+"""What the property tests have found, each told as small as it can be."""
+
+import threading
+from concurrent.futures import Future
+
+from engine.source import refuse, settle
+from tests.engine.core.dsl import Stack, delete, replace, update
+from tests.engine.core.program import bucket, provider, ref
+
+
+def test_22_a_failed_first_delete_does_not_keep_a_program_waiting_that_goes_on(stack: Stack) -> None:
+    stack.up(bucket("a", zone="x"), bucket("free", size=1))
+    stack.cloud.fail("delete", "a", times=1)
+    program = (bucket("a", zone="y"), bucket("free", size=2))
+    stack.up(*program, continue_on_error=True).fails("the cloud refuses to delete a").expect(update("free"))
+    assert stack.program is not None
+    assert stack.program.last is not None
+    assert stack.program.last.failed == {"a"}
+    stack.agrees_with_cloud()
+    stack.up(*program).succeeds().calling("delete a", "create a")
+
+
+def test_22_what_could_not_be_changed_keeps_all_that_it_needs(stack: Stack) -> None:
+    """The failed resource stays as it was, with a dependency and a provider that the program has dropped."""
+    stack.up(provider("p"), bucket("base"), bucket("a", {"provider": "p"}, source=ref("base"), size=1))
+    stack.cloud.fail("update", "a", times=1)
+    moved = bucket("a", {"aliases": [stack.urn("a")]}, size=2)
+    stack.up(moved, continue_on_error=True).fails("the cloud refuses to update a").valid_after_every_step()
+    assert sorted(stack.names) == ["a", "base", "p"]
+    stack.up(moved).succeeds().expect(update("a"), delete("base"), delete("p"))
+    stack.agrees_with_cloud()
+
+
+def test_7_what_was_registered_before_is_no_dependent_any_more(stack: Stack) -> None:
+    """In the old state b needs a; the new program makes b first and lets a need it."""
+    stack.up(bucket("a", zone="x"), bucket("b", region=ref("a")))
+    stack.up(bucket("b", region="eu"), bucket("a", zone="y", source=ref("b"))).succeeds().expect(
+        replace("b"), replace("a")
+    ).valid_after_every_step()
+    assert stack.cloud.count("a") == stack.cloud.count("b") == 1
+    stack.agrees_with_cloud()
+
+
+def test_7_a_provider_may_be_a_dependent_of_what_is_deleted_first(stack: Stack) -> None:
+    def program(zone: str) -> tuple[object, ...]:
+        return bucket("a", zone=zone), provider("p", endpoint=ref("a")), bucket("b", {"provider": "p"})
+
+    stack.up(*program("x")).succeeds()
+    stack.up(*program("y")).succeeds().expect(replace("a"), update("p")).calling("delete a", "create a")
+    stack.agrees_with_cloud()
+
+
+def test_7_a_provider_that_would_be_replaced_takes_its_resources_along(stack: Stack) -> None:
+    def program(zone: str) -> tuple[object, ...]:
+        return bucket("a", zone=zone), provider("p", account=ref("a")), bucket("b", {"provider": "p"})
+
+    stack.up(*program("x")).succeeds()
+    stack.up(*program("y")).succeeds().expect(replace("a"), replace("p"), replace("b")).valid_after_every_step()
+    stack.agrees_with_cloud()
+    stack.up(*program("y")).does_nothing()
+
+
+def test_22_what_the_refresh_could_not_read_fails_the_update(stack: Stack) -> None:
+    stack.up(bucket("a", size=1), bucket("b"))
+    stack.cloud.fail("read", "b", times=1)
+    result = stack.up(bucket("a", size=2), bucket("b"), refresh=True, continue_on_error=True)
+    result.fails("the cloud refuses to read b")
+    assert ("update", "a") in result.ops
+
+
+def test_23_the_second_signal_waits_for_nothing(stack: Stack) -> None:
+    """A signal handler runs in the thread that writes, in the middle of it."""
+
+    def signal_twice(_: int) -> None:
+        stack.cancel.signal()
+        stack.cancel.signal()
+
+    stack.on_save = signal_twice
+    before = threading.active_count()
+    stack.up(bucket("a"), bucket("b")).fails("update canceled")
+    assert len([t for t in threading.enumerate() if "signal" in t.name]) == 0
+    assert threading.active_count() <= before + 3
+
+
+def test_23_an_answer_is_given_once() -> None:
+    answered: Future[int] = Future()
+    settle(answered, 1)
+    refuse(answered, ValueError("too late"))
+    settle(answered, 2)
+    assert answered.result() == 1
+    refused: Future[int] = Future()
+    refuse(refused, ValueError("stopped"))
+    settle(refused, 1)
+    assert isinstance(refused.exception(), ValueError)
