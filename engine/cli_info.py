@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from engine.cli import help_text
-from engine.commands import COMMANDS
 from engine.errors import EngineError, UsageError
 from engine.program import project_python
 from engine.project import whoami as user_name
@@ -22,7 +21,7 @@ from engine.workspace import Context
 
 
 def overview(context: Context) -> None:
-    context.streams.stdout.write(help_text(COMMANDS[()]))
+    context.streams.stdout.write(help_text(context.arguments.command))
 
 
 def version(context: Context) -> None:

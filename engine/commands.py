@@ -268,6 +268,7 @@ _COMMANDS: Final = (
     Command(("stack", "tag", "rm"), f"{_SE}:tag_rm", "remove a tag", (_STACK,), (1, 1), "NAME"),
     Command(("stack", "change-secrets-provider"), "", "", (), (0, 1), "", "there is one secrets provider, passphrase"),
     Command(("stack", "graph"), "", "", (_STACK,), (0, 1), "", "no graphs are drawn"),
+    Command(("state",), f"{_IN}:overview", "edit the state by hand", (_STACK,)),
     Command(
         ("state", "unprotect"),
         f"{_SE}:unprotect",
@@ -333,6 +334,7 @@ _COMMANDS: Final = (
     Command(("version",), f"{_IN}:version", "show the version"),
     Command(("whoami",), f"{_IN}:whoami", "show who you are", (_JSON,)),
     Command(("about",), f"{_IN}:about", "show what this is", (_JSON, _STACK)),
+    Command(("plugin",), f"{_IN}:overview", "the provider plugins"),
     Command(
         ("plugin", "ls"), f"{_IN}:plugin_ls", "list the plugins that are found", (_JSON, Option("project", FLAG, "p"))
     ),

@@ -536,6 +536,8 @@ def test_who_and_what(workspace: Workspace) -> None:
     assert json.loads(workspace.run("whoami", "--json").stdout)["user"]
     assert isinstance(json.loads(workspace.run("plugin", "ls", "--json").stdout), list)
     assert "up " in workspace.run("--help").stdout
+    assert "state " in workspace.run("--help").stdout
+    assert "unprotect " in workspace.run("state").stdout
     assert "--expect-no-changes" in workspace.run("up", "--help").stdout
 
 
