@@ -111,9 +111,10 @@ def _options(state: State, variables: Mapping[str, str]) -> list[str]:
 def class_path(type_: str) -> str:
     """`aws.s3.Bucket` for `aws:s3/bucket:Bucket`, `random.RandomId` for `random:index/randomId:RandomId`."""
     package, module, name = type_.split(":", 2)
-    first = module.split("/", 1)[0]
-    parts = [_module(package)] + ([] if first in ("", "index") else [_module(part) for part in first.split(".")])
-    return ".".join([*parts, name])
+    parts = module.split("/")
+    if len(parts) > 1 and parts[-1].lower() == name.lower():
+        parts.pop()  # the file that the class is in, not a module
+    return ".".join([_module(package), *(_module(part) for part in parts if part not in ("", "index")), name])
 
 
 def _module(name: str) -> str:

@@ -94,7 +94,8 @@ def loads(text: str) -> ImportFile:
             "'providerInputs' of an import file is not served: make the provider with `pulumi up` first, then name its "
             "URN in 'nameTable'"
         )
-    names, resources = body.get("nameTable") or {}, body.get("resources") or []
+    given = {key: value for key, value in body.items() if value is not None}
+    names, resources = given.get("nameTable", {}), given.get("resources", [])
     if not isinstance(names, dict) or not all(isinstance(urn, str) for urn in names.values()):
         raise UsageError("could not read import file: 'nameTable' is not an object of names and URNs")
     if not isinstance(resources, list):
