@@ -119,6 +119,7 @@ class StepGenerator:
         recreated = self.decided.recreate.get(old.urn if old is not None else urn)
         included = not self._mode.limited or self.selection.includes(new)
         if conflict is None and not included and recreated is None:
+            self._planning.registered(urn, goal, old, fresh=False, inputs=old.inputs if old is not None else {})
             return self._untouched(event, old, new)
         if old is not None and old.urn in self.decided.carried:
             raise ResourceError(urn, carried_too_early(urn))

@@ -140,6 +140,34 @@ def test_a_renamed_resource_keeps_to_its_plan(stack: Stack) -> None:
     stack.agrees_with_cloud()
 
 
+@pytest.mark.parametrize("size", [1, 2])
+def test_an_import_keeps_to_its_plan(stack: Stack, size: int) -> None:
+    stack.cloud.objects["x-1"] = {"size": 1, "arn": "arn:x-1"}
+    stack.cloud.names["x-1"] = "a"
+    program = bucket("a", size=size, opts={"importId": "x-1"})
+    plan = stack.plan(program)
+    assert steps(plan, "a") == ["import", "update"][:size]
+    refused(stack, plan, "importID changed (expected x-1)", bucket("a", size=size))
+    stack.up(program, plan=plan).succeeds()
+    assert stack.cloud.objects["x-1"]["size"] == size
+    other = bucket("b", size=3, opts={"importId": "x-1"})
+    plan = stack.plan(other)
+    refused(stack, plan, "violates plan: properties changed", bucket("b", size=4, opts={"importId": "x-1"}))
+
+
+def test_a_plan_of_some_targets_allows_these_only(stack: Stack) -> None:
+    targets = (BUCKET + "b",)
+    program = (bucket("a"), bucket("b"))
+    plan = stack.plan(*program, targets=targets)
+    refused(stack, plan, "create is not allowed by the plan: this resource is constrained to same", *program)
+    stack.up(*program, plan=plan, targets=targets).succeeds().expect(create("b"))
+    stack.up(*program).succeeds()
+    program = (bucket("a", size=1), bucket("b", size=1))
+    plan = stack.plan(*program, targets=targets)
+    refused(stack, plan, "a violates plan: properties changed: =+size[{1}]", *program)
+    stack.up(*program, plan=plan, targets=targets).succeeds().expect(update("b"))
+
+
 # ------------------------------------------------------------------ what does not
 
 
