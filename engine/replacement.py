@@ -46,8 +46,8 @@ class Decided:
     replaced: set[str] = field(default_factory=set)
     not_created: set[str] = field(default_factory=set)
     """What the program asked for and is no target."""
-    carried: set[str] = field(default_factory=set)
-    """What was carried over unchanged before its registration came, if it comes at all."""
+    carried: dict[str, State] = field(default_factory=dict)
+    """What was carried over unchanged, perhaps before its registration came, with its new state."""
     errored: bool = False
     """A preview found what an update would stop at, and went on to show the rest."""
 

@@ -208,7 +208,7 @@ class StepGenerator:
         """URNs, old and new ones, of what the program has registered and this operation has dealt with."""
         skipped = self._mode.skipped
         renamed = {old for old, new in self.identities.aliased.items() if new not in skipped}
-        return (self.identities.registered - skipped) | renamed | self.decided.carried
+        return (self.identities.registered - skipped) | renamed | self.decided.carried.keys()
 
     def knows(self, urn: str) -> bool:
         """Whether there is such a resource: in the state, or in the program so far."""
@@ -247,14 +247,14 @@ class StepGenerator:
                 new.inputs = {}  # nobody has checked them
             return [SkippedStep(old=replace(new), new=new)]
         del self.decided.states[new.urn]
-        if old.urn in self.decided.carried:
-            event.answer.set_result(Registered(state=self.decided.states[old.urn]))
+        carried = self.decided.carried.get(old.urn)
+        if carried is not None:
+            event.answer.set_result(Registered(state=self._remember(carried)))
             return []
         if old.provider and not self._has_its_provider(old):
             raise ResourceError(new.urn, missing_provider(old))
         self.identities.keep_name(new.urn, old.urn)
         states = kept_with(old, self._olds, self._has_step)
-        self.decided.carried.update(state.urn for state in states)
         if not set(all_dependencies(old)) <= set(all_dependencies(new)):
             # The program has not waited for what only the state says that it needs.
             self._settle()
@@ -274,7 +274,7 @@ class StepGenerator:
 
     def _carried(self, kind: type[SameStep], state: State) -> Step:
         """The step that takes a resource over as it is, but for the new names of what it refers to."""
-        copy = self._remember(replace(state))
+        copy = self.decided.carried[state.urn] = self._remember(replace(state))
         rename_references(copy, self.identities.aliased)
         return kind(op=StepOp.SAME, old=state, new=copy)
 

@@ -75,18 +75,16 @@ class Selection:
 
     def _chooses(self, state: State) -> bool:
         if self._targets:
-            chosen = state.urn in self._targets or (self._target_dependents and self._needs(state, self._counted))
+            follow = self._target_dependents
+            chosen = state.urn in self._targets or (follow and _needs(state, self._targets, self._counted))
             if chosen:
                 self._counted.add(state.urn)
             return chosen
-        excluded = state.urn in self._excludes or (self._exclude_dependents and self._needs(state, self._left_out))
+        follow = self._exclude_dependents
+        excluded = state.urn in self._excludes or (follow and _needs(state, self._excludes, self._left_out))
         if excluded:
             self._left_out.add(state.urn)
         return not excluded
-
-    @staticmethod
-    def _needs(state: State, urns: set[str]) -> bool:
-        return bool(urns) and any(urn in urns for _, urn in all_dependencies(state))
 
     # -------------------------------------------------------- names that nothing has
 
@@ -135,6 +133,10 @@ class Selection:
     def is_asked_for(self, urn: str) -> bool:
         """Whether a resource that has to be deleted along with a target was named, or all such ones were."""
         return not self._targets or self._target_dependents or urn in self._targets
+
+
+def _needs(state: State, chosen: UrnSet, urns: set[str]) -> bool:
+    return any(urn in urns or urn in chosen for _, urn in all_dependencies(state))
 
 
 def _with_dependents(resources: Sequence[State], chosen: UrnSet, *, follow: bool) -> list[State]:

@@ -142,6 +142,7 @@ class Run:
         self.urns: dict[str, str] = {}
         self.got: dict[str, PropertyMap] = {}
         self.failed: set[str] = set()
+        self.unknown: set[str] = set()
         self.exported: dict[str, Any] = {}
         self._root = ""
         self._ended = False
@@ -235,6 +236,8 @@ class Run:
             self.got[item.name]["id"] = answer.id
         if answer.result != resource_pb2.SUCCESS:
             self.failed.add(item.name)
+        if answer.unknown:
+            self.unknown.add(item.name)
 
     def _options(self, request: Any, opts: Mapping[str, Any]) -> None:
         for key, value in opts.items():
