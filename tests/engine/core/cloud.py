@@ -104,7 +104,12 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
 
     def lose(self, name: str) -> None:
         """Somebody deletes an object by hand."""
-        del self.objects[self.id_of(name)]
+        self._remove(self.id_of(name))
+
+    def _remove(self, id_: str) -> None:
+        if self.objects.pop(id_, None) is not None:
+            for inner in [i for i in self.objects if self._inside.get(i) == id_]:
+                self._remove(inner)
 
     def id_of(self, name: str) -> str:
         (found,) = [id_ for id_ in self.objects if self.names[id_] == name]
@@ -274,9 +279,7 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
     def Delete(self, request: Any, context: Any) -> Any:
         fault = self._enter("delete", request.name, context)
         self.timeouts[f"delete {request.name}"] = request.timeout
-        if self.objects.pop(request.id, None) is not None:
-            for id_ in [i for i in self.objects if self._inside.get(i) == request.id]:
-                del self.objects[id_]
+        self._remove(request.id)
         self._leave(fault, request.id, context)
         return empty_pb2.Empty()
 

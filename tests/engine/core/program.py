@@ -13,7 +13,7 @@ from pulumi.runtime.proto import alias_pb2, engine_pb2, engine_pb2_grpc, resourc
 
 from engine.errors import ProgramError
 from engine.operation import RunInfo
-from engine.resource import SIG_KEY, UNKNOWN, UNKNOWN_SENTINEL, PropertyMap, from_struct, to_struct
+from engine.resource import SIG_KEY, UNKNOWN, UNKNOWN_SENTINEL, PropertyMap, from_struct, set_value, to_struct
 
 BUCKET = "fake:index:Bucket"
 GROUP = "test:index:Group"
@@ -240,13 +240,12 @@ class Run:
             self.unknown.add(item.name)
 
     def _options(self, request: Any, opts: Mapping[str, Any]) -> None:
-        for key, value in opts.items():
-            if key == "parent":
-                request.parent = self.urns[value]
+        for word, value in opts.items():
+            key = "deletedWith" if word == "deleted_with" else word
+            if key in ("parent", "deletedWith"):
+                setattr(request, key, self.urns[value])
             elif key == "depends_on":
                 request.dependencies.extend(self.urns[name] for name in value)
-            elif key == "deleted_with":
-                request.deletedWith = self.urns[value]
             elif key == "replace_with":
                 request.replace_with.extend(self.urns[name] for name in value)
             elif key == "provider":
@@ -257,6 +256,8 @@ class Run:
                 request.deleteBeforeReplace, request.deleteBeforeReplaceDefined = value, True
             elif key == "aliases":
                 request.aliases.extend(_alias(alias) for alias in value)
+            elif key == "trigger":
+                set_value(request.replacement_trigger, self.value(value), secrets=True)
             elif key == "timeouts":
                 request.customTimeouts.CopyFrom(resource_pb2.RegisterResourceRequest.CustomTimeouts(**value))
             elif isinstance(value, list):

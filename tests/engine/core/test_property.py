@@ -198,11 +198,13 @@ def random_histories(history: list[Round], last: tuple[Resource, ...]) -> None:
         world = World(stack)
         for each in history:
             world.play(each)
-        world.converges(tuple(replace(item, opts=_unprotected(item.opts)) for item in last))
+        world.converges(without_protection(last))
 
 
-def _unprotected(opts: Any) -> dict[str, Any]:
-    return {key: value for key, value in opts.items() if key != "protect"}
+def without_protection(items: tuple[Resource, ...]) -> tuple[Resource, ...]:
+    return tuple(
+        replace(item, opts={key: value for key, value in item.opts.items() if key != "protect"}) for item in items
+    )
 
 
 def say(text: str) -> None:
