@@ -6,6 +6,7 @@ they are still there, and the state must still know them.
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ class Departures:
     _marked: set[str] = field(default_factory=set)
     _waiting: defaultdict[_Key, list[tuple[State, bool]]] = field(default_factory=lambda: defaultdict(list))
     _over: set[_Key] = field(default_factory=set)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+    """Deletes of one layer end side by side."""
 
     def goes(self, state: State, *, replaced: bool = False) -> None:
         """Notes that a resource is going to go; `replaced` says that it was in use until now."""
@@ -41,17 +44,23 @@ class Departures:
     def wait(self, state: State, *, recreated: bool) -> bool:
         """Notes that `state` goes when its holder does; False where that has gone already."""
         key = (self._name(state.deleted_with), state.delete)
-        if key in self._over:
-            return False
-        self._waiting[key].append((state, recreated))
-        return True
+        with self._lock:
+            if key in self._over:
+                return False
+            self._waiting[key].append((state, recreated))
+            return True
 
     def gone(self, state: State, *, recreated: bool, called: bool) -> list[tuple[State, bool]]:
         """What leaves the state with `state`, each with whether its replacement is to come; nothing where it has to
         wait too. `called` says that a provider has deleted it, so that it cannot."""
+        with self._lock:
+            return self._gone(state, recreated=recreated, called=called)
+
+    def _gone(self, state: State, *, recreated: bool, called: bool) -> list[tuple[State, bool]]:
         if not recreated and not called:
-            for waiting in self._waiting.values():
-                if any(self._needs(one, state) for one, again in waiting if not again):
+            along = self._going_along(state)
+            for key, waiting in self._waiting.items():
+                if key not in along and any(self._needs(one, state) for one, again in waiting if not again):
                     # Nothing that stays in the state may refer to what does not.
                     waiting.append((state, recreated))
                     return []
@@ -63,7 +72,18 @@ class Departures:
         for key in keys:
             self._over.add(key)
             for held, again in self._waiting.pop(key, ()):
-                found += self.gone(held, recreated=again, called=False)
+                found += self._gone(held, recreated=again, called=False)
+        return found
+
+    def _going_along(self, state: State) -> set[_Key]:
+        """Whose going `state` brings about, itself among them: nothing of that has to be waited for."""
+        found: set[_Key] = set()
+        waiting = [(self._name(state.urn), state.delete)]
+        while waiting:
+            key = waiting.pop()
+            if key not in found:
+                found.add(key)
+                waiting += [(self._name(held.urn), held.delete) for held, _ in self._waiting.get(key, ())]
         return found
 
     def _released(self, state: State) -> list[tuple[State, bool]]:

@@ -92,3 +92,13 @@ def test_23_an_answer_is_given_once() -> None:
     refuse(refused, ValueError("stopped"))
     settle(refused, 1)
     assert isinstance(refused.exception(), ValueError)
+
+
+def test_9_what_goes_with_something_retained_that_it_needs_goes(stack: Stack) -> None:
+    stack.up(
+        bucket("a", {"retainOnDelete": True}),
+        bucket("f", {"deleted_with": "a"}, source=ref("a")),
+        bucket("g", {"deleted_with": "f"}, source=ref("a")),
+    )
+    stack.destroy().succeeds().expect(delete("a"), delete("f"), delete("g")).calling().valid_after_every_step()
+    assert not stack.snapshot.resources
