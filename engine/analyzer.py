@@ -17,7 +17,8 @@ from google.protobuf import empty_pb2
 
 from engine.errors import PluginError
 from engine.operation import Target
-from engine.plugins import PluginCommand, PluginProcess, python_module
+from engine.plugin_search import PluginCommand, python_module
+from engine.plugins import PluginProcess
 from engine.policy import Level, PackSource, PolicyConfig, PolicyInfo, Remediation, Violation
 from engine.resource import (
     RESOURCE_SIG,

@@ -271,6 +271,8 @@ class _Run:
             program_dir=project.program_dir,
             environment=self._context.environment,
             python=self._python(),
+            plugins=project.plugins,
+            runtime_options=project.runtime_options,
         )
 
     def _python(self) -> str:

@@ -25,12 +25,14 @@ from engine.errors import (
 from engine.import_run import Importer, failure_text
 from engine.import_steps import ImportStep
 from engine.operation import Kind, Operation, Outcome, RunInfo
+from engine.packages import spec_of_provider
 from engine.planning import Planning
+from engine.plugin_host import PluginHost
 from engine.policies import PolicyPacks
 from engine.program_modes import mode_of
 from engine.program_thread import ProgramThread
 from engine.provider_client import Provider
-from engine.providers import PluginHost, ProviderRegistry
+from engine.providers import ProviderRegistry
 from engine.refresh import RefreshStep, found_by, refreshed
 from engine.reporter import Reporter
 from engine.resource import (
@@ -40,9 +42,7 @@ from engine.resource import (
     contains_unknown,
     is_provider_type,
     make_urn,
-    package_of,
     same_values,
-    unsecret,
 )
 from engine.resource_monitor import MonitorServer, MonitorStoppedError
 from engine.snapshot import Journal, PendingOperation, Snapshot, outputs_of, protected_with_needs
@@ -96,7 +96,9 @@ class _Deployment:
         self._base = _own_copy(operation.snapshot) if self._preview else operation.snapshot
         self._journal = Journal(self._base, operation.save)
         self._monitor: MonitorServer | None = None
-        self._host = PluginHost(operation.target, self._engine_address, self.reporter.log)
+        self._host = PluginHost(
+            operation.target, self._engine_address, self.reporter.log, debug=operation.options.debug
+        )
         self.policies = PolicyPacks(operation.policy_packs, operation.target, self.reporter, dry_run=self._preview)
         self.planning = Planning(constraint=operation.plan, record=operation.options.make_plan)
         self._registered: dict[str, Step] = {}
@@ -107,7 +109,7 @@ class _Deployment:
         self._program_error: EngineError | None = None
         self._running: ProgramThread | None = None
         operation.cancel.on_request(self._on_cancel)
-        operation.cancel.on_terminate(lambda: self._journal.close())  # noqa: PLW0108 - a refresh makes another journal
+        operation.cancel.on_terminate(self._on_terminate)
         self._start_over()
 
     def _start_over(self) -> None:
@@ -251,6 +253,10 @@ class _Deployment:
         self.policies.cancel()
         self._queue.put(StepsEnded())
 
+    def _on_terminate(self) -> None:
+        self._journal.close()
+        self._host.abandon()
+
     def _engine_address(self) -> str:
         return self._server().address
 
@@ -336,7 +342,8 @@ class _Deployment:
         """Starts the plugins of the old state while other things are being prepared."""
         for state in self._base.resources:
             if is_provider_type(state.type):
-                self._host.start_ahead(package_of(state.type), str(unsecret(state.inputs.get("version")) or ""))
+                spec, _ = spec_of_provider(state.type, state.inputs)
+                self._host.start_ahead(spec)
 
     # -------------------------------------------------------- the program
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
 from typing import Any, Final
 
-from engine.resource import PropertyMap, Secret, same_values
+from engine.resource import PropertyMap, Secret, is_content, same_values
 
 Path = tuple[str | int, ...]
 _ABSENT: Final = object()
@@ -63,6 +63,8 @@ class DiffResult:
     changed_keys: tuple[str, ...] = ()
     delete_before_replace: bool = False
     detailed: Mapping[str, PropertyDiff] | None = field(default=None)
+    warning: str = ""
+    """Why the provider could not really tell, where it could not."""
 
     @property
     def some(self) -> bool:
@@ -123,6 +125,8 @@ def changed_paths(old: Any, new: Any, at: Path = ()) -> dict[Path, DiffKind]:
         old = old.value
     if isinstance(new, Secret):
         new = new.value
+    if is_content(old) and is_content(new):
+        return {} if same_values(old, new) else {at: DiffKind.UPDATE}
     if isinstance(old, dict) and isinstance(new, dict):
         return _changed_keys(old, new, at)
     if isinstance(old, list) and isinstance(new, list):

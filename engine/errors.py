@@ -66,6 +66,13 @@ class ProviderCallError(PluginError):
     """A provider answered one call with an error."""
 
 
+def one_per_line(reasons: Sequence[str]) -> str:
+    """Several reasons as the stock engine lists them."""
+    lines = "".join(f"\n\t* {reason}" for reason in reasons)
+    plural = "error" if len(reasons) == 1 else "errors"
+    return f"{len(reasons)} {plural} occurred:{lines}\n\n"
+
+
 class InitFailedError(ProviderCallError):
     """The object exists but did not become ready; what is known of it comes along.
 
@@ -79,9 +86,7 @@ class InitFailedError(ProviderCallError):
         outputs: dict[str, object],
         inputs: dict[str, object] | None,
     ) -> None:
-        lines = "".join(f"\n\t* {reason}" for reason in reasons)
-        plural = "error" if len(reasons) == 1 else "errors"
-        super().__init__(f"{len(reasons)} {plural} occurred:{lines}\n\n")
+        super().__init__(one_per_line(reasons))
         self.reasons = tuple(reasons)
         self.object_id = object_id
         self.outputs = outputs

@@ -15,7 +15,8 @@ from engine.check_failures import check_message
 from engine.errors import BailError, EngineError, ResourceError, UsageError
 from engine.import_steps import Chosen, ImportStep
 from engine.operation import Import, Target
-from engine.providers import PackageRequest, ProviderRegistry, default_provider_inputs, default_provider_name
+from engine.packages import PackageRequest, default_provider_inputs, default_provider_name
+from engine.providers import ProviderRegistry
 from engine.resource import (
     PROVIDER_PREFIX,
     STACK_TYPE,

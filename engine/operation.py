@@ -37,6 +37,15 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectPlugin:
+    """A provider plugin that Pulumi.yaml names: a folder or an executable. `version` may be empty."""
+
+    name: str
+    path: Path
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """The stack that is worked on. `config` is plain text by full key (`project:key`)."""
 
@@ -53,6 +62,9 @@ class Target:
     """The command's environment, which programs and plugins are started with."""
     python: str = ""
     """The Python that runs the program and its dynamic providers; empty for this one."""
+    plugins: tuple[ProjectPlugin, ...] = ()
+    runtime_options: Mapping[str, Any] = field(default_factory=dict)
+    """`runtime.options` of Pulumi.yaml, which plugins are told of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,111 +1,49 @@
-"""Where a provider plugin comes from, and its process. Decides nothing about resources.
-
-The order is Pulumi's own: `pulumi-resource-NAME` on PATH, then PULUMI_HOME/plugins; the SDK's dynamic providers have a
-host that is the engine's own (`dynamic_host`), run with the project's Python. A plugin that runs already, as under a
-debugger, is named by PULUMI_DEBUG_PROVIDERS and comes first. Last, a Python distribution may offer one under the entry
-point group `pulumi.provider_plugins` (name = package, value = a module that is run as `python -m`): an ordinary plugin
-without an executable of its own.
-"""
+"""The process of a provider plugin: how it starts, what it says, how it ends. Decides nothing about resources."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-import re
-import shutil
+import signal
 import subprocess
-import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
-from typing import IO, Final, Protocol
+from typing import IO, Any, Final, Protocol
 
 from engine.errors import PluginError
+from engine.plugin_search import PluginCommand
 
-ENTRY_POINTS: Final = "pulumi.provider_plugins"
-DYNAMIC_PACKAGE: Final = "pulumi-python"
-_DYNAMIC_HOST: Final = Path(__file__).resolve().parent / "dynamic_host"
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 5.0
+KEPT_LINES: Final = 400
 _DYING_SECONDS: Final = 2.0
-# A plugin must not outlive an engine that was killed: it ends when its standard input does, held by the engine. It is
-# read without Python's buffer, whose lock would abort a plugin that ends by itself.
-_PYTHON_PLUGIN: Final = (
-    "import os, runpy, sys, threading\n"
-    "threading.Thread(target=lambda: (os.read(0, 1), os._exit(0)), daemon=True).start()\n"
-    "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PluginCommand:
-    """How a plugin is started, and from where, in words for a message."""
-
-    argv: tuple[str, ...]
-    origin: str
-
-
-def find_plugin(package: str, version: str, env: Mapping[str, str], python: str) -> PluginCommand:
-    """The command that serves `package`. Raises PluginError that says where was looked."""
-    if package == DYNAMIC_PACKAGE:
-        return PluginCommand(argv=(python, "-u", str(_DYNAMIC_HOST)), origin=f"the engine's {_DYNAMIC_HOST.name}")
-    executable = f"pulumi-resource-{package}"
-    on_path = shutil.which(executable, path=env.get("PATH"))
-    if on_path:
-        return PluginCommand(argv=(on_path,), origin=f"$PATH at {on_path}")
-    home = Path(env.get("PULUMI_HOME") or Path(env.get("HOME") or Path.home()) / ".pulumi")
-    installed = _installed(home / "plugins", package, version)
-    if installed is not None:
-        return PluginCommand(argv=(str(installed / executable),), origin=str(installed))
-    module = _entry_point(package)
-    if module is not None:
-        return PluginCommand(argv=python_module(sys.executable, module), origin=f"the Python module {module}")
-    raise PluginError(
-        f"no provider plugin for package '{package}'{f' version {version}' if version else ''}: there is no "
-        f"{executable} on PATH, none in {home / 'plugins'}, and no Python package offers one. Install the plugin, or "
-        f"use TENANTRY_ENGINE=stock with the pulumi CLI, which downloads it."
-    )
-
-
-def python_module(python: str, module: str) -> tuple[str, ...]:
-    """How a plugin in a Python module is run: it ends when its standard input does."""
-    return (python, "-u", "-c", _PYTHON_PLUGIN, module)
-
-
-def _entry_point(package: str) -> str | None:
-    for entry in metadata.entry_points(group=ENTRY_POINTS, name=package):
-        return entry.value
-    return None
-
-
-_VERSION_PART = re.compile(r"\d+")
-
-
-def _installed(folder: Path, package: str, version: str) -> Path | None:
-    """The installed plugin of that very version, else the newest one."""
-    exact = folder / f"resource-{package}-v{version}"
-    if version and (exact / f"pulumi-resource-{package}").is_file():
-        return exact
-    found = [p for p in folder.glob(f"resource-{package}-v*") if (p / f"pulumi-resource-{package}").is_file()]
-    return max(found, key=lambda p: [int(n) for n in _VERSION_PART.findall(p.name)], default=None)
+# Progress marks that `dotnet run` writes to its output, whether anybody looks or not.
+_PROGRESS_MARKS: Final = ("\x1b]9;4;3;\x1b\\", "\x1b]9;4;0;\x1b\\")
 
 
 class Plugin(Protocol):
     """A plugin that runs, or is just starting."""
 
     package: str
+    attached: bool
+    """Whether somebody else has started it."""
 
     def address(self) -> str: ...
 
     def alive(self) -> bool: ...
+
+    def last_words(self) -> str: ...
 
     def stop(self) -> None: ...
 
 
 class AttachedPlugin:
     """A plugin that somebody else has started and will end: `PULUMI_DEBUG_PROVIDERS=name:port,...`."""
+
+    attached = True
 
     def __init__(self, package: str, port: str) -> None:
         self.package = package
@@ -116,6 +54,10 @@ class AttachedPlugin:
 
     def alive(self) -> bool:
         return True
+
+    def last_words(self) -> str:
+        """Its output is not ours to see."""
+        return ""
 
     def stop(self) -> None:
         """It is not ours to end."""
@@ -134,7 +76,12 @@ def attached_plugin(package: str, env: Mapping[str, str]) -> AttachedPlugin | No
 
 
 class PluginProcess:
-    """A running plugin. It starts at once; `address` waits until it has said its port."""
+    """A running plugin. It starts at once; `address` waits until it has said its port.
+
+    `on_line` gets each line of its output, and whether it came on standard error; the last ones are kept.
+    """
+
+    attached = False
 
     def __init__(
         self,
@@ -144,6 +91,7 @@ class PluginProcess:
         env: Mapping[str, str],
         cwd: Path,
         on_line: Callable[[str, bool], None],
+        arguments: tuple[str, ...] = (),
         what: str = "",
     ) -> None:
         self.package = package
@@ -151,16 +99,16 @@ class PluginProcess:
         self._command = command
         self.on_line = on_line
         self._port: str | None = None
-        self._stderr: list[str] = []
+        self._lines: deque[str] = deque(maxlen=KEPT_LINES)
         self._said = threading.Event()
         try:
             self._process = subprocess.Popen(
-                command.argv,
+                [*command.argv, *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd=cwd,
-                env=dict(env),
+                env={**env, **command.env},
                 text=True,
                 encoding="utf-8",
                 errors="replace",
@@ -176,11 +124,10 @@ class PluginProcess:
         with stream:
             for line in stream:
                 if not is_error and self._port is None:
-                    self._port = line.strip()
+                    self._port = _without_marks(line).strip()
                     self._said.set()
                     continue
-                if is_error:
-                    self._stderr = [*self._stderr[-40:], line]
+                self._lines.append(line)
                 self.on_line(line.rstrip("\n"), is_error)
         if not is_error:
             self._said.set()
@@ -188,15 +135,22 @@ class PluginProcess:
     def address(self) -> str:
         """host:port of the plugin's gRPC server. Raises PluginError when it does not come up in time."""
         self._said.wait(START_SECONDS)
-        if not self._port or not self._port.isdigit():
-            code = self._ended()
-            why = f"it ended with code {code}" if code is not None else f"it said no port within {START_SECONDS:.0f} s"
-            said = "".join(self._stderr[-5:]).strip()
-            raise PluginError(
-                f"{self._what} from {self._command.origin} did not start: {why}"
-                + (f". It said:\n{said}" if said else "")
-            )
-        return f"127.0.0.1:{self._port}"
+        port = self._port or ""
+        if not (port.isdigit() and 0 < int(port) < 65536):
+            raise PluginError(f"{self._what} from {self._command.origin} did not start: {self._why_not(port)}")
+        return f"127.0.0.1:{port}"
+
+    def _why_not(self, port: str) -> str:
+        if port:
+            self.stop()
+            return f"it wrote an invalid port to stdout: {port[:200]!r}"
+        return (
+            f"it ended with {self.end()}" if self._ended() is not None else f"it said no port in {START_SECONDS:.0f} s"
+        )
+
+    def last_words(self) -> str:
+        """What it wrote last, for a message about its end."""
+        return "".join(self._lines)
 
     def alive(self) -> bool:
         return self._process.poll() is None
@@ -209,27 +163,57 @@ class PluginProcess:
             return None
 
     def end(self) -> str:
-        """How the process ended, with the last that it said on its error stream; empty while it runs."""
+        """How the process ended, with the last that it said; empty while it runs."""
         code = self._ended()
         if code is None:
             return ""
-        said = "".join(self._stderr[-5:]).strip()
+        said = "".join(list(self._lines)[-5:]).strip()
         return f"code {code}" + (f". It said:\n{said}" if said else "")
 
     def stop(self) -> None:
-        """Ends the process, by force after a while; returns when it has gone."""
+        """Ends the process and what it has started, by force after a while; returns when it has gone."""
         if self._process.stdin is not None:
-            self._process.stdin.close()
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
         if self.alive():
-            self._process.terminate()
-        try:
+            # A plugin may be a script that has started the real one.
+            self._signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, 9)
-            self._process.wait(STOP_SECONDS)
+        self._signal(signal.SIGKILL)
+        self._process.wait(STOP_SECONDS)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)
+
+
+def _without_marks(line: str) -> str:
+    for mark in _PROGRESS_MARKS:
+        line = line.replace(mark, "")
+    return line
 
 
 def plugin_env(base: Mapping[str, str], project: str) -> dict[str, str]:
     """The environment of a plugin: the command's own, with the project's name, which dynamic providers read."""
     return {**base, "PULUMI_PROJECT": project}
+
+
+def full_plugin_env(
+    base: Mapping[str, str],
+    project: str,
+    *,
+    package: str,
+    config: Mapping[str, str],
+    runtime_options: Mapping[str, Any],
+    mappings: Mapping[str, str],
+) -> dict[str, str]:
+    """As the stock engine sets it: also the package's own config, the program's runtime options, and mapped names.
+
+    `mappings` gives a variable's value a second name (`envVarMappings` of a provider) where the variable is set.
+    """
+    prefix = f"{package}:"
+    own = {key[len(prefix) :]: value for key, value in config.items() if key.startswith(prefix)}
+    options = {f"PULUMI_RUNTIME_{name.upper()}": str(value) for name, value in runtime_options.items()}
+    mapped = {target: base[source] for source, target in mappings.items() if source in base}
+    return {**plugin_env(base, project), **options, "PULUMI_CONFIG": json.dumps(own), **mapped}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ from engine.backend import DiyBackend
 from engine.bucket import Bucket, FileBucket
 from engine.errors import StateError, UsageError
 from engine.files import write_atomic
+from engine.operation import ProjectPlugin
 
 _FILES: Final = ("Pulumi.yaml", "Pulumi.yml", "Pulumi.json")
 
@@ -33,6 +34,7 @@ class Project:
     backend_url: str = ""
     config_dir: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
+    plugins: tuple[ProjectPlugin, ...] = ()
 
     @property
     def root(self) -> Path:
@@ -105,7 +107,23 @@ def load_project(path: Path) -> Project:
         backend_url=(backend.get("url") if isinstance(backend, dict) else None) or "",
         config_dir=folder or "",
         config=config if isinstance(config, dict) else {},
+        plugins=tuple(_plugins(path, body)),
     )
+
+
+def _plugins(project: Path, body: Mapping[str, Any]) -> Iterator[ProjectPlugin]:
+    """The provider plugins of `plugins.providers`, and those of `packages` that are folders here."""
+    section = body.get("plugins") or {}
+    for entry in (section.get("providers") or ()) if isinstance(section, dict) else ():
+        if not isinstance(entry, dict) or not entry.get("name") or not entry.get("path"):
+            raise UsageError(f"could not load the project {project}: each of plugins.providers needs a name and a path")
+        version = str(entry.get("version") or "")
+        yield ProjectPlugin(name=str(entry["name"]), path=project.parent / str(entry["path"]), version=version)
+    packages = body.get("packages") or {}
+    for name, entry in packages.items() if isinstance(packages, dict) else ():
+        source = entry.get("source") if isinstance(entry, dict) else entry
+        if isinstance(source, str) and source.startswith((".", "/")):
+            yield ProjectPlugin(name=str(name), path=project.parent / source)
 
 
 # ------------------------------------------------------------------ PULUMI_HOME

@@ -1,26 +1,26 @@
 """One configured provider, spoken to over gRPC (pulumirpc.ResourceProvider). It translates; it decides nothing.
 
-Secrets go to those plugins only that accept them. From others they come back plain: an output or checked input with the
-name of a secret input is then made secret again, as in the stock engine.
+A provider whose configuration is not known yet, in a preview, is asked nothing: its answers are then as unknown. One
+that could not be configured says so when it is first asked for something.
 """
 
 from __future__ import annotations
 
-import time
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol
 
-import grpc
-from google.protobuf import empty_pb2, struct_pb2
-from google.rpc import status_pb2
+from google.protobuf import empty_pb2
 
-from engine.diff import Changes, DiffKind, DiffResult, PropertyDiff
+from engine.assets import restored
+from engine.diff import Changes, DiffResult
 from engine.errors import InitFailedError, PluginError, ProviderCallError
+from engine.plugin_connection import Abilities, PluginConnection, is_unimplemented
 from engine.plugins import Plugin
+from engine.provider_wire import diff_result, for_plugin, known_only, with_secrets_of
 from engine.resource import (
     PropertyMap,
-    Secret,
     contains_unknown,
     from_struct,
     package_of,
@@ -29,9 +29,14 @@ from engine.resource import (
     urn_name,
     urn_type,
 )
-from engine.rpc import CHANNEL_OPTIONS, plugin_pb2, provider_pb2, provider_pb2_grpc
+from engine.rpc import provider_pb2
 
-INTERNAL_KEYS: Final = frozenset({"version", "pluginDownloadURL", "__internal"})
+INTERNAL_KEY: Final = "__internal"
+"""Where a provider resource keeps what is about its plugin, and never goes to it."""
+_UNAVAILABLE: Final = (
+    "The provider for this resource has inputs that are not known during preview.\n"
+    "This preview may not correctly represent the changes that will be applied during an update."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,132 +105,77 @@ class PluginProvider:
     """A plugin process and its connection: unconfigured until `configure`."""
 
     def __init__(self, process: Plugin, handshake: provider_pb2.ProviderHandshakeRequest) -> None:
-        self._process = process
-        self._handshake = handshake
-        self._stub: Any = None
-        self._channel: grpc.Channel | None = None
-        self._cancelling: Any = None
-        self._accept_secrets = False
-        self._supports_preview = False
-        self._config_unknown = False
-        self.configured = False
-
-    # -------------------------------------------------------- connection
-
-    def _connect(self) -> Any:
-        if self._stub is None:
-            self._channel = grpc.insecure_channel(self._process.address(), options=CHANNEL_OPTIONS)
-            stub = cast("Any", provider_pb2_grpc.ResourceProviderStub)(self._channel)
-            try:
-                answer = stub.Handshake(self._handshake, timeout=60)
-                self._accept_secrets = answer.accept_secrets
-            except grpc.RpcError as error:
-                if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
-                    raise self._failure("Handshake", error) from error
-                self._attach(stub)
-            self._stub = stub
-        return self._stub
-
-    def _attach(self, stub: Any) -> None:
-        try:
-            stub.Attach(plugin_pb2.PluginAttach(address=self._handshake.engine_address), timeout=60)
-        except grpc.RpcError as error:
-            # Attach is newer than many plugins (the SDK's dynamic host has none); it tells them nothing they must know.
-            if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
-                raise self._failure("Attach", error) from error
-
-    def _call(self, method: str, request: Any) -> Any:
-        stub = self._connect()
-        try:
-            return getattr(stub, method)(request)
-        except grpc.RpcError as error:
-            raise self._failure(method, error) from error
-
-    def _failure(self, method: str, error: grpc.RpcError) -> PluginError:
-        init = _init_failure(error)
-        if init is not None:
-            return init
-        if error.code() is grpc.StatusCode.UNAVAILABLE and self._ended():
-            return PluginError(
-                f"the provider plugin for '{self._process.package}' ended during {method}. Run the command again; "
-                f"if it ends again, the plugin's own log says why."
-            )
-        failure = ProviderCallError(error.details() or f"{method} failed: {error.code().name}")
-        failure.__cause__ = error
-        return failure
-
-    def _ended(self) -> bool:
-        """Whether the plugin has ended: its connection breaks a moment before its process is gone."""
-        deadline = time.monotonic() + 1
-        while self._process.alive() and time.monotonic() < deadline:
-            time.sleep(0.02)
-        return not self._process.alive()
-
-    def _unimplemented(self, error: ProviderCallError) -> bool:
-        cause = error.__cause__
-        return isinstance(cause, grpc.RpcError) and cause.code() is grpc.StatusCode.UNIMPLEMENTED
-
-    def _struct(self, properties: PropertyMap) -> struct_pb2.Struct:
-        return to_struct(properties, secrets=self._accept_secrets)
-
-    def cancel(self) -> None:
-        """Asks the plugin to give up its running calls. What it answers does not matter: it may know no Cancel."""
-        if self._stub is not None:
-            # A call that nobody holds is dropped, perhaps before it has been sent.
-            self._cancelling = self._stub.Cancel.future(empty_pb2.Empty(), timeout=5)
+        self.connection = PluginConnection(process, handshake)
+        self.abilities = Abilities()
+        self.config_known = True
+        self._config_error: PluginError | None = None
 
     def close(self) -> None:
-        if self._channel is not None:
-            self._channel.close()
-        self._process.stop()
+        """Ends its plugin."""
+        self.connection.close()
 
     # -------------------------------------------------------- configuration
+
+    def version(self) -> str:
+        """The plugin's own version, empty where it tells none."""
+        return str(self.connection.call("GetPluginInfo", empty_pb2.Empty()).version)
+
+    def parameterize(self, name: str, version: str, value: bytes) -> None:
+        """Makes it the provider of another package. Raises PluginError where it becomes that of a third one."""
+        parameters = provider_pb2.ParameterizeRequest.ParametersValue(name=name, version=version, value=value)
+        answer = self.connection.call("Parameterize", provider_pb2.ParameterizeRequest(value=parameters))
+        if answer.name != name:
+            raise PluginError(f"parameterize response name '{answer.name}' does not match expected package '{name}'")
 
     def check_config(
         self, urn: str, olds: PropertyMap, news: PropertyMap
     ) -> tuple[PropertyMap, Sequence[CheckFailure]]:
         request = provider_pb2.CheckRequest(
-            urn=urn, olds=to_struct(olds), news=to_struct(news), name=urn_name(urn), type=urn_type(urn)
+            urn=urn,
+            olds=_config(olds),
+            news=_config(news),
+            name=urn_name(urn),
+            type=urn_type(urn),
         )
         try:
-            answer = self._call("CheckConfig", request)
+            answer = self.connection.call("CheckConfig", request)
         except ProviderCallError as error:
-            if self._unimplemented(error):
+            if is_unimplemented(error):
                 return news, ()
             raise
-        failures = tuple(CheckFailure(f.property, f.reason) for f in answer.failures)
-        return _with_secrets_of(from_struct(answer.inputs), news), failures
+        inputs = with_secrets_of(from_struct(answer.inputs), news)
+        if INTERNAL_KEY in news:
+            inputs[INTERNAL_KEY] = news[INTERNAL_KEY]
+        return inputs, _failures(answer)
 
     def diff_config(
         self, urn: str, old_inputs: PropertyMap, old_outputs: PropertyMap, news: PropertyMap, ignored: Sequence[str]
     ) -> DiffResult:
         request = provider_pb2.DiffRequest(
             urn=urn,
-            old_inputs=to_struct(old_inputs),
-            olds=to_struct(old_outputs),
-            news=to_struct(news),
+            old_inputs=_config(old_inputs),
+            olds=_config(old_outputs),
+            news=_config(news),
             ignoreChanges=ignored,
             name=urn_name(urn),
             type=urn_type(urn),
         )
         try:
-            return _diff_result(self._call("DiffConfig", request))
+            return diff_result(self.connection.call("DiffConfig", request))
         except ProviderCallError as error:
-            if self._unimplemented(error):
+            if is_unimplemented(error):
                 return DiffResult()
             raise
 
     def configure(self, urn: str, id_: str, inputs: PropertyMap) -> None:
-        """Configures it with a provider resource's inputs."""
-        config = {k: v for k, v in inputs.items() if k not in INTERNAL_KEYS}
-        # A plugin must not be configured with values that nobody knows yet; its previews then know nothing either.
-        self._config_unknown = contains_unknown(config)
+        """Configures it with a provider resource's inputs. What goes wrong is told when the provider is used."""
+        config = {k: v for k, v in inputs.items() if k != INTERNAL_KEY}
+        self.config_known = not contains_unknown(config)
+        if not self.config_known:
+            return
         package = package_of(urn_type(urn))
-        plain = unsecret(config)
-        variables = {f"{package}:config:{k}": v for k, v in plain.items() if isinstance(v, str)}
-        self._connect()
         request = provider_pb2.ConfigureRequest(
-            variables=variables,
+            variables={f"{package}:config:{k}": _variable(v) for k, v in config.items() if k != "version"},
             args=to_struct(config),
             acceptSecrets=True,
             acceptResources=True,
@@ -236,29 +186,42 @@ class PluginProvider:
             name=urn_name(urn),
             type=urn_type(urn),
         )
-        answer = self._call("Configure", request)
-        self._accept_secrets = answer.acceptSecrets or self._accept_secrets
-        self._supports_preview = answer.supportsPreview
-        self.configured = True
+        try:
+            answer = self.connection.call("Configure", request)
+        except PluginError as error:
+            self._config_error = error
+            return
+        self.abilities = self.connection.told or Abilities(
+            secrets=answer.acceptSecrets,
+            resources=answer.acceptResources,
+            outputs=answer.acceptOutputs,
+            preview=answer.supportsPreview,
+            autonaming=answer.supports_autonaming_configuration,
+        )
+
+    def ready(self) -> bool:
+        """Whether it may be asked. Raises the PluginError that its configuration ended with."""
+        if self._config_error is not None:
+            raise self._config_error
+        return self.config_known
 
     # -------------------------------------------------------- resources
 
     def check(
         self, urn: str, olds: PropertyMap | None, news: PropertyMap, seed: bytes
     ) -> tuple[PropertyMap, Sequence[CheckFailure]]:
-        if self._config_unknown:
+        if not self.ready():
             return news, ()
         request = provider_pb2.CheckRequest(
             urn=urn,
-            olds=self._struct(olds or {}),
-            news=self._struct(news),
+            olds=for_plugin(olds or {}, self.abilities),
+            news=for_plugin(news, self.abilities),
             randomSeed=seed,
             name=urn_name(urn),
             type=urn_type(urn),
         )
-        answer = self._call("Check", request)
-        inputs = self._annotate(from_struct(answer.inputs), news)
-        return inputs, tuple(CheckFailure(f.property, f.reason) for f in answer.failures)
+        answer = self.connection.call("Check", request)
+        return self._annotate(from_struct(answer.inputs), news), _failures(answer)
 
     def diff(
         self,
@@ -269,95 +232,116 @@ class PluginProvider:
         news: PropertyMap,
         ignored: Sequence[str],
     ) -> DiffResult:
-        if self._config_unknown:
-            return DiffResult()
+        if not self.ready():
+            return DiffResult(changes=Changes.SOME, warning=_UNAVAILABLE)
         request = provider_pb2.DiffRequest(
             urn=urn,
             id=id_,
-            olds=self._struct(old_outputs),
-            old_inputs=self._struct(old_inputs),
-            news=self._struct(news),
+            olds=for_plugin(old_outputs, self.abilities, elide=True),
+            old_inputs=for_plugin(old_inputs, self.abilities, elide=True),
+            news=for_plugin(news, self.abilities, elide=True),
             ignoreChanges=ignored,
             name=urn_name(urn),
             type=urn_type(urn),
         )
-        return _diff_result(self._call("Diff", request))
+        return diff_result(self.connection.call("Diff", request))
 
     def create(self, urn: str, news: PropertyMap, timeout: float, *, preview: bool) -> tuple[str, PropertyMap]:
-        if preview and (self._config_unknown or not self._supports_preview):
-            return "", news
+        foreseen = self._foreseen(news, preview=preview)
+        if foreseen is not None:
+            return "", foreseen
         request = provider_pb2.CreateRequest(
             urn=urn,
-            properties=self._struct(news),
+            properties=for_plugin(news, self.abilities),
             timeout=timeout,
             preview=preview,
             name=urn_name(urn),
             type=urn_type(urn),
         )
-        answer = self._guard_init(news, lambda: self._call("Create", request))
+        answer = self._guard_init(news, lambda: self.connection.call("Create", request, timeout=timeout))
         if not answer.id and not preview:
             raise ProviderCallError(
                 f"the provider gave no id for {urn_type(urn)} '{urn_name(urn)}': it cannot be tracked. This is a bug "
                 f"in the provider; look for the object by hand before you retry."
             )
-        return answer.id, self._annotate(from_struct(answer.properties), news)
+        return answer.id, self._told(answer.properties, news, preview=preview)
 
     def read(self, urn: str, id_: str, inputs: PropertyMap, outputs: PropertyMap) -> ReadResult:
+        if not self.ready():
+            return ReadResult(id="", outputs={}, inputs={})
         request = provider_pb2.ReadRequest(
             id=id_,
             urn=urn,
-            properties=self._struct(outputs),
-            inputs=self._struct(inputs),
+            properties=for_plugin(outputs, self.abilities, elide=True),
+            inputs=for_plugin(inputs, self.abilities, elide=True),
             name=urn_name(urn),
             type=urn_type(urn),
         )
         try:
-            answer = self._call("Read", request)
+            answer = self.connection.call("Read", request)
         except InitFailedError as failure:
             return ReadResult(
                 id=failure.object_id,
-                outputs=self._annotate(failure.outputs, outputs),
-                inputs=self._annotate(failure.inputs, inputs) if failure.inputs is not None else None,
+                outputs=self._restored(failure.outputs, outputs, inputs),
+                inputs=self._restored(failure.inputs, inputs, inputs) if failure.inputs is not None else None,
                 init_errors=failure.reasons,
             )
-        told = self._annotate(from_struct(answer.inputs), inputs) if answer.HasField("inputs") else None
-        return ReadResult(id=answer.id, outputs=self._annotate(from_struct(answer.properties), outputs), inputs=told)
+        told = self._restored(from_struct(answer.inputs), inputs, inputs) if answer.HasField("inputs") else None
+        return ReadResult(
+            id=answer.id, outputs=self._restored(from_struct(answer.properties), outputs, inputs), inputs=told
+        )
 
     def update(self, urn: str, id_: str, call: UpdateCall, *, preview: bool) -> PropertyMap:
-        if preview and (self._config_unknown or not self._supports_preview):
-            return call.news
+        foreseen = self._foreseen(call.news, preview=preview)
+        if foreseen is not None:
+            return foreseen
         request = provider_pb2.UpdateRequest(
             id=id_,
             urn=urn,
-            olds=self._struct(call.old_outputs),
-            old_inputs=self._struct(call.old_inputs),
-            news=self._struct(call.news),
+            olds=for_plugin(call.old_outputs, self.abilities, elide=True),
+            old_inputs=for_plugin(call.old_inputs, self.abilities, elide=True),
+            news=for_plugin(call.news, self.abilities),
             timeout=call.timeout,
             ignoreChanges=call.ignored,
             preview=preview,
             name=urn_name(urn),
             type=urn_type(urn),
         )
-        answer = self._guard_init(call.news, lambda: self._call("Update", request))
-        return self._annotate(from_struct(answer.properties), call.news)
+        answer = self._guard_init(call.news, lambda: self.connection.call("Update", request, timeout=call.timeout))
+        return self._told(answer.properties, call.news, preview=preview)
 
     def delete(self, urn: str, id_: str, old_inputs: PropertyMap, old_outputs: PropertyMap, timeout: float) -> None:
+        self.ready()
         request = provider_pb2.DeleteRequest(
             id=id_,
             urn=urn,
-            properties=self._struct(old_outputs),
-            old_inputs=self._struct(old_inputs),
+            properties=for_plugin(old_outputs, self.abilities, elide=True),
+            old_inputs=for_plugin(old_inputs, self.abilities, elide=True),
             timeout=timeout,
             name=urn_name(urn),
             type=urn_type(urn),
         )
-        self._call("Delete", request)
+        self.connection.call("Delete", request, timeout=timeout)
 
     def invoke(self, token: str, args: PropertyMap, *, preview: bool) -> tuple[PropertyMap, Sequence[CheckFailure]]:
-        request = provider_pb2.InvokeRequest(tok=token, args=self._struct(args), preview=preview)
-        answer = self._call("Invoke", request)
-        result = from_struct(getattr(answer, "return"))
-        return result, tuple(CheckFailure(f.property, f.reason) for f in answer.failures)
+        if not self.ready():
+            return {}, ()
+        request = provider_pb2.InvokeRequest(tok=token, args=for_plugin(args, self.abilities), preview=preview)
+        answer = self.connection.call("Invoke", request)
+        return from_struct(getattr(answer, "return")), _failures(answer)
+
+    # -------------------------------------------------------- answers
+
+    def _foreseen(self, news: PropertyMap, *, preview: bool) -> PropertyMap | None:
+        """What a preview takes for the outputs without asking; None where the plugin is to be asked."""
+        known = self.ready()
+        if not preview or (known and self.abilities.preview):
+            return None
+        return news if known else {}
+
+    def _told(self, answer: Any, news: PropertyMap, *, preview: bool) -> PropertyMap:
+        properties = from_struct(answer)
+        return self._annotate(properties if preview else known_only(properties), news)
 
     def _guard_init(self, news: PropertyMap, call: Callable[[], Any]) -> Any:
         try:
@@ -368,67 +352,27 @@ class PluginProvider:
                 failure.inputs = self._annotate(failure.inputs, news)
             raise
 
+    def _restored(self, told: PropertyMap, like: PropertyMap, inputs: PropertyMap) -> PropertyMap:
+        return restored(inputs, self._annotate(known_only(told), like))
+
     def _annotate(self, properties: PropertyMap, like: PropertyMap) -> PropertyMap:
-        return properties if self._accept_secrets else _with_secrets_of(properties, like)
+        return properties if self.abilities.secrets else with_secrets_of(properties, like)
 
 
-def _with_secrets_of(properties: PropertyMap, like: PropertyMap) -> PropertyMap:
-    """The properties, those secret whose namesake in `like` holds a secret."""
-    return {key: _secret_like(value, like.get(key)) for key, value in properties.items()}
+def _failures(answer: Any) -> tuple[CheckFailure, ...]:
+    return tuple(CheckFailure(f.property, f.reason) for f in answer.failures)
 
 
-def _secret_like(value: Any, like: Any) -> Any:
-    """The value, secret at every place where `like` is."""
-    if isinstance(value, Secret):
-        return value
-    if isinstance(like, Secret):
-        return Secret(unsecret(value))
-    if isinstance(value, dict) and isinstance(like, dict):
-        return {key: _secret_like(item, like.get(key)) for key, item in value.items()}
-    if isinstance(value, list) and isinstance(like, list) and len(value) == len(like):
-        return [_secret_like(item, other) for item, other in zip(value, like, strict=True)]
-    return value
+def _config(inputs: PropertyMap) -> Any:
+    """A provider resource's properties as CheckConfig and DiffConfig get them: plain, without the engine's own."""
+    return to_struct({k: v for k, v in inputs.items() if k != INTERNAL_KEY}, secrets=False)
 
 
-_KINDS: Final = {
-    provider_pb2.PropertyDiff.ADD: DiffKind.ADD,
-    provider_pb2.PropertyDiff.ADD_REPLACE: DiffKind.ADD_REPLACE,
-    provider_pb2.PropertyDiff.DELETE: DiffKind.DELETE,
-    provider_pb2.PropertyDiff.DELETE_REPLACE: DiffKind.DELETE_REPLACE,
-    provider_pb2.PropertyDiff.UPDATE: DiffKind.UPDATE,
-    provider_pb2.PropertyDiff.UPDATE_REPLACE: DiffKind.UPDATE_REPLACE,
-}
-
-
-def _diff_result(answer: provider_pb2.DiffResponse) -> DiffResult:
-    detailed = None
-    if answer.hasDetailedDiff:
-        detailed = {
-            path: PropertyDiff(_KINDS[diff.kind], diff.inputDiff) for path, diff in sorted(answer.detailedDiff.items())
-        }
-    return DiffResult(
-        changes=Changes(answer.changes),
-        replace_keys=tuple(answer.replaces),
-        stable_keys=tuple(answer.stables),
-        changed_keys=tuple(answer.diffs),
-        delete_before_replace=answer.deleteBeforeReplace,
-        detailed=detailed,
-    )
-
-
-def _init_failure(error: grpc.RpcError) -> InitFailedError | None:
-    """The initialisation failure inside an error's status details, if there is one."""
-    for key, value in cast("Any", error.trailing_metadata() or ()):
-        if key != "grpc-status-details-bin":
-            continue
-        status = status_pb2.Status.FromString(value)
-        for detail in status.details:
-            failed = provider_pb2.ErrorResourceInitFailed()
-            if detail.Unpack(failed):
-                return InitFailedError(
-                    tuple(failed.reasons),
-                    failed.id,
-                    from_struct(failed.properties),
-                    from_struct(failed.inputs) if failed.HasField("inputs") else None,
-                )
-    return None
+def _variable(value: Any) -> str:
+    """A configuration value in the older form: text as it is, anything else as JSON."""
+    plain = unsecret(value)
+    if isinstance(plain, str):
+        return plain
+    text = json.dumps(plain, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    # Go's JSON writes these so, and plugins may compare texts.
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

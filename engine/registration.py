@@ -7,8 +7,6 @@ from typing import Any, Final, cast
 
 from engine.errors import ResourceError
 from engine.resource import (
-    RESOURCE_SIG,
-    SIG_KEY,
     UNKNOWN,
     UNKNOWN_SENTINEL,
     AliasSpec,
@@ -18,6 +16,7 @@ from engine.resource import (
     from_struct,
     from_struct_with_dependencies,
     from_value,
+    plain_references,
     to_struct,
     unique,
 )
@@ -117,15 +116,7 @@ def read_response(request: Request, result: Registered) -> resource_pb2.ReadReso
 
 def _for_program(properties: PropertyMap, accepts_resources: bool) -> PropertyMap:
     """Outputs as the program can take them: without resource references where it knows none."""
-    return properties if accepts_resources else {k: _plain_reference(v) for k, v in properties.items()}
-
-
-def _plain_reference(value: Any) -> Any:
-    if isinstance(value, dict):
-        if value.get(SIG_KEY) == RESOURCE_SIG:
-            return value.get("id") or value.get("urn")
-        return {k: _plain_reference(v) for k, v in value.items()}
-    return [_plain_reference(v) for v in value] if isinstance(value, list) else value
+    return properties if accepts_resources else {k: plain_references(v) for k, v in properties.items()}
 
 
 _UNITS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}

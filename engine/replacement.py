@@ -82,6 +82,8 @@ class Replacements:
         if provider is None:
             return DiffResult(changes=compare_inputs(old.inputs, new.inputs).changes)
         diff = provider.diff(new.urn, old.id, old.inputs, old.outputs, new.inputs, new.ignore_changes)
+        if diff.warning:
+            self.diagnose("warning", new.urn, diff.warning)
         if diff.changes is Changes.UNKNOWN:
             own = compare_inputs(old.inputs, new.inputs, new.ignore_changes)
             diff = replace(own, replace_keys=diff.replace_keys, delete_before_replace=diff.delete_before_replace)

@@ -22,6 +22,9 @@ SIG_KEY: Final = "4dabf18193072939515e22adb298388d"
 SECRET_SIG: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a marker, known to all
 OUTPUT_SIG: Final = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 RESOURCE_SIG: Final = "5cf8f73096256a8f31e491e813e4eb8e"
+ASSET_SIG: Final = "c44067f5952c0a294b673a41bacd8c17"
+ARCHIVE_SIG: Final = "0def7320c3a5731c473e5ecbe6d01bc7"
+CONTENT_SIGS: Final = frozenset({ASSET_SIG, ARCHIVE_SIG})
 UNKNOWN_SENTINEL: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 # The SDK knows seven sentinels, one per JSON type; programs only ever send this one, older SDKs the others.
 _SENTINELS: Final = frozenset(
@@ -296,11 +299,36 @@ def same_values(a: Any, b: Any) -> bool:
     if a is UNKNOWN or b is UNKNOWN:
         return False
     if isinstance(a, dict) and isinstance(b, dict):
+        if SIG_KEY in a and same_contents(a, b):
+            return True
         return a.keys() == b.keys() and all(same_values(v, b[k]) for k, v in a.items())
     if isinstance(a, list) and isinstance(b, list):
         return len(a) == len(b) and all(map(same_values, a, b))
     # bool is an int in Python, not in Pulumi.
     return bool(a == b) and isinstance(a, bool) == isinstance(b, bool)
+
+
+def is_content(value: Any) -> bool:
+    """Whether a value is an asset or an archive."""
+    return isinstance(value, dict) and value.get(SIG_KEY) in CONTENT_SIGS
+
+
+def same_contents(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    """Whether two assets, or two archives, have one hash: where their contents come from does not matter."""
+    kind, found = a.get(SIG_KEY), a.get("hash")
+    return kind in CONTENT_SIGS and kind == b.get(SIG_KEY) and bool(found) and found == b.get("hash")
+
+
+def plain_references(value: Any) -> Any:
+    """The value without resource references: an id stands for a resource that has one, its URN for a component."""
+    if isinstance(value, dict):
+        if value.get(SIG_KEY) == RESOURCE_SIG:
+            # The id of what does not exist yet is there, and empty.
+            return (value["id"] or UNKNOWN) if "id" in value else value.get("urn")
+        return {k: plain_references(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [plain_references(v) for v in value]
+    return Secret(plain_references(value.value)) if isinstance(value, Secret) else value
 
 
 # ------------------------------------------------------------------ the wire

@@ -1,7 +1,6 @@
 """The gRPC services that programs speak to: ResourceMonitor and Engine. It translates between the wire and `source`.
 
-Its one decision is which default provider a resource without a provider gets; that one is registered like any other.
-What the engine does not serve is refused by name, through SupportsFeature or an error.
+It decides nothing. What the engine does not serve is refused by name, through SupportsFeature or an error.
 """
 
 from __future__ import annotations
@@ -15,25 +14,22 @@ import grpc
 from google.protobuf import empty_pb2
 
 from engine import events
+from engine.assets import with_hashes
 from engine.errors import EngineError, ProviderCallError
 from engine.operation import Options, Target
+from engine.packages import PluginSpec
 from engine.program_host import NO_DEBUG
+from engine.provider_choice import ProviderChoice
 from engine.provider_client import Provider
-from engine.providers import BUILTIN_PACKAGE, PackageRequest, default_provider_inputs, default_provider_name
 from engine.registration import goal_of, read_of, read_response, register_response
 from engine.reporter import Reporter
 from engine.resource import (
-    PROVIDER_PREFIX,
-    UNKNOWN_SENTINEL,
-    Goal,
     fill_struct,
     from_struct,
     is_provider_type,
-    package_of,
-    provider_ref,
 )
 from engine.rpc import CHANNEL_OPTIONS, engine_pb2, engine_pb2_grpc, provider_pb2, resource_pb2, resource_pb2_grpc
-from engine.source import Event, ProgramEnded, Registered, RegisterOutputs, RegisterResource, refuse
+from engine.source import Event, ProgramEnded, RegisterOutputs, RegisterResource, refuse
 
 Request = Any
 T = TypeVar("T")
@@ -71,7 +67,7 @@ class MonitorServer:
         put: Callable[[Event], None],
         reporter: Reporter,
         provider_of: Callable[[str, str], Provider],
-        prepare: Callable[[str, str], None],
+        prepare: Callable[[PluginSpec], None],
     ) -> None:
         # A registration holds its thread until its step has ended, so there must be one for each in flight.
         self._server = grpc.server(
@@ -141,17 +137,16 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
         options: Options,
         put: Callable[[Event], None],
         provider_of: Callable[[str, str], Provider],
-        prepare: Callable[[str, str], None],
+        prepare: Callable[[PluginSpec], None],
     ) -> None:
-        self._prepare = prepare
+        self._providers = ProviderChoice(target, lambda event: self._ask(event, event.answer), prepare)
         self._provider_of = provider_of
         self._target = target
+        self._folder = target.program_dir or target.root
         self._options = options
         self._put = put
         self._waiting: set[Future[Any]] = set()
         self._saying: set[Future[None]] = set()
-        self._defaults: dict[PackageRequest, Future[Registered]] = {}
-        self._providers: dict[str, dict[str, str]] = {}
         self._lock = threading.Lock()
         self._rejecting = False
         self._closed = False
@@ -196,7 +191,6 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
         for asked, what in (
             (request.remote, "a remote component"),
             (len(request.state_migrations), "state migrations"),
-            (len(request.envVarMappings), "environment variables mapped for a provider"),
         ):
             if asked:
                 _refuse(
@@ -204,54 +198,23 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
                 )
         try:
             if request.custom:
-                # Registrations are decided one by one but come together: the plugins that they need can start at once.
-                self._prepare(package_of(request.type), request.version)
+                self._providers.prepare(request)
             goal = goal_of(request)
+            goal.inputs = with_hashes(goal.inputs, request.object, self._folder)
             if request.custom and not is_provider_type(request.type):
-                goal.provider = self._provider_for(request)
+                goal.provider = self._providers.for_resource(request)
+            elif request.custom:
+                goal.inputs = self._providers.own_inputs(request, goal.inputs)
             event = RegisterResource(goal=goal)
             result = self._ask(event, event.answer)
         except Exception as error:
             raise _abort(context, error) from error
-        self._remember_providers(request, result.state.urn, goal)
+        self._providers.remember(request, result.state.urn)
         return register_response(request, result)
-
-    def _provider_for(self, request: Request) -> str:
-        """The reference of the resource's provider: its own, its parent's for the package, or the default one."""
-        if request.provider:
-            return cast("str", request.provider)
-        package = package_of(request.type)
-        inherited = self._providers.get(request.parent, {}).get(package)
-        if inherited:
-            return inherited
-        return self._default_provider(PackageRequest(package, request.version, request.pluginDownloadURL))
-
-    def _default_provider(self, package: PackageRequest) -> str:
-        with self._lock:
-            known = self._defaults.get(package)
-            event = None
-            if known is None:
-                goal = Goal(
-                    type=PROVIDER_PREFIX + package.name,
-                    name=default_provider_name(package),
-                    custom=True,
-                    inputs=default_provider_inputs(package, self._target.config, self._target.secret_keys),
-                )
-                event = RegisterResource(goal=goal)
-                known = self._defaults[package] = event.answer
-        result = self._ask(event, event.answer) if event is not None else known.result()
-        return provider_ref(result.state.urn, result.state.id or UNKNOWN_SENTINEL)
-
-    def _remember_providers(self, request: Request, urn: str, goal: Goal) -> None:
-        """What children of this resource inherit."""
-        providers = dict(self._providers.get(request.parent, {}))
-        providers.update(request.providers)
-        if providers:
-            self._providers[urn] = providers
 
     def ReadResource(self, request: Request, context: Context) -> resource_pb2.ReadResourceResponse:
         try:
-            event = read_of(request, self._provider_for(request))
+            event = read_of(request, self._providers.for_resource(request))
             result = self._ask(event, event.answer)
         except Exception as error:
             raise _abort(context, error) from error
@@ -259,7 +222,8 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
 
     def RegisterResourceOutputs(self, request: Request, context: Context) -> empty_pb2.Empty:
         try:
-            event = RegisterOutputs(urn=request.urn, outputs=from_struct(request.outputs))
+            outputs = with_hashes(from_struct(request.outputs), request.outputs, self._folder)
+            event = RegisterOutputs(urn=request.urn, outputs=outputs)
             self._ask(event, event.answer)
         except Exception as error:
             raise _abort(context, error) from error
@@ -309,7 +273,7 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
     def Invoke(self, request: Request, context: Context) -> resource_pb2.ResourceInvokeResponse:
         """Asks a provider plugin for a function's result."""
         try:
-            ref = self._provider_for_token(request)
+            ref = self._providers.for_token(request)
             provider = self._provider_of(ref, request.tok)
             args = from_struct(request.args)
             result, failures = provider.invoke(request.tok, args, preview=self._options.dry_run)
@@ -322,12 +286,6 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
         )
         fill_struct(getattr(answer, "return"), result, secrets=True)
         return answer
-
-    def _provider_for_token(self, request: Request) -> str:
-        package = package_of(request.tok)
-        if request.provider or package == BUILTIN_PACKAGE:
-            return cast("str", request.provider)
-        return self._default_provider(PackageRequest(package, request.version, request.pluginDownloadURL))
 
 
 # ------------------------------------------------------------------ helpers

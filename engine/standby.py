@@ -14,7 +14,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from engine.errors import PluginError
-from engine.plugins import PluginProcess, find_plugin, plugin_env
+from engine.plugin_search import find_plugin
+from engine.plugins import PluginProcess, plugin_env
 
 _lock = threading.Lock()
 _waiting: dict[str, tuple[dict[str, str], PluginProcess]] = {}

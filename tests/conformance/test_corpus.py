@@ -24,7 +24,6 @@ STOCK = os.environ.get("TENANTRY_ENGINE") == "stock"
 
 # Subjects of the next issue; each names what is missing.
 NOT_YET: dict[str, str] = {
-    "assets": "assets are hashed and given to providers as such",
     "hooks": "resource hooks",
     "hooks_error": "error hooks",
     "transforms_stack": "transforms",

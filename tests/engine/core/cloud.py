@@ -158,7 +158,7 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
     def Handshake(self, request: Any, context: Any) -> Any:
         if not self.modern:
             context.abort(grpc.StatusCode.UNIMPLEMENTED, "an older plugin")
-        return provider_pb2.ProviderHandshakeResponse(accept_secrets=self.accept_secrets)
+        return provider_pb2.ProviderHandshakeResponse(accept_secrets=self.accept_secrets, accept_resources=True)
 
     def Attach(self, request: Any, context: Any) -> Any:
         context.abort(grpc.StatusCode.UNIMPLEMENTED, "an older plugin still")

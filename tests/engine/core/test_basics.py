@@ -195,7 +195,8 @@ def test_outputs_named_as_a_secret_input_are_secret_again(stack: Stack) -> None:
     state = stack.resource("a")
     assert state.outputs["password"].value == "hunter2"
     assert state.outputs["nested"]["key"].value == "s"
-    assert [getattr(v, "value", v) for v in state.outputs["nested"]["items"]] == ["t", "u"]
+    # A list is secret as a whole: a provider may give its items back in another order.
+    assert state.outputs["nested"]["items"] == secret(["t", "u"])
     assert "hunter2" not in stack.saved
     stack.refresh().succeeds()
     assert stack.resource("a").outputs["password"].value == "hunter2"

@@ -11,7 +11,8 @@ import pytest
 from pulumi.runtime.proto import provider_pb2
 
 from engine.errors import PluginError
-from engine.plugins import PluginCommand, PluginProcess
+from engine.plugin_search import PluginCommand
+from engine.plugins import PluginProcess
 from engine.provider_client import PluginProvider
 
 GONE = "import socket\ns = socket.socket()\ns.bind(('127.0.0.1', 0))\nprint(s.getsockname()[1], flush=True)\n"
@@ -49,11 +50,11 @@ def test_a_plugin_that_ends_after_it_has_said_its_port(tmp_path: Path) -> None:
     with pytest.raises(PluginError):
         provider.create("urn:pulumi:s::p::fake:index:Bucket::a", {}, 0, preview=False)
     assert time.monotonic() - began < 30, "nobody waits for what has ended"
-    provider.close()
+    provider.connection.close()
 
 
 def test_a_plugin_that_ends_during_a_call(tmp_path: Path) -> None:
     provider = plugin(DIES_IN_A_CALL, tmp_path)
     with pytest.raises(PluginError, match="'fake' ended during Create"):
         provider.create("urn:pulumi:s::p::fake:index:Bucket::a", {}, 0, preview=False)
-    provider.close()
+    provider.connection.close()

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
-import stat
-import sys
-import time
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import plugins
 from engine.diff import (
     Changes,
     DiffKind,
@@ -28,10 +22,8 @@ from engine.diff import (
     path_contains,
     reset_ignored,
 )
-from engine.errors import PluginError, ResourceError, StateError
+from engine.errors import ResourceError, StateError
 from engine.go_text import go_text
-from engine.operation import Target
-from engine.providers import PluginHost
 from engine.registration import parse_duration
 from engine.resource import (
     OUTPUT_SIG,
@@ -330,145 +322,3 @@ def test_the_journal_writes_what_changes_and_only_that() -> None:
     assert len(saved) == count
     assert outputs_of(journal.snapshot()) is None
     assert describe(made) == "t:t:T 'made'"
-
-
-# ------------------------------------------------------------------ plugins
-
-
-def script(path: Path, body: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"#!{sys.executable}\n{body}", encoding="utf-8")
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    return path
-
-
-def test_a_plugin_on_path_comes_first(tmp_path: Path) -> None:
-    here = script(tmp_path / "bin" / "pulumi-resource-fake", "")
-    script(tmp_path / "plugins" / "resource-fake-v1.0.0" / "pulumi-resource-fake", "")
-    found = plugins.find_plugin("fake", "", {"PATH": str(here.parent), "PULUMI_HOME": str(tmp_path)}, "python")
-    assert found.argv == (str(here),)
-    assert "$PATH" in found.origin
-
-
-def test_an_installed_plugin_of_that_version_or_the_newest(tmp_path: Path) -> None:
-    for version in ("1.0.0", "1.10.0", "1.9.0"):
-        script(tmp_path / "plugins" / f"resource-fake-v{version}" / "pulumi-resource-fake", "")
-    (tmp_path / "plugins" / "resource-fake-v9.0.0").mkdir()
-    env = {"PATH": "", "PULUMI_HOME": str(tmp_path)}
-    assert "v1.9.0" in plugins.find_plugin("fake", "1.9.0", env, "python").origin
-    assert "v1.10.0" in plugins.find_plugin("fake", "", env, "python").origin
-    assert "v1.10.0" in plugins.find_plugin("fake", "7.7.7", env, "python").origin
-
-
-def test_a_plugin_of_a_python_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from importlib import metadata
-
-    entry = metadata.EntryPoint(name="fake", value="some.module", group=plugins.ENTRY_POINTS)
-    monkeypatch.setattr(plugins.metadata, "entry_points", lambda **_: [entry])
-    found = plugins.find_plugin("fake", "", {"PATH": "", "HOME": str(tmp_path)}, "python")
-    assert (found.argv[0], found.argv[-1]) == (sys.executable, "some.module")
-
-
-def test_the_dynamic_provider_is_the_sdks_own() -> None:
-    found = plugins.find_plugin("pulumi-python", "", {}, "py")
-    assert (found.argv[0], found.argv[-1]) == ("py", "pulumi.dynamic")
-
-
-def test_no_plugin_says_where_was_looked(tmp_path: Path) -> None:
-    with pytest.raises(PluginError, match=r"'nowhere' version 1.2.3: there is no pulumi-resource-nowhere on PATH"):
-        plugins.find_plugin("nowhere", "1.2.3", {"PATH": "", "HOME": str(tmp_path)}, "python")
-
-
-def test_a_plugin_that_runs_already() -> None:
-    env = {"PULUMI_DEBUG_PROVIDERS": "other:1,fake:4711"}
-    attached = plugins.attached_plugin("fake", env)
-    assert attached is not None
-    assert attached.address() == "127.0.0.1:4711"
-    assert attached.alive()
-    attached.stop()
-    assert plugins.attached_plugin("third", env) is None
-    with pytest.raises(PluginError, match="not of the form name:port"):
-        plugins.attached_plugin("fake", {"PULUMI_DEBUG_PROVIDERS": "fake"})
-
-
-def start(body: str, tmp_path: Path, lines: list[tuple[str, bool]] | None = None) -> plugins.PluginProcess:
-    path = script(tmp_path / "plugin.py", body)
-    command = plugins.PluginCommand(argv=(str(path),), origin="a test")
-    told = lines if lines is not None else []
-    return plugins.PluginProcess(
-        "fake", command, env=dict(os.environ), cwd=tmp_path, on_line=lambda line, err: told.append((line, err))
-    )
-
-
-def test_a_plugin_says_its_port_and_then_talks(tmp_path: Path) -> None:
-    lines: list[tuple[str, bool]] = []
-    body = (
-        "import sys, time\nprint(4711, flush=True)\nprint('hello', flush=True)\n"
-        "print('oh', file=sys.stderr, flush=True)\ntime.sleep(60)"
-    )
-    plugin = start(body, tmp_path, lines)
-    assert plugin.address() == "127.0.0.1:4711"
-    assert plugin.alive()
-    deadline = time.monotonic() + 20
-    while len(lines) < 2 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    plugin.stop()
-    assert not plugin.alive()
-    assert sorted(lines) == [("hello", False), ("oh", True)]
-
-
-def test_a_plugin_that_dies_at_its_start(tmp_path: Path) -> None:
-    plugin = start("import sys\nprint('no licence',file=sys.stderr)\nsys.exit(3)", tmp_path)
-    plugin._process.wait(20)
-    with pytest.raises(PluginError, match=r"did not start: it ended with code 3(.|\n)*no licence"):
-        plugin.address()
-    plugin.stop()
-
-
-def test_a_plugin_that_prints_something_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plugin = start("import time\nprint('Hello, I am a plugin',flush=True)\ntime.sleep(60)", tmp_path)
-    with pytest.raises(PluginError, match="did not start"):
-        plugin.address()
-    plugin.stop()
-    assert not plugin.alive()
-
-
-def test_a_plugin_that_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plugins, "START_SECONDS", 0.3)
-    plugin = start("import time\ntime.sleep(60)", tmp_path)
-    with pytest.raises(PluginError, match="it said no port"):
-        plugin.address()
-    plugin.stop()
-
-
-def test_a_plugin_that_does_not_want_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plugins, "STOP_SECONDS", 0.5)
-    body = "import signal,time\nsignal.signal(signal.SIGTERM,signal.SIG_IGN)\nprint(1,flush=True)\ntime.sleep(60)"
-    plugin = start(body, tmp_path)
-    assert plugin.address()
-    plugin.stop()
-    assert not plugin.alive()
-
-
-def test_a_plugin_that_cannot_be_started(tmp_path: Path) -> None:
-    command = plugins.PluginCommand(argv=(str(tmp_path / "none"),), origin="a test")
-    with pytest.raises(PluginError, match="cannot start the provider plugin for 'fake' from a test"):
-        plugins.PluginProcess("fake", command, env={}, cwd=tmp_path, on_line=lambda *_: None)
-
-
-def test_the_host_ends_what_it_started_ahead_and_tells_of_plugins_on_path(tmp_path: Path) -> None:
-    path = script(
-        tmp_path / "bin" / "pulumi-resource-fake",
-        "import time\nprint(1,flush=True)\nprint('x',flush=True)\ntime.sleep(60)",
-    )
-    told: list[str] = []
-    target = Target(project="p", stack="s", root=tmp_path, environment={"PATH": str(path.parent)})
-    host = PluginHost(target, lambda: "127.0.0.1:1", lambda severity, text: told.append(f"{severity} {text}"))
-    host.start_ahead("fake", "")
-    host.start_ahead("fake", "")
-    host.start_ahead("pulumi", "")
-    host.start_ahead("nowhere", "")
-    host.close()
-    assert [text for text in told if text.startswith("warning")] == [
-        f"warning using pulumi-resource-fake from $PATH at {path}"
-    ]

@@ -18,7 +18,7 @@ from google.protobuf import json_format, struct_pb2
 from google.rpc import status_pb2
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
-from engine.plugins import find_plugin
+from engine.plugin_search import find_plugin
 from engine.rpc import CHANNEL_OPTIONS
 
 ROOT = Path(__file__).parents[3]

@@ -16,7 +16,8 @@ from pulumi.runtime.proto import provider_pb2
 
 from engine.dynamic_host.providers import PROVIDER_KEY, Providers
 from engine.errors import PluginError, ProviderCallError
-from engine.plugins import PluginProcess, find_plugin
+from engine.plugin_search import find_plugin
+from engine.plugins import PluginProcess
 from engine.provider_client import PluginProvider
 from engine.resource import Secret
 from tests.engine.dynamic_host.cases import Broken, Clumsy, Echo, Obliging, Patient, Slow, SlowToConfigure
