@@ -25,6 +25,7 @@ CONFIGURE_SECONDS: Final = 300.0
 #: How long a call may go on after the customTimeouts that the plugin was told of.
 GRACE_SECONDS: Final = 60.0
 CANCEL_SECONDS: Final = 5.0
+_GRPC_DEADLINE: Final = "Deadline Exceeded"
 _CONFIGURING: Final = frozenset({"CheckConfig", "DiffConfig", "Configure", "Parameterize", "GetPluginInfo"})
 
 
@@ -111,7 +112,8 @@ class PluginConnection:
                 f"if it ends again, the plugin's own log says why."
             )
         text = _missing_keys(details) or error.details() or f"{method} failed: {error.code().name}"
-        if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and limit is not None:
+        # A plugin that has told of the limit itself has other words for it than gRPC.
+        if error.details() == _GRPC_DEADLINE and limit is not None:
             text = (
                 f"the provider plugin for '{self.package}' did not answer {method} within {limit:.0f} s. What it began "
                 f"may still go on: look at the object before you retry."
