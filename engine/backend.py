@@ -1,8 +1,8 @@
 """The stock Pulumi's self-managed backend: where a stack's checkpoint, copies, history, tags and locks are in a bucket.
 
 Keys: `.pulumi/meta.yaml`, `stacks/PROJECT/STACK.json`, `.json.bak` and `.pulumi-tags`, `backups/PROJECT/STACK/`,
-`history/PROJECT/STACK/`, `locks/ORGANIZATION/PROJECT/STACK/`. Texts only: what a checkpoint means is `checkpoint`'s,
-what keeps them is `bucket`'s.
+`history/PROJECT/STACK/`, `journal/PROJECT/STACK/`, `locks/ORGANIZATION/PROJECT/STACK/`. Texts only: what a checkpoint
+means is `checkpoint`'s, what keeps them is `bucket`'s.
 """
 
 from __future__ import annotations
@@ -11,16 +11,33 @@ import json
 import re
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.bucket import Bucket
 from engine.errors import StackExistsError, StackNotFoundError, StateError
+from engine.journal_entries import replay
+from engine.journal_store import Found, JournalStore, digest
 from engine.locks import StackLocks
 from engine.stack_ref import ORGANIZATION, StackRef
 
 ROOT: Final = ".pulumi/"
 _HISTORY: Final = re.compile(r"-(\d+)\.history\.json$")
 _TAGS_VERSION: Final = 1
+_TRIES: Final = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A deployment as it was read. `digest` and `size` (bytes) are of the checkpoint; see `journal_store`.
+
+    `recovered` says that it is not what the checkpoint holds: the steps of a journal came after it.
+    """
+
+    deployment: dict[str, Any]
+    digest: str
+    size: int
+    recovered: bool
 
 
 class DiyBackend:
@@ -29,6 +46,7 @@ class DiyBackend:
     def __init__(self, bucket: Bucket) -> None:
         self.bucket = bucket
         self._layout_known = False
+        self._without_journal: set[StackRef] = set()
 
     @property
     def url(self) -> str:
@@ -57,6 +75,9 @@ class DiyBackend:
         """What the keys of its history begin with."""
         return f"{ROOT}history/{ref.project}/{ref.name}/"
 
+    def journal(self, ref: StackRef) -> JournalStore:
+        return JournalStore(self.bucket, f"{ROOT}journal/{ref.project}/{ref.name}/")
+
     def locks(self, ref: StackRef) -> StackLocks:
         return StackLocks(self.bucket, f"{ROOT}locks/{ORGANIZATION}/{ref.project}/{ref.name}/")
 
@@ -82,12 +103,55 @@ class DiyBackend:
         self.bucket.write(self.backup_key(ref), self.bucket.read(self.stack_key(ref)) or b"")
 
     def read(self, ref: StackRef) -> dict[str, Any]:
-        """The deployment in the checkpoint (empty where none has been made). Raises StackNotFoundError, StateError."""
+        """The deployment as it is (empty where none has been made). Raises StackNotFoundError, StateError."""
+        return self.load(ref).deployment
+
+    def load(self, ref: StackRef) -> Loaded:
+        """The same, with what it came from. Steps that only a journal holds are in it; nothing is written.
+
+        Somebody else's update may be under way: what is read is as it was at one moment of it.
+        """
         self._check_layout()
+        for tries_left in reversed(range(_TRIES)):
+            data = self._checkpoint(ref)
+            try:
+                found = self.journal(ref).read(data)
+                if self._settled(ref, data, found) or not tries_left:
+                    break
+            except StateError as error:
+                if not tries_left or self.bucket.read(self.stack_key(ref)) == data:
+                    raise StateError(self._bad_journal(ref, error)) from error
+        return self._loaded(ref, data, found)
+
+    def _checkpoint(self, ref: StackRef) -> bytes:
         data = self.bucket.read(self.stack_key(ref))
         if data is None:
             raise StackNotFoundError(f"no stack named '{ref.name}' found")
-        return self._latest(ref, data)
+        return data
+
+    def _settled(self, ref: StackRef, data: bytes, found: Found | None) -> bool:
+        """Whether checkpoint and journal are of one moment, and not of before and after a write."""
+        if found is None:
+            return True
+        if not found.current:
+            return self.bucket.read(self.stack_key(ref)) == data
+        return self.journal(ref).epoch() == found.epoch
+
+    def _loaded(self, ref: StackRef, data: bytes, found: Found | None) -> Loaded:
+        deployment = self._latest(ref, data)
+        if found is None:
+            self._without_journal.add(ref)
+        elif found.entries:
+            try:
+                deployment = replay(deployment, found.entries, in_flight=found.in_flight)
+            except StateError as error:
+                raise StateError(self._bad_journal(ref, error)) from error
+        recovered = found is not None and bool(found.entries)
+        return Loaded(deployment=deployment, digest=digest(data), size=len(data), recovered=recovered)
+
+    def _bad_journal(self, ref: StackRef, why: StateError) -> str:
+        folder = self.bucket.place(self.journal(ref).folder)
+        return self.damaged(ref, f"{why}; without what is in {folder}, it is as it was before those steps")
 
     def _latest(self, ref: StackRef, data: bytes) -> dict[str, Any]:
         try:
@@ -112,16 +176,32 @@ class DiyBackend:
 
     def write(
         self, ref: StackRef, deployment: str, *, version: int, features: tuple[str, ...], sync: bool = True
-    ) -> None:
-        """Replaces the checkpoint in one step; the one before stays as `.bak`. `sync` makes it outlast a power cut."""
+    ) -> bytes:
+        """Replaces the checkpoint in one step; the one before stays as `.bak`. `sync` makes it outlast a power cut.
+
+        It holds everything, so that it ends a journal that there may be. Returns its bytes.
+        """
         self._ensure_layout()
         extra = f'"features": {json.dumps(list(features))},\n' if features else ""
         text = (
             f'{{"version": {version},\n{extra}"checkpoint": {{"stack": {json.dumps(str(ref))},\n'
             f'"latest": {deployment}}}}}\n'
         )
+        data = text.encode("utf-8")
         self.bucket.copy(self.stack_key(ref), self.backup_key(ref))
-        self.bucket.write(self.stack_key(ref), text.encode("utf-8"), sync=sync)
+        self.bucket.write(self.stack_key(ref), data, sync=sync)
+        self._end_journal(ref)
+        return data
+
+    def _end_journal(self, ref: StackRef) -> None:
+        if ref not in self._without_journal:
+            self.journal(ref).clear()
+            self._without_journal.add(ref)
+
+    def begin_journal(self, ref: StackRef) -> JournalStore:
+        """For steps that follow the checkpoint; the next `write` ends it."""
+        self._without_journal.discard(ref)
+        return self.journal(ref)
 
     def damaged(self, ref: StackRef, why: str) -> str:
         """What to say of a checkpoint that cannot be used, and how to go back to one that can."""
@@ -144,6 +224,7 @@ class DiyBackend:
         self.bucket.delete(self.stack_key(ref))
         self.bucket.delete(self.tags_key(ref))
         self.bucket.delete_all(self.history(ref))
+        self._end_journal(ref)
         if backups:
             self.bucket.delete(self.backup_key(ref))
             self.bucket.delete_all(self.backups(ref))
@@ -153,6 +234,7 @@ class DiyBackend:
         self.write(new, deployment, version=version, features=features)
         self.bucket.copy(self.stack_key(old), self.backup_key(old))
         self.bucket.delete(self.stack_key(old))
+        self._end_journal(old)
         self.bucket.move(self.tags_key(old), self.tags_key(new))
         for key in self.bucket.keys(self.history(old)):
             name = key.removeprefix(self.history(old))

@@ -23,6 +23,7 @@ from engine.plan import Plan
 from engine.policy import PackSource
 from engine.program import program_for, project_python
 from engine.resource import STACK_TYPE, make_urn
+from engine.saver import Saver
 from engine.snapshot import Snapshot, protected_with_needs
 from engine.workspace import Context, Stack, check_passphrase, outputs_of_other
 
@@ -234,7 +235,7 @@ class _Run:
             log.emit(event)
             display.emit(event)
 
-        saver = _Saver(self._stack)
+        saver = Saver(self._stack, snapshot)
         program = self._program(emit)
         display.begin()
         operation = Operation(
@@ -371,35 +372,6 @@ def _stopped_at_once(program: Program | None, cancel: CancelToken) -> Iterator[N
         yield
     finally:
         over.set()
-
-
-class _Saver:
-    """Writes each snapshot; the last one once more without remembered texts, should a state have changed in place.
-
-    A killed process loses nothing that was written, a power cut may. So the disk is waited for where that could orphan
-    an object, before each step that touches one, and at the end: waiting each time made up four fifths of an update.
-    """
-
-    def __init__(self, stack: Stack) -> None:
-        self._stack = stack
-        self._last: Snapshot | None = None
-        self._verified = False
-        self._under_way: set[int] = set()
-
-    def save(self, snapshot: Snapshot) -> None:
-        if not self._verified:
-            # A wrong passphrase is noticed before anything is done, even where nothing had to be decrypted yet.
-            self._stack.manager.verify()
-            self._stack.keep_salt()
-            self._verified = True
-        self._last = snapshot
-        under_way = {id(op.resource) for op in snapshot.pending if op.resource.custom}
-        self._stack.save(snapshot, sync=not under_way <= self._under_way)
-        self._under_way = under_way
-
-    def close(self) -> None:
-        if self._last is not None and not self._stack.context.cancel.terminated.is_set():
-            self._stack.save(self._last, fresh=True)
 
 
 def _colour(context: Context) -> bool:

@@ -24,6 +24,7 @@ from engine.errors import (
 )
 from engine.import_run import Importer, failure_text
 from engine.import_steps import ImportStep
+from engine.journal import Journal
 from engine.operation import Kind, Operation, Outcome, RunInfo
 from engine.packages import spec_of_provider
 from engine.planning import Planning
@@ -45,7 +46,7 @@ from engine.resource import (
     same_values,
 )
 from engine.resource_monitor import MonitorServer, MonitorStoppedError
-from engine.snapshot import Journal, PendingOperation, Snapshot, outputs_of, protected_with_needs
+from engine.snapshot import PendingOperation, Snapshot, outputs_of, protected_with_needs
 from engine.source import (
     Event,
     ProgramEnded,
@@ -490,7 +491,7 @@ class _Deployment:
         changed = not same_values(new.outputs, outputs)
         new.outputs = outputs
         if changed and not self._preview:
-            self._journal.touched()
+            self._journal.touched(new)
         self.reporter.outputs(step)
 
     def _set_stack_outputs(self) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from engine.errors import ProviderCallError, ResourceError
+from engine.journal import Journal
 from engine.provider_client import ReadResult
 from engine.resource import PropertyMap, State, StepOp, package_of
-from engine.snapshot import Journal
 from engine.steps import Step, StepContext, now, require, with_secret_outputs
 
 Chosen = Callable[[StepContext, State, PropertyMap], PropertyMap]

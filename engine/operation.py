@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from engine.errors import EngineError
+from engine.journal import Change
 from engine.plan import Plan
 from engine.policy import PackSource
 from engine.resource import PropertyMap
@@ -171,7 +172,7 @@ class CancelToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One operation. `save` writes a snapshot durably before it returns; it is called in order, by one thread at once.
+    """One operation. `save` writes a change durably before it returns; it is called in order, by one thread at once.
 
     `stack_outputs` gives another stack's outputs by name for StackReference, and None where there is no such stack.
     `plan` is what a preview promised: nothing else is done. `policy_packs` judge what an update or its preview does.
@@ -183,7 +184,7 @@ class Operation:
     snapshot: Snapshot
     program: Program | None
     emit: Callable[[Event], None]
-    save: Callable[[Snapshot], None]
+    save: Callable[[Change], None]
     cancel: CancelToken
     stack_outputs: Callable[[str], PropertyMap | None]
     imports: Sequence[Import] = ()

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.journal import Journal
 from engine.operation import Kind
 from engine.refresh import RefreshStep, is_dangling, pruned
 from engine.resource import State, StepOp, all_dependencies, contains_unknown, is_provider_type
-from engine.snapshot import Journal
 from engine.steps import SameStep, SkippedStep, Step, StepContext, require
 
 

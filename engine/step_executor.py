@@ -12,9 +12,9 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Protocol
 
 from engine.errors import EngineError, PluginError, ProtectedError
+from engine.journal import Journal
 from engine.operation import CancelToken
 from engine.resource import State, all_dependencies
-from engine.snapshot import Journal
 from engine.steps import DeleteStep, PartialFailureError, RemovePendingReplaceStep, Step, StepContext
 
 

@@ -15,6 +15,7 @@ from engine.departures import Departures
 from engine.diff import PropertyDiff
 from engine.errors import EngineError, InitFailedError, ProtectedError, ResourceError
 from engine.events import StepInfo
+from engine.journal import Journal
 from engine.provider_client import Provider, UpdateCall
 from engine.providers import ProviderRegistry
 from engine.resource import (
@@ -25,7 +26,6 @@ from engine.resource import (
     same_values,
     secret_of,
 )
-from engine.snapshot import Journal
 
 
 class PartialFailureError(Exception):

@@ -10,9 +10,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from engine.arguments import Arguments
-from engine.backend import DiyBackend
+from engine.backend import DiyBackend, Loaded
 from engine.checkpoint import LATEST, VERSION, Codec, features
 from engine.config import ConfigValue, StackSettings, full_key, project_defaults, reveal
 from engine.errors import SecretsError, StackNotFoundError, StateError, UsageError
@@ -111,8 +112,13 @@ class Stack:
         return settings
 
     @cached_property
-    def _deployment(self) -> dict[str, object]:
-        return self.backend.read(self.ref)
+    def loaded(self) -> Loaded:
+        """What the backend has, as it was when it was first asked for."""
+        return self.backend.load(self.ref)
+
+    @property
+    def _deployment(self) -> dict[str, Any]:
+        return self.loaded.deployment
 
     def _manager(self, salt: str) -> PassphraseManager:
         return PassphraseManager(salt, self.context.environment, self.context.cwd)
@@ -166,10 +172,10 @@ class Stack:
             self._codec = Codec(self.manager)
         return self._codec
 
-    def save(self, snapshot: Snapshot, *, fresh: bool = False, sync: bool = True) -> None:
-        """Writes the state; see `DiyBackend.write` for `sync`, `Codec.dumps` for `fresh`."""
+    def save(self, snapshot: Snapshot, *, fresh: bool = False, sync: bool = True) -> bytes:
+        """Writes the state, and returns what was written; see `DiyBackend.write`, and `Codec.dumps` for `fresh`."""
         text, version, names = self.encode(snapshot, fresh=fresh)
-        self.backend.write(self.ref, text, version=version, features=names, sync=sync)
+        return self.backend.write(self.ref, text, version=version, features=names, sync=sync)
 
     def encode(self, snapshot: Snapshot, *, fresh: bool = False) -> tuple[str, int, tuple[str, ...]]:
         """(deployment as JSON, its schema version, the features it needs)."""

@@ -16,6 +16,7 @@ import engine.deployment
 from engine import secrets
 from engine.command import EmbeddedCommand
 from engine.errors import BailError, EngineError
+from engine.journal import whole_change
 from engine.operation import Operation, Outcome
 from engine.resource import Secret, State
 from engine.snapshot import PendingOperation, Snapshot
@@ -103,8 +104,10 @@ def makes_a_thing(operation: Operation) -> None:
         parent=STACK_URN,
     )
     if not operation.options.dry_run:
-        operation.save(Snapshot(resources=[root], pending=[PendingOperation(type="creating", resource=thing)]))
-        operation.save(Snapshot(resources=[root, thing]))
+        operation.save(
+            whole_change(Snapshot(resources=[root], pending=[PendingOperation(type="creating", resource=thing)]))
+        )
+        operation.save(whole_change(Snapshot(resources=[root, thing])))
 
 
 def up(workspace: Workspace, *more: str) -> auto.CommandResult:
@@ -298,7 +301,7 @@ def test_state_outputs_and_history_after_an_update(workspace: Workspace, deploym
 def test_secrets_of_an_unchanged_state_keep_their_bytes(workspace: Workspace, deployment: FakeDeployment) -> None:
     up(workspace)
     before = json.loads(workspace.state_file.read_text())["checkpoint"]["latest"]["resources"]
-    deployment.script = lambda operation: operation.save(operation.snapshot)
+    deployment.script = lambda operation: operation.save(whole_change(operation.snapshot))
     up(workspace)
     assert json.loads(workspace.state_file.read_text())["checkpoint"]["latest"]["resources"] == before
 
@@ -367,7 +370,7 @@ def test_a_wrong_passphrase_where_there_is_no_secret_yet(workspace: Workspace, d
     begun = []
 
     def script(operation: Operation) -> None:
-        operation.save(Snapshot())
+        operation.save(whole_change(Snapshot()))
         begun.append(operation)
 
     deployment.script = script
@@ -377,7 +380,7 @@ def test_a_wrong_passphrase_where_there_is_no_secret_yet(workspace: Workspace, d
 
 
 def test_destroy_and_remove(workspace: Workspace, deployment: FakeDeployment) -> None:
-    deployment.script = lambda operation: operation.save(Snapshot())
+    deployment.script = lambda operation: operation.save(whole_change(Snapshot()))
     workspace.run("destroy", "--yes", "--skip-preview", "--remove")
     assert not workspace.state_file.exists()
 
@@ -575,7 +578,7 @@ def test_the_disk_is_waited_for_before_an_object_is_touched(
 
     def save(operation: Operation, snapshot: Snapshot) -> None:
         waits.clear()
-        operation.save(snapshot)
+        operation.save(whole_change(snapshot))
         log.append(list(waits))
 
     def script(operation: Operation) -> None:

@@ -18,12 +18,14 @@ from typing import Any
 
 from engine.checkpoint import Codec
 from engine.deployment import run_operation
+from engine.journal import Change, MarkKind
+from engine.journal_entries import Entry, EntryEncoder, Replayer
 from engine.operation import CancelToken, Import, Kind, Operation, Options, Outcome, Target
 from engine.plan import Plan
 from engine.plan_file import plan_from_dict, plan_to_dict
 from engine.policy import PackSource
 from engine.resource import PropertyMap, Secret, State, contains_unknown, is_provider_type, urn_name
-from engine.snapshot import Snapshot, verify
+from engine.snapshot import PendingOperation, Snapshot, verify
 from tests.engine.core.cloud import Cloud
 from tests.engine.core.program import BUCKET, STACK, ProgramOf
 
@@ -54,6 +56,31 @@ class PlainCipher:
 
     def decrypt(self, text: str) -> str:
         return base64.b64decode(text).decode()
+
+
+class JournalTwin:
+    """The journal that a large state would have: after each save, its replay must be what is saved."""
+
+    def __init__(self, base: Snapshot) -> None:
+        self._codec = Codec(PlainCipher())
+        self._start(base, ())
+
+    def _start(self, base: Snapshot, under_way: Sequence[tuple[int, PendingOperation]]) -> None:
+        self._encoder = EntryEncoder(self._codec, base.resources, "epoch")
+        self._replayer = Replayer(self._codec.to_dict(base), len(under_way))
+        self._add(self._encoder.begins(under_way))
+
+    def _add(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            self._replayer.add(json.loads(json.dumps(entry)))
+
+    def follow(self, change: Change, snapshot: Snapshot) -> None:
+        if any(mark.kind is MarkKind.REBASE for mark in change.marks):
+            self._start(snapshot, change.under_way)
+        self._add(self._encoder.entries(mark for mark in change.marks if mark.kind is not MarkKind.REBASE))
+        found, wanted = self._replayer.deployment(), self._codec.to_dict(snapshot)
+        for part in ("resources", "pending_operations"):
+            assert found.get(part, []) == wanted.get(part, []), f"the journal's {part}"
 
 
 class Result:
@@ -192,8 +219,12 @@ class Stack:
         broken: list[Exception] = []
         codec = Codec(PlainCipher())
 
-        def save(snapshot: Snapshot) -> None:
+        before = self.snapshot
+        twin = JournalTwin(before)
+
+        def save(change: Change) -> None:
             try:
+                snapshot = change.snapshot()
                 _check(snapshot)
                 text = codec.dumps(snapshot)
                 _check(Codec(PlainCipher()).from_dict(json.loads(text)))
@@ -205,6 +236,11 @@ class Stack:
                 saves.append(text)
                 self.saves = len(saves)
                 self.on_save(len(saves))
+            try:
+                twin.follow(change, snapshot)
+            except Exception as error:
+                broken.append(error)
+                raise
 
         events: list[dict[str, Any]] = []
 
@@ -221,7 +257,7 @@ class Stack:
                 kind=kind,
                 target=self._target(),
                 options=Options(**options),
-                snapshot=self.snapshot,
+                snapshot=before,
                 program=self.program,
                 emit=emit,
                 save=save,

@@ -50,20 +50,20 @@ def program(generation: int) -> None:
 
 
 def main(folder: Path, generation: int, kill_at: int) -> None:
-    from engine import snapshot
+    from engine import journal as journals
     from engine.command import EmbeddedCommand
 
-    write = snapshot.Journal._write
+    write = journals.Journal._write
     written = 0
 
-    def write_and_die(journal: Any) -> None:
+    def write_and_die(journal: Any, *marks: Any) -> None:
         nonlocal written
-        write(journal)
+        write(journal, *marks)
         written += 1
         if written == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    snapshot.Journal._write = write_and_die  # type: ignore[method-assign]
+    journals.Journal._write = write_and_die  # type: ignore[method-assign]
     options = auto.LocalWorkspaceOptions(
         work_dir=str(folder),
         pulumi_command=EmbeddedCommand(in_process=True),

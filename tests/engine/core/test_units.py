@@ -24,6 +24,7 @@ from engine.diff import (
 )
 from engine.errors import ResourceError, StateError
 from engine.go_text import go_text
+from engine.journal import Journal
 from engine.registration import parse_duration
 from engine.resource import (
     OUTPUT_SIG,
@@ -46,7 +47,7 @@ from engine.resource import (
     urn_name,
     urn_type,
 )
-from engine.snapshot import DependencyGraph, Journal, Snapshot, antichains, describe, outputs_of, verify
+from engine.snapshot import DependencyGraph, Snapshot, antichains, describe, outputs_of, verify
 
 KEYS = st.text(min_size=1, max_size=6).filter(lambda k: k != "*")
 NUMBERS = st.one_of(
@@ -303,7 +304,7 @@ def test_an_old_one_to_be_deleted_may_stand_beside_the_new_one() -> None:
 def test_the_journal_writes_what_changes_and_only_that() -> None:
     saved: list[Snapshot] = []
     old, gone = state("old"), state("gone")
-    journal = Journal(Snapshot(resources=[old, gone]), saved.append)
+    journal = Journal(Snapshot(resources=[old, gone]), lambda change: saved.append(change.snapshot()))
     same, made = state("old"), state("made")
     journal.same(old, same, changed=False)
     assert not saved
@@ -318,7 +319,7 @@ def test_the_journal_writes_what_changes_and_only_that() -> None:
     journal.finish()
     assert len(saved) == count
     journal.close()
-    journal.touched()
+    journal.touched(made)
     assert len(saved) == count
     assert outputs_of(journal.snapshot()) is None
     assert describe(made) == "t:t:T 'made'"
