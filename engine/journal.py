@@ -104,11 +104,16 @@ class Journal:
             self._pending[state] = operation, pending
             self._write(Mark(kind=MarkKind.BEGIN, operation=operation, pending=pending))
 
-    def end(self, state: State, *, made: State | None = None, gone: Sequence[State] = ()) -> None:
-        """The operation on `state` has ended; `made` is in the state now, and those in `gone` are not."""
+    def end(
+        self, state: State, *, made: State | None = None, gone: Sequence[State] = (), flagged: Sequence[State] = ()
+    ) -> None:
+        """The operation on `state` has ended; `made` is in the state now, and those in `gone` are not.
+
+        `flagged` are marked for deletion, or pending replacement, now; those of the same URN need not be named.
+        """
         with self._lock:
             operation, _ = self._pending.pop(state, (0, None))
-            self._write(*self._ended(operation or self._next(), state, made, gone))
+            self._write(*self._ended(operation or self._next(), state, made, gone, flagged))
 
     def same(self, old: State, new: State, *, changed: bool) -> None:
         """A step without an operation of its own; it is saved at once only where it changed something."""
@@ -123,7 +128,14 @@ class Journal:
         self._last_operation += 1
         return self._last_operation
 
-    def _ended(self, operation: int, state: State, made: State | None, gone: Sequence[State]) -> list[Mark]:
+    def _ended(
+        self,
+        operation: int,
+        state: State,
+        made: State | None,
+        gone: Sequence[State],
+        flagged: Sequence[State] = (),
+    ) -> list[Mark]:
         for old in gone:
             self._new.pop(old, None)
             self._left.pop(old, None)
@@ -131,10 +143,10 @@ class Journal:
             self._new[made] = None
             self._enter(made)
         follow = self._follow(made) if made is not None else []
-        flagged = self._newly_flagged({state.urn} if made is None else {state.urn, made.urn, self._old_urn(made)})
-        known = made is not None or bool(gone) or bool(flagged)
-        kind = MarkKind.SUCCESS if known else MarkKind.FAILURE
-        first = Mark(kind=kind, operation=operation, made=made, gone=tuple(gone), flagged=tuple(flagged))
+        urns = {state.urn, *(other.urn for other in flagged)}
+        found = self._newly_flagged(urns if made is None else {*urns, made.urn, self._old_urn(made)})
+        kind = MarkKind.SUCCESS if made is not None or gone or found else MarkKind.FAILURE
+        first = Mark(kind=kind, operation=operation, made=made, gone=tuple(gone), flagged=tuple(found))
         return [first, *follow, *self._newly_moved(made)]
 
     def _enter(self, state: State) -> None:

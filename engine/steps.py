@@ -337,14 +337,16 @@ class DeleteStep(Step):
             journal.end(old)
             return
         gone: list[State] = []
+        waiting: list[State] = []
         called = not self._nothing_to_call(old) and not is_provider_type(old.type)
         for state, recreated in self._departures.gone(old, recreated=self.recreated, called=called):
             if recreated:
                 # It stays in the state until its replacement is there, so that a crash in between is seen.
                 state.pending_replacement = True
+                waiting.append(state)
             else:
                 gone.append(state)
-        journal.end(old, gone=gone)
+        journal.end(old, gone=gone, flagged=waiting)
 
 
 def protected_message(urn: str) -> str:
