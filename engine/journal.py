@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from engine.resource import State, all_dependencies
+from engine.resource import State, all_dependencies, is_provider_type, provider_ref
 from engine.snapshot import PendingOperation, Snapshot, rename_references
 
 
@@ -142,7 +142,7 @@ class Journal:
         if made is not None:
             self._new[made] = None
             self._enter(made)
-        follow = self._follow(made) if made is not None else []
+        follow = [*self._follow(made), *self._to_new_provider(made, gone)] if made is not None else []
         urns = {state.urn, *(other.urn for other in flagged)}
         found = self._newly_flagged(urns if made is None else {*urns, made.urn, self._old_urn(made)})
         kind = MarkKind.SUCCESS if made is not None or gone or found else MarkKind.FAILURE
@@ -182,6 +182,20 @@ class Journal:
                 marks.append(Mark(kind=MarkKind.OUTPUTS, made=self._moved.get(state, state), gone=(state,)))
         return marks
 
+    def _to_new_provider(self, made: State, gone: Sequence[State]) -> list[Mark]:
+        """What was deleted together with its provider waits for its replacement at the provider's own."""
+        if not is_provider_type(made.type):
+            return []
+        new, marks = provider_ref(made.urn, made.id), []
+        for old in gone:
+            ref = provider_ref(old.urn, old.id)
+            for state in self._referring(old.urn) if ref != new else ():
+                if state.provider == ref:
+                    state.provider = new
+                    if state in self._left:
+                        marks.append(Mark(kind=MarkKind.OUTPUTS, made=self._moved.get(state, state), gone=(state,)))
+        return marks
+
     def _newly_moved(self, made: State | None) -> list[Mark]:
         """What was replaced under a new name waits for its deletion under that; its steps still tell the old one."""
         if made is None or self._old_urn(made) == made.urn:
@@ -202,9 +216,10 @@ class Journal:
         return self._referrers.get(urn, ())
 
     def touched(self, state: State) -> None:
-        """A state that is in the journal has other outputs now."""
+        """A state has other outputs now. One that no step has made, such as one that is no target, is not in here."""
         with self._lock:
-            self._write(Mark(kind=MarkKind.OUTPUTS, made=state, gone=(state,)))
+            if state in self._new or state in self._left:
+                self._write(Mark(kind=MarkKind.OUTPUTS, made=state, gone=(state,)))
 
     def finish(self) -> None:
         """Writes what has not been written yet."""
