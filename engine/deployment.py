@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from engine import events, program_thread
 from engine.builtin import BuiltinProvider
+from engine.callbacks import Callbacks
 from engine.deletions import in_layers
 from engine.errors import (
     BailError,
@@ -22,6 +23,7 @@ from engine.errors import (
     ResourceError,
     UsageError,
 )
+from engine.hooks import Hooks, delete_hooks
 from engine.import_run import Importer, failure_text
 from engine.import_steps import ImportStep
 from engine.journal import Journal
@@ -63,6 +65,7 @@ from engine.step_executor import StepExecutor
 from engine.step_generator import StepGenerator
 from engine.steps import Step, StepContext, Verdict
 from engine.targets import not_found
+from engine.transforms import Transforms
 
 
 def run_operation(operation: Operation) -> Outcome:
@@ -103,6 +106,13 @@ class _Deployment:
         self.policies = PolicyPacks(operation.policy_packs, operation.target, self.reporter, dry_run=self._preview)
         self.planning = Planning(constraint=operation.plan, record=operation.options.make_plan)
         self._registered: dict[str, Step] = {}
+        self._callbacks = Callbacks(operation.cancel)
+        self._hooks = Hooks(
+            self._callbacks,
+            self.reporter.diagnose,
+            preview=self._preview,
+            stopping=operation.cancel.requested.is_set,
+        )
         self._stack_outputs: PropertyMap | None = None
         self._held_outputs: PropertyMap | None = None
         self._failed = False
@@ -133,7 +143,12 @@ class _Deployment:
             spared=self._spared(),
         )
         self._executor = StepExecutor(
-            context=StepContext(registry=self._registry, preview=self._preview, departures=self._generator.departures),
+            context=StepContext(
+                registry=self._registry,
+                preview=self._preview,
+                departures=self._generator.departures,
+                hooks=self._hooks,
+            ),
             journal=self._journal,
             observer=self.reporter,
             parallel=operation.options.parallel if operation.options.parallel > 0 else 256,
@@ -155,6 +170,7 @@ class _Deployment:
         operation.emit(events.prelude(target.config, target.secret_keys))
         if operation.kind is Kind.DESTROY:
             self._require_destroyed()
+        self._require_program_for_hooks()
         self.begun = True
         if operation.kind is Kind.IMPORT:
             self._import()
@@ -203,6 +219,17 @@ class _Deployment:
             if made is not None:
                 self._registered[made.urn], self._held_outputs = made, {}
 
+    def _require_program_for_hooks(self) -> None:
+        """Raises UsageError where a destroy would have to run hooks, which only a running program has."""
+        if self._operation.kind is not Kind.DESTROY or self._options.run_program:
+            return
+        found = delete_hooks(self._base.resources)
+        for urn, names in found:
+            words = "Resource has delete hooks registered, but the program is not running. Hooks: "
+            self.reporter.diagnose("error", urn, words + ", ".join(names))
+        if found:
+            raise UsageError("You must run with the `--run-program` flag to use delete hooks during destroy.")
+
     def _warn_of_pending(self) -> None:
         pending = self._base.pending
         if pending and not self._preview and self._operation.kind is not Kind.REFRESH:
@@ -246,6 +273,7 @@ class _Deployment:
             if self._running is not None:
                 self._running.join()
             self._monitor.stop()
+        self._callbacks.close()
         self._host.close()
         self.policies.close()
 
@@ -270,6 +298,8 @@ class _Deployment:
                 self.reporter,
                 provider_of=self._provider_of,
                 prepare=self._host.start_ahead,
+                hooks=self._hooks,
+                transforms=Transforms(self._callbacks),
             )
         return self._monitor
 
@@ -363,6 +393,7 @@ class _Deployment:
         if not self._ended_well():
             # The program's hooks may still be wanted by what is under way, so it learns of the end after that.
             self._executor.wait()
+            self._callbacks.end()
             server.reject()
             server.let_go()
             self.reporter.mute_program()

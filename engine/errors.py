@@ -12,6 +12,8 @@ EngineError                    anything that ends a command with exit code 1
 ├── ResourceError              one resource cannot be what the program asks for
 │   └── ProtectedError         a protected resource was to be deleted
 ├── ProgramError               the program failed; its own message has been shown
+├── CallbackError              a function of the program that the engine called could not be called, or raised
+├── HookError                  a hook of the program failed, or is none of this program
 ├── NoChangesExpectedError     --expect-no-changes, and there were some (exit code 7)
 └── BailError                  everything has been said as diagnostics: nothing more to print
 """
@@ -111,6 +113,19 @@ class ProgramError(EngineError):
     def __init__(self, message: str, *, shown: bool) -> None:
         super().__init__(message)
         self.shown = shown
+
+
+class CallbackError(EngineError):
+    """A call into the program failed. `code` is the status as Go names it, `details` what was said with it."""
+
+    def __init__(self, code: str, details: str) -> None:
+        super().__init__(f"rpc error: code = {code} desc = {details}")
+        self.code = code
+        self.details = details
+
+
+class HookError(EngineError):
+    """A hook of a resource failed, or the program has registered none of its name."""
 
 
 class NoChangesExpectedError(EngineError):

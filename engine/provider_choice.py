@@ -101,7 +101,7 @@ class ProviderChoice:
         if is_provider_type(request.type):
             spec, _ = spec_of_provider(request.type, self.own_inputs(request, {}))
             self._prepare(spec)
-        elif not self._given(request, package) and not default_denied(package, self._target.config):
+        elif not self.given(request) and not default_denied(package, self._target.config):
             self._prepare(spec_of_request(self._package(request, package)))
 
     def own_inputs(self, request: Request, inputs: PropertyMap) -> PropertyMap:
@@ -112,7 +112,7 @@ class ProviderChoice:
     def for_resource(self, request: Request) -> str:
         """The reference of a resource's provider; where it must not have a default one, what says so when used."""
         package = package_of(request.type)
-        given = self._given(request, package)
+        given = self.given(request)
         if given:
             return given
         if default_denied(package, self._target.config):
@@ -140,7 +140,9 @@ class ProviderChoice:
         if providers:
             self._inherited[urn] = providers
 
-    def _given(self, request: Request, package: str) -> str:
+    def given(self, request: Request) -> str:
+        """The provider that a resource is given by the program: its own or an inherited one; empty for none."""
+        package = package_of(request.type)
         if "::" in request.provider:
             return cast("str", request.provider)
         # A read has no providers for its children.

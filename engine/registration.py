@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 from typing import Any, Final, cast
+from urllib.parse import quote, unquote, urlsplit
 
 from engine.errors import ResourceError
+from engine.hooks import hooks_of
 from engine.resource import (
     UNKNOWN,
     UNKNOWN_SENTINEL,
@@ -13,6 +17,7 @@ from engine.resource import (
     Goal,
     PropertyMap,
     Timeouts,
+    contains_unknown,
     from_struct,
     from_struct_with_dependencies,
     from_value,
@@ -26,12 +31,15 @@ from engine.source import ReadResource, Registered
 Request = Any
 
 
-def goal_of(request: Request) -> Goal:
-    """What a RegisterResourceRequest asks for, without what the monitor adds: the provider. Raises ResourceError."""
+def goal_of(request: Request, root: Path) -> Goal:
+    """What a RegisterResourceRequest asks for, but for its default provider. `root` is the project's folder.
+
+    Raises ResourceError for what cannot be read.
+    """
     inputs, named = from_struct_with_dependencies(request.object)
-    by_property = {k: unique(v.urns) for k, v in request.propertyDependencies.items()}
-    for key, urns in named.items():
-        by_property[key] = unique([*by_property.get(key, ()), *sorted(urns)])
+    by_property = _property_dependencies(request)
+    for key in inputs:
+        by_property[key] = unique([*by_property.get(key, ()), *sorted(named.get(key, ()))])
     dependencies = unique([*request.dependencies, *(u for urns in by_property.values() for u in urns)])
     return Goal(
         type=request.type,
@@ -43,7 +51,10 @@ def goal_of(request: Request) -> Goal:
         dependencies=sorted(dependencies),
         provider=request.provider,
         property_dependencies=by_property if request.custom else {},
-        delete_before_replace=request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None,
+        # Go programs say it without saying that they do.
+        delete_before_replace=request.deleteBeforeReplace
+        if request.deleteBeforeReplaceDefined or request.deleteBeforeReplace
+        else None,
         ignore_changes=list(request.ignoreChanges),
         additional_secret_outputs=list(request.additionalSecretOutputs),
         alias_urns=[*request.aliasURNs, *(a.urn for a in request.aliases if a.WhichOneof("alias") == "urn")],
@@ -56,10 +67,30 @@ def goal_of(request: Request) -> Goal:
         deleted_with=request.deletedWith,
         replace_with=list(request.replace_with),
         hide_diff=list(request.hideDiffs),
+        resource_hooks=hooks_of(request.hooks),
+        source_position=source_position(request.sourcePosition, root),
     )
 
 
-def read_of(request: Request, provider: str) -> ReadResource:
+def _property_dependencies(request: Request) -> dict[str, list[str]]:
+    """What the program says each property depends on; where it says nothing of it, all that the resource does."""
+    if not request.propertyDependencies and not request.remote:
+        return {key: unique(request.dependencies) for key in request.object.fields}
+    return {key: unique(value.urns) for key, value in request.propertyDependencies.items()}
+
+
+def source_position(position: Any, root: Path) -> str:
+    """Where in the program something is made, as the state has it: `project:///__main__.py#12`. Empty for nowhere."""
+    url = urlsplit(position.uri)
+    path = unquote(url.path)
+    if url.scheme != "file" or not Path(path).is_absolute() or position.line < 0 or position.column < 0:
+        return ""
+    relative = Path(os.path.relpath(path, root)).as_posix()
+    column = f",{position.column}" if position.column else ""
+    return f"project:///{quote(relative)}#{position.line}{column}"
+
+
+def read_of(request: Request, provider: str, root: Path) -> ReadResource:
     """What a ReadResourceRequest asks for."""
     goal = Goal(
         type=request.type,
@@ -70,6 +101,7 @@ def read_of(request: Request, provider: str) -> ReadResource:
         dependencies=sorted(request.dependencies),
         provider=provider,
         additional_secret_outputs=list(request.additionalSecretOutputs),
+        source_position=source_position(request.sourcePosition, root),
     )
     return ReadResource(id=UNKNOWN if request.id == UNKNOWN_SENTINEL else request.id, goal=goal)
 
@@ -95,10 +127,14 @@ def register_response(request: Request, result: Registered) -> resource_pb2.Regi
         return resource_pb2.RegisterResourceResponse(urn=state.urn, unknown=True)
     # The protocol has one word for what failed and for what was not tried because of it.
     verdict = resource_pb2.FAIL if result.failed or result.skipped else resource_pb2.SUCCESS
+    # A component's outputs are those of the last run: they may name resources that are yet to be registered.
+    outputs = state.outputs if request.custom else {}
+    if not request.supportsPartialValues:
+        outputs = {k: v for k, v in outputs.items() if not contains_unknown(v)}
     return resource_pb2.RegisterResourceResponse(
         urn=state.urn,
         id=state.id,
-        object=to_struct(_for_program(state.outputs, request.acceptResources), secrets=request.acceptSecrets),
+        object=to_struct(_for_program(outputs, request.acceptResources), secrets=request.acceptSecrets),
         stables=result.stables,
         result=verdict,
     )
@@ -106,10 +142,12 @@ def register_response(request: Request, result: Registered) -> resource_pb2.Regi
 
 def read_response(request: Request, result: Registered) -> resource_pb2.ReadResourceResponse:
     state = result.state
-    if result.unknown:
+    if result.unknown or result.skipped:
         return resource_pb2.ReadResourceResponse(urn=state.urn, unknown=True)
     return resource_pb2.ReadResourceResponse(
         urn=state.urn,
+        id=state.id,
+        result=resource_pb2.FAIL if result.failed else resource_pb2.SUCCESS,
         properties=to_struct(_for_program(state.outputs, request.acceptResources), secrets=request.acceptSecrets),
     )
 
@@ -138,4 +176,5 @@ def _timeouts(message: Any) -> Timeouts:
         create=parse_duration(message.create),
         update=parse_duration(message.update),
         delete=parse_duration(message.delete),
+        read=parse_duration(message.read),
     )

@@ -70,6 +70,10 @@ class Reporter:
         """A component has said its outputs."""
         self.send(events.resource_outputs(step.info(), planning=self._preview))
 
+    def late_error(self, step: Step, error: Exception) -> None:
+        """The step is done, and shown as done; something after it went wrong."""
+        self.diagnose("error", step.urn, str(error))
+
     def failed(self, step: Step, error: Exception) -> None:
         with self._lock:
             self._steps += 1

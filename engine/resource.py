@@ -369,6 +369,11 @@ def _from_output(fields: Mapping[str, struct_pb2.Value], dependencies: set[str] 
     return secret_of(inner) if "secret" in fields and fields["secret"].bool_value else inner
 
 
+def is_unknown_text(text: str) -> bool:
+    """Whether a text on the wire stands for a value that is not known."""
+    return text in _SENTINELS
+
+
 def secret_of(value: Any) -> Secret:
     """A secret; a secret of a secret is one."""
     return value if isinstance(value, Secret) else Secret(value)

@@ -15,7 +15,9 @@ from google.protobuf import empty_pb2
 
 from engine import events
 from engine.assets import with_hashes
-from engine.errors import EngineError, ProviderCallError
+from engine.callbacks import STATUS_OF
+from engine.errors import CallbackError, EngineError, ProviderCallError
+from engine.hooks import Hooks
 from engine.operation import Options, Target
 from engine.packages import PluginSpec
 from engine.program_host import NO_DEBUG
@@ -30,12 +32,16 @@ from engine.resource import (
 )
 from engine.rpc import CHANNEL_OPTIONS, engine_pb2, engine_pb2_grpc, provider_pb2, resource_pb2, resource_pb2_grpc
 from engine.source import Event, ProgramEnded, RegisterOutputs, RegisterResource, refuse
+from engine.transforms import Transforms
 
 Request = Any
 T = TypeVar("T")
 Context = grpc.ServicerContext
 FEATURES: Final = frozenset(
-    {"secrets", "resourceReferences", "outputValues", "aliasSpecs", "deletedWith", "replaceWith", "replacementTrigger"}
+    {
+        *("secrets", "resourceReferences", "outputValues", "aliasSpecs", "deletedWith", "replaceWith"),
+        *("replacementTrigger", "transforms", "invokeTransforms", "resourceHooks", "errorHooks"),
+    }
 )
 SUPPORTED: Final = (
     resource_pb2.RESOURCE_MONITOR_FEATURE_SECRETS,
@@ -45,6 +51,10 @@ SUPPORTED: Final = (
     resource_pb2.RESOURCE_MONITOR_FEATURE_DELETED_WITH,
     resource_pb2.RESOURCE_MONITOR_FEATURE_REPLACE_WITH,
     resource_pb2.RESOURCE_MONITOR_FEATURE_REPLACEMENT_TRIGGER,
+    resource_pb2.RESOURCE_MONITOR_FEATURE_TRANSFORMS,
+    resource_pb2.RESOURCE_MONITOR_FEATURE_INVOKE_TRANSFORMS,
+    resource_pb2.RESOURCE_MONITOR_FEATURE_RESOURCE_HOOKS,
+    resource_pb2.RESOURCE_MONITOR_FEATURE_ERROR_HOOKS,
 )
 _SEVERITIES: Final = {0: "debug", 1: "info", 2: "warning", 3: "error"}
 _STOPPED: Final = "resource monitor shut down: the update has failed or was cancelled"
@@ -68,12 +78,14 @@ class MonitorServer:
         reporter: Reporter,
         provider_of: Callable[[str, str], Provider],
         prepare: Callable[[PluginSpec], None],
+        hooks: Hooks,
+        transforms: Transforms,
     ) -> None:
         # A registration holds its thread until its step has ended, so there must be one for each in flight.
         self._server = grpc.server(
             ThreadPoolExecutor(max_workers=512, thread_name_prefix="rpc"), options=CHANNEL_OPTIONS
         )
-        self._monitor = ResourceMonitor(target, options, put, provider_of, prepare)
+        self._monitor = ResourceMonitor(target, options, put, provider_of, prepare, hooks, transforms)
         cast("Any", resource_pb2_grpc).add_ResourceMonitorServicer_to_server(self._monitor, self._server)
         cast("Any", engine_pb2_grpc).add_EngineServicer_to_server(
             EngineService(reporter, debug=options.debug), self._server
@@ -138,8 +150,12 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
         put: Callable[[Event], None],
         provider_of: Callable[[str, str], Provider],
         prepare: Callable[[PluginSpec], None],
+        hooks: Hooks,
+        transforms: Transforms,
     ) -> None:
         self._providers = ProviderChoice(target, lambda event: self._ask(event, event.answer), prepare)
+        self._hooks = hooks
+        self._transforms = transforms
         self._provider_of = provider_of
         self._target = target
         self._folder = target.program_dir or target.root
@@ -150,6 +166,7 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
         self._lock = threading.Lock()
         self._rejecting = False
         self._closed = False
+        self._signalled = False
         self.finished = threading.Event()
 
     # -------------------------------------------------------- waiting
@@ -188,6 +205,13 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
     # -------------------------------------------------------- registrations
 
     def RegisterResource(self, request: Request, context: Context) -> resource_pb2.RegisterResourceResponse:
+        own = request
+        if request.custom or request.remote:
+            request.provider = self._providers.given(request)
+        try:
+            request = self._transforms.resource(own)
+        except Exception as error:
+            raise _abort(context, error) from error
         for asked, what in (
             (request.remote, "a remote component"),
             (len(request.state_migrations), "state migrations"),
@@ -199,7 +223,7 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
         try:
             if request.custom:
                 self._providers.prepare(request)
-            goal = goal_of(request)
+            goal = goal_of(request, self._target.root)
             goal.inputs = with_hashes(goal.inputs, request.object, self._folder)
             if request.custom and not is_provider_type(request.type):
                 goal.provider = self._providers.for_resource(request)
@@ -209,12 +233,15 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
             result = self._ask(event, event.answer)
         except Exception as error:
             raise _abort(context, error) from error
+        self._transforms.remember(own, result.state.urn)
         self._providers.remember(request, result.state.urn)
+        if (result.failed or result.skipped) and not request.supportsResultReporting:
+            context.abort(grpc.StatusCode.INTERNAL, "resource registration failed")
         return register_response(request, result)
 
     def ReadResource(self, request: Request, context: Context) -> resource_pb2.ReadResourceResponse:
         try:
-            event = read_of(request, self._providers.for_resource(request))
+            event = read_of(request, self._providers.for_resource(request), self._target.root)
             result = self._ask(event, event.answer)
         except Exception as error:
             raise _abort(context, error) from error
@@ -248,7 +275,12 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
         return resource_pb2.SupportsFeatureResponse(hasSupport=request.id in FEATURES)
 
     def SignalAndWaitForShutdown(self, request: Request, context: Context) -> empty_pb2.Empty:
+        with self._lock:
+            waiting, self._signalled = self._signalled, True
+        if waiting:
+            context.abort(grpc.StatusCode.UNKNOWN, "Already waiting for shutdown")
         self._put(ProgramEnded(error=None))
+        # Until then the program serves its hooks: those of the deletes are still to come.
         self.finished.wait()
         return empty_pb2.Empty()
 
@@ -259,20 +291,21 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
         _refuse(context, f"the parameterized package {request.name}: the embedded engine does not serve these yet")
 
     def RegisterStackTransform(self, request: Request, context: Context) -> empty_pb2.Empty:
-        _refuse(context, "transforms: the embedded engine does not serve these yet")
+        return _registered(context, lambda: self._transforms.register(request))
 
     def RegisterStackInvokeTransform(self, request: Request, context: Context) -> empty_pb2.Empty:
-        _refuse(context, "invoke transforms: the embedded engine does not serve these yet")
+        return _registered(context, lambda: self._transforms.register_invoke(request))
 
     def RegisterResourceHook(self, request: Request, context: Context) -> empty_pb2.Empty:
-        _refuse(context, "resource hooks: the embedded engine does not serve these yet")
+        return _registered(context, lambda: self._hooks.register(request))
 
     def RegisterErrorHook(self, request: Request, context: Context) -> empty_pb2.Empty:
-        _refuse(context, "error hooks: the embedded engine does not serve these yet")
+        return _registered(context, lambda: self._hooks.register_error(request))
 
     def Invoke(self, request: Request, context: Context) -> resource_pb2.ResourceInvokeResponse:
         """Asks a provider plugin for a function's result."""
         try:
+            request = self._transforms.invoke(request)
             ref = self._providers.for_token(request)
             provider = self._provider_of(ref, request.tok)
             args = from_struct(request.args)
@@ -296,8 +329,18 @@ def _refuse(context: Context, what: str) -> NoReturn:
     raise AssertionError(what)  # abort has raised already; grpc does not say so in its types
 
 
+def _registered(context: Context, register: Callable[[], None]) -> empty_pb2.Empty:
+    try:
+        register()
+    except EngineError as error:
+        raise _abort(context, error) from error
+    return empty_pb2.Empty()
+
+
 def _abort(context: Context, error: Exception) -> Exception:
     """Ends the call with what went wrong; what is raised by it stops the handler."""
+    if isinstance(error, CallbackError):
+        context.abort(STATUS_OF.get(error.code, grpc.StatusCode.UNKNOWN), error.details)
     if isinstance(error, MonitorStoppedError):
         context.abort(grpc.StatusCode.UNAVAILABLE, _STOPPED)
     if isinstance(error, EngineError):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Protocol
 
-from engine.errors import EngineError, PluginError, ProtectedError
+from engine.errors import EngineError, HookError, PluginError, ProtectedError
 from engine.journal import Journal
 from engine.operation import CancelToken
 from engine.resource import State, all_dependencies
@@ -26,6 +26,8 @@ class Observer(Protocol):
     def after(self, step: Step) -> None: ...
 
     def failed(self, step: Step, error: Exception) -> None: ...
+
+    def late_error(self, step: Step, error: Exception) -> None: ...
 
 
 class StepExecutor:
@@ -128,15 +130,28 @@ class StepExecutor:
         except Exception as error:
             self._fail(step, PluginError(f"internal error in a {step.op} of {step.urn}: {error!r}"))
             raise
+        late = self._after(step)
         self._observer.after(step)
-        step.answer()
-        return True
+        if late is not None:
+            self._fail_late(step, late)
+        if late is None or self._continue:
+            step.answer()
+        return late is None or self._continue
+
+    def _after(self, step: Step) -> HookError | None:
+        """Runs the hooks after a step; what went wrong there, which undoes nothing of the step."""
+        try:
+            self._context.hooks.run("After", step.hook_point())
+        except HookError as error:
+            return error
+        return None
 
     def _apply(self, step: Step) -> bool:
         """Does it and writes it down. False where it failed; raises where the journal cannot be written."""
         try:
             if not self._context.preview:
                 step.begin(self._journal)
+            self._context.hooks.run("Before", step.hook_point())
             step.apply(self._context)
         except PartialFailureError as partial:
             self._end(step, ok=True)
@@ -152,6 +167,12 @@ class StepExecutor:
     def _end(self, step: Step, *, ok: bool) -> None:
         if not self._context.preview:
             step.end(self._journal, ok=ok)
+
+    def _fail_late(self, step: Step, error: HookError) -> None:
+        with self._lock:
+            self.errored = self._halted = True
+        self._observer.late_error(step, error)
+        self._on_failure()
 
     def _fail(self, step: Step, error: Exception) -> None:
         with self._lock:

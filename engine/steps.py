@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
+from engine.attempts import Creation
 from engine.departures import Departures
 from engine.diff import PropertyDiff
 from engine.errors import EngineError, InitFailedError, ProtectedError, ResourceError
 from engine.events import StepInfo
+from engine.hooks import HookPoint, Hooks
 from engine.journal import Journal
 from engine.provider_client import Provider, UpdateCall
 from engine.providers import ProviderRegistry
@@ -43,6 +45,7 @@ class StepContext:
     registry: ProviderRegistry
     preview: bool
     departures: Departures
+    hooks: Hooks
 
     def provider_of(self, state: State) -> Provider:
         return self.registry.get(state.provider, state.type)
@@ -103,6 +106,10 @@ class Step:
 
     def end(self, journal: Journal, *, ok: bool) -> None:
         """Writes down what became of it; `ok` also after a partial failure."""
+
+    def hook_point(self) -> HookPoint | None:
+        """What the resource's hooks are told, as it is at the moment; None for a step that has none."""
+        return None
 
     def is_needless(self) -> bool:
         """Whether the steps before it in the chain have left it nothing to do."""
@@ -219,15 +226,18 @@ class CreateStep(Step):
             new.created = new.modified = now()
             self._mark_old()
             return
+        creation = Creation(context.provider_of(new), new, preview=context.preview)
         try:
-            id_, outputs = context.provider_of(new).create(
-                new.urn, new.inputs, new.custom_timeouts.create, preview=context.preview
-            )
+            id_, outputs = context.hooks.retried(self.hook_point(), creation.attempt)
         except InitFailedError as failure:
             new.init_errors = list(failure.reasons)
             self._made(failure.object_id, failure.outputs)
             raise PartialFailureError(failure) from failure
         self._made(id_, outputs)
+
+    def hook_point(self) -> HookPoint:
+        new = require(self.new)
+        return HookPoint(action="Create", state=new, id=new.id, new_inputs=new.inputs, new_outputs=new.outputs)
 
     def _made(self, id_: str, outputs: PropertyMap) -> None:
         new = require(self.new)
@@ -269,8 +279,11 @@ class UpdateStep(Step):
             ignored=new.ignore_changes,
             timeout=new.custom_timeouts.update,
         )
+        provider = context.provider_of(new)
         try:
-            outputs = context.provider_of(new).update(new.urn, old.id, call, preview=context.preview)
+            outputs = context.hooks.retried(
+                self.hook_point(), lambda: provider.update(new.urn, old.id, call, preview=context.preview)
+            )
         except InitFailedError as failure:
             new.init_errors = list(failure.reasons)
             # The provider may not have applied all of it: the next update must see the old inputs.
@@ -280,6 +293,18 @@ class UpdateStep(Step):
             raise PartialFailureError(failure) from failure
         new.outputs = with_secret_outputs(new, outputs)
         new.modified = now()
+
+    def hook_point(self) -> HookPoint:
+        old, new = require(self.old), require(self.new)
+        return HookPoint(
+            action="Update",
+            state=new,
+            id=old.id,
+            new_inputs=new.inputs,
+            old_inputs=old.inputs,
+            new_outputs=new.outputs,
+            old_outputs=old.outputs,
+        )
 
     def begin(self, journal: Journal) -> None:
         journal.begin("updating", require(self.new))
@@ -312,14 +337,26 @@ class DeleteStep(Step):
     def apply(self, context: StepContext) -> None:
         old = require(self.old)
         self._departures = context.departures
-        # A replacement that was protected by mistake must not be stuck: only what is really removed is refused.
-        if old.protect and not old.delete and not self.recreated:
+        if self._refused(old):
             raise ProtectedError(old.urn, protected_message(old.urn))
         if self._nothing_to_call(old) or self._departures.goes_along(old):
             return
         provider = context.provider_of(old)
         if not context.preview:
-            provider.delete(old.urn, old.id, old.inputs, old.outputs, old.custom_timeouts.delete)
+            context.hooks.retried(
+                self.hook_point(),
+                lambda: provider.delete(old.urn, old.id, old.inputs, old.outputs, old.custom_timeouts.delete),
+            )
+
+    def _refused(self, old: State) -> bool:
+        # A replacement that was protected by mistake must not be stuck: only what is really removed is refused.
+        return old.protect and not old.delete and not self.recreated
+
+    def hook_point(self) -> HookPoint | None:
+        old = require(self.old)
+        if self._refused(old):
+            return None
+        return HookPoint(action="Delete", state=old, id=old.id, old_inputs=old.inputs, old_outputs=old.outputs)
 
     @staticmethod
     def _nothing_to_call(old: State) -> bool:

@@ -37,8 +37,10 @@ class Order:
 def run() -> int:
     """The exit code of the command that this process was started for."""
     gc.set_threshold(_GARBAGE_THRESHOLD, 50, 100)
-    words = sys.argv[1:]
-    order = Order(words=words, cwd=Path.cwd(), environment=dict(os.environ)) if words else _await_order()
+    words, environment = sys.argv[1:], dict(os.environ)
+    # A program that ends takes its callback service with it; gRPC would say so on the command's own stderr.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    order = Order(words=words, cwd=Path.cwd(), environment=environment) if words else _await_order()
     threading.Thread(target=_end_with_input, name="parent", daemon=True).start()
     return _obey(order)
 

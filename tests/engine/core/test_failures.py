@@ -429,10 +429,6 @@ def test_an_update_needs_a_program(stack: Stack, monkeypatch: pytest.MonkeyPatch
     [
         ("Call", resource_pb2.ResourceCallRequest(tok="a:b:C/m"), "the method a:b:C/m"),
         ("RegisterPackage", resource_pb2.RegisterPackageRequest(name="terraform"), "package terraform"),
-        ("RegisterStackTransform", None, "transforms"),
-        ("RegisterStackInvokeTransform", None, "invoke transforms"),
-        ("RegisterResourceHook", resource_pb2.RegisterResourceHookRequest(), "resource hooks"),
-        ("RegisterErrorHook", resource_pb2.RegisterErrorHookRequest(), "error hooks"),
         ("RegisterResource", resource_pb2.RegisterResourceRequest(type="a:b:C", remote=True), "a remote component"),
     ],
 )
@@ -462,14 +458,14 @@ def test_what_the_monitor_says_it_can(stack: Stack) -> None:
     info: list[Any] = []
 
     def ask(run: Run) -> None:
-        for feature in ("secrets", "transforms"):
+        for feature in ("secrets", "parameterization"):
             request = resource_pb2.SupportsFeatureRequest(id=feature)
             seen[feature] = run.monitor.SupportsFeature(request).hasSupport
         info.append(run.monitor.GetDeploymentInfo(empty_pb2.Empty()))
 
     stack.config = {"project:x": "1"}
     stack.up(Do(ask)).succeeds()
-    assert seen == {"secrets": True, "transforms": False}
+    assert seen == {"secrets": True, "parameterization": False}
     assert (info[0].project, info[0].stack, dict(info[0].config)) == ("project", "test", {"project:x": "1"})
 
 
