@@ -144,7 +144,9 @@ class Codec:
                 value = {key: getattr(value, key) for key in _TIMEOUTS if getattr(value, key)}
             elif attribute in _VALUES and value:
                 value = self._plain(value, (state.urn, attribute), show_secrets=show_secrets)
-            if always or value not in (None, "", False, [], {}):
+            # A trigger may be any value, also an empty one.
+            given = value is not None if attribute == "replacement_trigger" else value not in (None, "", False, [], {})
+            if always or given:
                 body[name] = value
         return body
 

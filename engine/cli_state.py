@@ -10,7 +10,7 @@ from engine.checkpoint import LATEST, VERSION
 from engine.errors import EngineError, StateError, UsageError
 from engine.files import write_atomic
 from engine.snapshot import Snapshot, verify
-from engine.state_edit import forget, set_protection
+from engine.state_edit import forget, set_protection, set_taint
 from engine.workspace import Context, Stack
 
 
@@ -136,6 +136,23 @@ def _protection(context: Context, *, protect: bool) -> int:
         return snapshot, set_protection(snapshot, urns, protect=protect)
 
     return _edited(context, edit)
+
+
+def taint(context: Context) -> None:
+    urns = context.arguments.positional
+    if not urns:
+        raise UsageError("name the URNs of the resources to replace; `pulumi stack --show-urns` lists them")
+    count = _edited(context, lambda snapshot: (snapshot, set_taint(snapshot, urns, taint=True)))
+    context.say(f"{count} resources tainted")
+
+
+def untaint(context: Context) -> None:
+    urns, everything = context.arguments.positional, context.arguments.flag("all")
+    if bool(urns) == everything:
+        raise UsageError("name the URNs of the resources, or --all")
+    chosen = None if everything else urns
+    count = _edited(context, lambda snapshot: (snapshot, set_taint(snapshot, chosen, taint=False)))
+    context.say("All resources untainted" if everything else f"{count} resources untainted")
 
 
 def state_delete(context: Context) -> None:

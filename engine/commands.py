@@ -279,6 +279,22 @@ _COMMANDS: Final = (
     ),
     Command(("state", "protect"), f"{_SE}:protect", "protect", (_STACK, _YES, Option("all", FLAG)), (0, 1), "[URN]"),
     Command(
+        ("state", "taint"),
+        f"{_SE}:taint",
+        "have resources replaced by the next update",
+        (_STACK, _YES),
+        (0, 10_000),
+        "URN...",
+    ),
+    Command(
+        ("state", "untaint"),
+        f"{_SE}:untaint",
+        "have tainted resources not replaced after all",
+        (_STACK, _YES, Option("all", FLAG)),
+        (0, 10_000),
+        "[URN...]",
+    ),
+    Command(
         ("state", "delete"),
         f"{_SE}:state_delete",
         "forget a resource, without touching the object",

@@ -57,33 +57,32 @@ class Departures:
             return self._gone(state, recreated=recreated, called=called)
 
     def _gone(self, state: State, *, recreated: bool, called: bool) -> list[tuple[State, bool]]:
+        along = self._along(state)
         if not recreated and not called:
-            along = self._going_along(state)
             for key, waiting in self._waiting.items():
                 if key not in along and any(self._needs(one, state) for one, again in waiting if not again):
                     # Nothing that stays in the state may refer to what does not.
                     waiting.append((state, recreated))
                     return []
-        found = [(state, recreated), *(self._released(state) if not recreated else ())]
-        urn = self._name(state.urn)
-        keys = [(urn, state.delete)]
-        if state.delete and urn in self._live:
-            keys.append((urn, False))  # marked only now: what it held was registered with what was then in use
-        for key in keys:
-            self._over.add(key)
-            for held, again in self._waiting.pop(key, ()):
-                found += self._gone(held, recreated=again, called=False)
+        self._over |= along
+        found = [(state, recreated), *(held for key in along for held in self._waiting.pop(key, ()))]
+        for one, again in list(found):
+            if not again:
+                found += self._released(one)
         return found
 
-    def _going_along(self, state: State) -> set[_Key]:
-        """Whose going `state` brings about, itself among them: nothing of that has to be waited for."""
+    def _along(self, state: State) -> set[_Key]:
+        """The keys of what goes with a resource, directly or not."""
+        urn = self._name(state.urn)
+        keys = {(urn, state.delete)}
+        if state.delete and urn in self._live:
+            keys.add((urn, False))  # marked only now: what it held was registered with what was then in use
         found: set[_Key] = set()
-        waiting = [(self._name(state.urn), state.delete)]
-        while waiting:
-            key = waiting.pop()
-            if key not in found:
-                found.add(key)
-                waiting += [(self._name(held.urn), held.delete) for held, _ in self._waiting.get(key, ())]
+        while keys:
+            key = keys.pop()
+            found.add(key)
+            held = {(self._name(one.urn), one.delete) for one, _ in self._waiting.get(key, ())}
+            keys |= held - found
         return found
 
     def _released(self, state: State) -> list[tuple[State, bool]]:

@@ -57,6 +57,21 @@ def set_protection(snapshot: Snapshot, urns: Iterable[str], *, protect: bool) ->
     return count
 
 
+def set_taint(snapshot: Snapshot, urns: Iterable[str] | None, *, taint: bool) -> int:
+    """Marks resources for replacement by the next update, or takes the mark off; how many. None is all of them.
+
+    What is to be deleted anyway is no resource here. Raises EngineError, which names every URN that is not there.
+    """
+    present = {state.urn: state for state in snapshot.resources if not state.delete}
+    wanted = list(present) if urns is None else list(urns)
+    missing = [f'No such resource "{urn}" exists in the current state' for urn in wanted if urn not in present]
+    if missing:
+        raise EngineError("\n".join(missing))
+    for urn in wanted:
+        present[urn].taint = taint
+    return len(wanted)
+
+
 def forget(snapshot: Snapshot, urn: str, *, force: bool, dependents: bool) -> Snapshot:
     """The snapshot without a resource. Raises EngineError for one that is missing, protected or needed."""
     found = [state for state in snapshot.resources if state.urn == urn]
