@@ -531,6 +531,50 @@ def test_protection_and_forgetting(workspace: Workspace, deployment: FakeDeploym
     assert "No such resource" in workspace.fails("state", "delete", THING_URN, "--yes").stderr
 
 
+def test_taint(workspace: Workspace, deployment: FakeDeployment) -> None:
+    up(workspace)
+
+    def tainted() -> list[str]:
+        resources = json.loads(workspace.run("stack", "export").stdout)["deployment"]["resources"]
+        return [resource["urn"] for resource in resources if resource.get("taint")]
+
+    assert workspace.run("state", "taint", THING_URN, STACK_URN, "--yes").stdout == "2 resources tainted"
+    assert tainted() == [STACK_URN, THING_URN]
+    assert workspace.run("state", "untaint", STACK_URN, "--yes").stdout == "1 resources untainted"
+    assert tainted() == [THING_URN]
+    assert workspace.run("state", "untaint", "--all", "--yes").stdout == "All resources untainted"
+    assert tainted() == []
+    nobody = THING_URN.replace("::a", "::nobody")
+    failed = workspace.fails("state", "taint", nobody, THING_URN, "--yes")
+    assert f'No such resource "{nobody}" exists in the current state' in failed.stderr
+    assert tainted() == [], "all or nothing"
+    assert "name the URNs" in workspace.fails("state", "taint", "--yes").stderr
+    assert "or --all" in workspace.fails("state", "untaint", THING_URN, "--all", "--yes").stderr
+
+
+# ------------------------------------------------------------------ targets
+
+
+def test_targets_reach_the_operation(workspace: Workspace, deployment: FakeDeployment) -> None:
+    up(workspace, "-t", "**::a", "--target-dependents", "--replace", "**::b", "--target-replace", "**::c")
+    options = deployment.operations[-1].options
+    assert options.targets == ("**::a", "**::c")
+    assert options.replace == ("**::b", "**::c")
+    assert options.target_dependents
+    workspace.run("refresh", "--yes", "--skip-preview", "-x", "**::a", "--exclude-dependents")
+    options = deployment.operations[-1].options
+    assert options.excludes == ("**::a",)
+    assert options.exclude_dependents
+
+
+def test_targets_that_contradict_other_options(workspace: Workspace, deployment: FakeDeployment) -> None:
+    failed = workspace.fails("up", "--yes", "--skip-preview", "--client=127.0.0.1:1", "-t", "a", "--exclude", "b")
+    assert "[exclude target] were all set" in failed.stderr
+    failed = workspace.fails("destroy", "--yes", "--skip-preview", "-t", "a", "--exclude-protected")
+    assert "you cannot specify --target and --exclude-protected" in failed.stderr
+    assert not deployment.operations
+
+
 # ------------------------------------------------------------------ the rest
 
 
