@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from engine.arguments import Arguments
+from engine.cli_options import display_options, operation_options
 from engine.cli_plan import explain_violation, read_plan, write_plan
 from engine.cli_policy import policy_packs
 from engine.config import ConfigValue
-from engine.display import Display, DisplayOptions
+from engine.display import Display
 from engine.errors import BailError, EngineError, NoChangesExpectedError, StateError, UsageError
 from engine.event_log import EventSink, NoEventLog, open_event_log
 from engine.json_display import JsonDigest, JsonEvents
-from engine.operation import CancelToken, Event, Import, Kind, Operation, Options, Outcome, Program, Target
+from engine.operation import CancelToken, Event, Import, Kind, Operation, Outcome, Program, Target
 from engine.plan import Plan
 from engine.policy import PackSource
 from engine.program import program_for, project_python
@@ -27,7 +27,6 @@ from engine.saver import Saver
 from engine.snapshot import Snapshot, protected_with_needs
 from engine.workspace import Context, Stack, check_passphrase, outputs_of_other
 
-_DEFAULT_PARALLEL = 16
 _WATCH_SECONDS = 0.1
 
 
@@ -37,8 +36,8 @@ def up(context: Context) -> int:
 
 def preview(context: Context) -> int:
     stack = context.stack()
-    _set_config(stack)
     run = _Run(stack, Kind.UPDATE, preview=True)
+    _set_config(stack)
     code = run.finish()
     if code == 0 and context.arguments.value("import-file"):
         from engine.cli_import import write_preview
@@ -73,21 +72,22 @@ def destroy(context: Context) -> int:
 def _command(context: Context, kind: Kind, imports: Sequence[Import] = ()) -> int:
     """A preview, a question and the operation; or what the options leave of these."""
     arguments = context.arguments
-    yes, skip = arguments.flag("yes"), arguments.flag("skip-preview")
+    yes, skip, only = arguments.flag("yes"), arguments.flag("skip-preview"), arguments.flag("preview-only")
     stack = context.stack()
-    _set_config(stack)
-    if arguments.flag("preview-only"):
-        return _Run(stack, kind, preview=True, imports=imports).finish()
-    if not context.streams.interactive and not yes and not skip:
+    run = _Run(stack, kind, preview=not skip or only, silent_log=not only, imports=imports)
+    if not (context.streams.interactive or yes or skip or only):
         raise UsageError("--yes or --skip-preview must be passed in to proceed when running in non-interactive mode")
-    if not skip:
-        run = _Run(stack, kind, preview=True, silent_log=True, imports=imports)
-        if run.finish(expect=False):
-            return 1
+    _set_config(stack)
+    plan = None
+    if not skip or only:
+        code = run.finish(expect=only)
+        if code or only:
+            return code
         if not yes and not _confirmed(context, kind, run):
             return 1
+        plan = run.outcome.plan if run.outcome is not None else None
         stack = context.stack()
-    code = _Run(stack, kind, preview=False, imports=imports).finish()
+    code = _Run(stack, kind, preview=False, imports=imports, plan=plan).finish()
     if code == 0 and arguments.flag("remove"):
         from engine.cli_stack import remove
 
@@ -120,38 +120,6 @@ def _set_config(stack: Stack) -> None:
         stack.settings.save()
 
 
-def _options(arguments: Arguments, *, preview: bool) -> Options:
-    _refuse_contradictions(arguments)
-    parallel = arguments.integer("parallel", _DEFAULT_PARALLEL)
-    replaced = arguments.many("target-replace")
-    return Options(
-        dry_run=preview,
-        parallel=max(parallel, 1),
-        targets=(*arguments.many("target"), *replaced),
-        target_dependents=arguments.flag("target-dependents"),
-        excludes=arguments.many("exclude"),
-        exclude_dependents=arguments.flag("exclude-dependents"),
-        replace=(*arguments.many("replace"), *replaced),
-        continue_on_error=arguments.flag("continue-on-error"),
-        refresh=arguments.flag("refresh"),
-        run_program=arguments.flag("run-program"),
-        clear_pending_creates=arguments.flag("clear-pending-creates"),
-        exclude_protected=arguments.flag("exclude-protected"),
-        debug=arguments.flag("debug"),
-        make_plan=preview and bool(arguments.value("save-plan")),
-    )
-
-
-def _refuse_contradictions(arguments: Arguments) -> None:
-    if arguments.many("target") and arguments.many("exclude"):
-        raise UsageError(
-            "if any flags in the group [target exclude] are set none of the others can be; "
-            "[exclude target] were all set"
-        )
-    if arguments.many("target") and arguments.flag("exclude-protected"):
-        raise UsageError("you cannot specify --target and --exclude-protected")
-
-
 class _Run:
     """One operation or preview of a stack, under the stack's lock unless it is a preview."""
 
@@ -163,6 +131,7 @@ class _Run:
         preview: bool,
         silent_log: bool = False,
         imports: Sequence[Import] = (),
+        plan: Plan | None = None,
     ) -> None:
         self._stack = stack
         self._context = stack.context
@@ -171,15 +140,17 @@ class _Run:
         self._silent_log = silent_log
         self._imports = imports
         self.events: list[Event] = []
-        self._plan: Plan | None = None
+        self._plan = plan
+        self._options = operation_options(stack.context.arguments, preview=preview)
+        self._shown = display_options(stack.context, kind, stack.ref.name, preview=preview)
+        self.outcome: Outcome | None = None
         self._packs: tuple[PackSource, ...] = ()
         self._started = time.time()
 
     def finish(self, *, expect: bool = True) -> int:
         """Runs it to its end; the exit code. Raises EngineError for what keeps it from starting."""
         context = self._context
-        self._plan = read_plan(self._stack)
-        self._packs = policy_packs(context, self._python()) if self._kind is Kind.UPDATE else ()
+        self._refuse_early()
         with contextlib.nullcontext() if self._preview else context.locked(self._stack.ref):
             # Whatever was read before the lock may have changed since.
             self._stack = Stack(context, self._stack.ref)
@@ -187,6 +158,7 @@ class _Run:
             # After the second signal nothing more is written.
             if not self._preview and not context.cancel.terminated.is_set():
                 context.backend.record(self._stack.ref, self._entry(outcome, config))
+        self.outcome = outcome
         error = outcome.error
         if error is None and expect and outcome.changed and context.arguments.flag("expect-no-changes"):
             name = "preview" if self._preview and self._kind is Kind.UPDATE else self._kind.value
@@ -198,6 +170,12 @@ class _Run:
             context.streams.stderr.write(f"error: {error}\n")
         explain_violation(self._stack, self._errors())
         return error.exit_code
+
+    def _refuse_early(self) -> None:
+        """Whatever can be refused is, before the stack is locked and anything is written down."""
+        self._plan = self._plan or read_plan(self._stack)
+        self._packs = policy_packs(self._context, self._python()) if self._kind is Kind.UPDATE else ()
+        self._program(lambda _: None)
 
     def _errors(self) -> str:
         found = (event.get("diagnosticEvent", {}) for event in self.events)
@@ -241,7 +219,7 @@ class _Run:
         operation = Operation(
             kind=self._kind,
             target=self._target(config),
-            options=_options(self._context.arguments, preview=self._preview),
+            options=self._options,
             snapshot=snapshot,
             program=program,
             emit=emit,
@@ -300,28 +278,11 @@ class _Run:
         arguments, out = self._context.arguments, self._context.streams.stdout
         if arguments.flag("json"):
             return JsonDigest(out) if self._preview else JsonEvents(out)
-        return Display(self._display_options(), out)
-
-    def _display_options(self) -> DisplayOptions:
-        arguments = self._context.arguments
-        return DisplayOptions(
-            kind=self._kind.value,
-            project=self._context.project.name,
-            stack=self._stack.ref.name,
-            preview=self._preview,
-            colour=_colour(self._context),
-            diff=arguments.flag("diff"),
-            sames=arguments.flag("show-sames"),
-            replacement_steps=arguments.flag("show-replacement-steps"),
-            outputs=not arguments.flag("suppress-outputs"),
-            progress=not arguments.flag("suppress-progress"),
-            debug=arguments.flag("debug"),
-            policy_remediations=arguments.flag("show-policy-remediations") or arguments.flag("diff"),
-        )
+        return Display(self._shown, out)
 
     def show_details(self) -> None:
         """What was previewed, in full."""
-        display = Display(replace(self._display_options(), diff=True), self._context.streams.stdout)
+        display = Display(replace(self._shown, diff=True), self._context.streams.stdout)
         for event in self.events:
             display.emit(event)
         display.details()
@@ -339,8 +300,9 @@ class _Run:
         stored = stack.settings.stored(self._context.project.name)
         shown = {key: stored.get(key, value.text) for key, value in config.items() if not value.secret or key in stored}
         environment = {"pulumi.engine": "embedded"}
-        if arguments.value("exec-kind"):
-            environment["exec.kind"] = arguments.value("exec-kind")
+        for name in ("exec-kind", "exec-agent"):
+            if arguments.value(name):
+                environment[name.replace("-", ".")] = arguments.value(name)
         return {
             "version": 0,
             "kind": self._kind.value,
@@ -372,12 +334,3 @@ def _stopped_at_once(program: Program | None, cancel: CancelToken) -> Iterator[N
         yield
     finally:
         over.set()
-
-
-def _colour(context: Context) -> bool:
-    wanted = context.arguments.value("color", "auto")
-    if wanted not in {"always", "never", "raw", "auto"}:
-        raise UsageError(f"--color is always, never, raw or auto, not '{wanted}'")
-    if wanted != "auto":
-        return wanted == "always"
-    return context.streams.stdout.isatty() and not context.environment.get("NO_COLOR")

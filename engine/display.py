@@ -69,6 +69,9 @@ class DisplayOptions:
     progress: bool = True
     debug: bool = False
     policy_remediations: bool = False
+    reads: bool = False
+    config: bool = False
+    full: bool = False
 
 
 @dataclass(slots=True)
@@ -103,7 +106,9 @@ class Display:
         with self._lock:
             for text, colour in self._policies.take(event):
                 self._line(self._paint(text, colour))
-            if "resourcePreEvent" in event:
+            if "preludeEvent" in event and self._options.config:
+                self._write_config(event["preludeEvent"]["config"])
+            elif "resourcePreEvent" in event:
                 self._pre(event["resourcePreEvent"]["metadata"])
             elif "resOutputsEvent" in event:
                 self._done(event["resOutputsEvent"]["metadata"])
@@ -164,7 +169,9 @@ class Display:
     def _shown(self, op: str) -> bool:
         if op == "same":
             return self._options.sames
-        if op in {"create-replacement", "delete-replaced", "discard-replaced"}:
+        if op in {"read", "read-replacement", "discard", "discard-replaced"}:
+            return self._options.reads
+        if op in {"create-replacement", "delete-replaced"}:
             return self._options.replacement_steps or op != "create-replacement" or not self._options.preview
         return True
 
@@ -194,7 +201,7 @@ class Display:
         if not self._options.diff or metadata["op"] in {"same", "delete-replaced"}:
             return
         old, new = metadata.get("old") or {}, metadata.get("new") or {}
-        for mark, text in diff_lines(old.get("inputs") or {}, new.get("inputs") or {}):
+        for mark, text in diff_lines(old.get("inputs") or {}, new.get("inputs") or {}, full=self._options.full):
             self._line(self._paint(f"      {mark} {text}", {"+": "32", "-": "31", "~": "33"}.get(mark, "")))
 
     def _diagnose(self, event: Mapping[str, Any]) -> None:
@@ -223,6 +230,11 @@ class Display:
                 for line in message.rstrip("\n").split("\n"):
                     self._line(self._paint(f"    {line}", colour))
 
+    def _write_config(self, config: Mapping[str, str]) -> None:
+        self._line("Configuration:")
+        for key, value in sorted(config.items()):
+            self._line(f"    {key}: {value}")
+
     def _write_policies(self) -> None:
         for number, (text, colour) in enumerate(self._policies.lines(detailed=self._options.policy_remediations)):
             if not number:
@@ -234,7 +246,7 @@ class Display:
             return
         self._line()
         self._line("Outputs:")
-        for mark, text in diff_lines(self._old_outputs, self._outputs, sames=True):
+        for mark, text in diff_lines(self._old_outputs, self._outputs, sames=True, full=self._options.full):
             self._line(self._paint(f"  {mark} {text}".rstrip(), {"+": "32", "-": "31", "~": "33"}.get(mark, "")))
 
     def _write_counts(self) -> None:

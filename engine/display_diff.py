@@ -12,8 +12,13 @@ _LONG: Final = 200
 Line = tuple[str, str]
 
 
-def diff_lines(old: Mapping[str, Any], new: Mapping[str, Any], *, sames: bool = False) -> Iterator[Line]:
-    """(mark, text) by property: `+` added, `-` removed, `~` changed, a space where it stays (with `sames`)."""
+def diff_lines(
+    old: Mapping[str, Any], new: Mapping[str, Any], *, sames: bool = False, full: bool = False
+) -> Iterator[Line]:
+    """(mark, text) by property: `+` added, `-` removed, `~` changed, a space where it stays (with `sames`).
+
+    Long values are cut, unless `full`.
+    """
     # Names with two underscores are the SDK's own bookkeeping, such as a serialised provider.
     keys = [k for k in sorted({*old, *new}) if not k.startswith("__")]
     if not sames:
@@ -22,42 +27,42 @@ def diff_lines(old: Mapping[str, Any], new: Mapping[str, Any], *, sames: bool = 
     for key in keys:
         name = f"{key:<{width}}"
         if key not in old:
-            yield "+", f"{name}: {short(new[key])}"
+            yield "+", f"{name}: {short(new[key], full=full)}"
         elif key not in new:
-            yield "-", f"{name}: {short(old[key])}"
+            yield "-", f"{name}: {short(old[key], full=full)}"
         elif old[key] != new[key]:
-            yield from _changed(name, old[key], new[key])
+            yield from _changed(name, old[key], new[key], full=full)
         else:
-            yield " ", f"{name}: {short(new[key])}"
+            yield " ", f"{name}: {short(new[key], full=full)}"
 
 
-def _changed(name: str, old: Any, new: Any) -> Iterator[Line]:
+def _changed(name: str, old: Any, new: Any, *, full: bool) -> Iterator[Line]:
     if _is_map(old) and _is_map(new):
         yield "~", f"{name}: {{"
-        for mark, text in diff_lines(old, new):
+        for mark, text in diff_lines(old, new, full=full):
             yield mark, f"    {text}"
         yield " ", "}"
     elif isinstance(old, list) and isinstance(new, list):
         yield "~", f"{name}: ["
         before = {f"[{i}]": v for i, v in enumerate(old)}
         after = {f"[{i}]": v for i, v in enumerate(new)}
-        for mark, text in diff_lines(before, after):
+        for mark, text in diff_lines(before, after, full=full):
             yield mark, f"    {text}"
         yield " ", "]"
     else:
-        yield "~", f"{name}: {short(old)} => {short(new)}"
+        yield "~", f"{name}: {short(old, full=full)} => {short(new, full=full)}"
 
 
 def _is_map(value: Any) -> bool:
     return isinstance(value, dict) and value.get(SIG_KEY) != SECRET_SIG
 
 
-def short(value: Any) -> str:
-    """A value on one line, cut where it is very long."""
+def short(value: Any, *, full: bool = False) -> str:
+    """A value on one line, cut where it is very long, unless `full`."""
     if value == UNKNOWN_SENTINEL:
         return "[unknown]"
     text = json.dumps(_readable(value), ensure_ascii=False).replace('"\\u0000[secret]"', "[secret]")
-    return text if len(text) <= _LONG else f"{text[:_LONG]}... ({len(text)} characters)"
+    return text if full or len(text) <= _LONG else f"{text[:_LONG]}... ({len(text)} characters)"
 
 
 def _readable(value: Any) -> Any:
