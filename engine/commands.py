@@ -16,6 +16,10 @@ _PATH: Final = Option("path", FLAG, "", "the key is a path into a map or a list"
 _NO_PLANS: Final = "a refresh changes no objects, so there is nothing to plan"
 _NO_POLICY: Final = "policies judge what `up` and `preview` do"
 _NO_REMOTE: Final = "there is no remote deployment"
+_NO_LOGIN: Final = (
+    "the backend is what PULUMI_BACKEND_URL names, else backend.url of Pulumi.yaml, else file://~ (file://<folder> or "
+    "postgres://...); no login is needed"
+)
 
 COMMON: Final = (
     Option("help", FLAG, "h", "show this"),
@@ -266,8 +270,29 @@ _COMMANDS: Final = (
     Command(("stack", "tag", "get"), f"{_SE}:tag_get", "show a tag", (_STACK,), (1, 1), "NAME"),
     Command(("stack", "tag", "set"), f"{_SE}:tag_set", "set a tag", (_STACK,), (2, 2), "NAME VALUE"),
     Command(("stack", "tag", "rm"), f"{_SE}:tag_rm", "remove a tag", (_STACK,), (1, 1), "NAME"),
-    Command(("stack", "change-secrets-provider"), "", "", (), (0, 1), "", "there is one secrets provider, passphrase"),
-    Command(("stack", "graph"), "", "", (_STACK,), (0, 1), "", "no graphs are drawn"),
+    Command(
+        ("stack", "change-secrets-provider"),
+        "engine.cli_secrets:change",
+        "encrypt what is secret with a new passphrase",
+        (_STACK, _CONFIG_FILE),
+        (1, 1),
+        "passphrase",
+    ),
+    Command(
+        ("stack", "graph"),
+        "engine.cli_graph:graph",
+        "write what needs what as a DOT file, for Graphviz",
+        (
+            _STACK,
+            Option("ignore-parent-edges", FLAG),
+            Option("ignore-dependency-edges", FLAG),
+            Option("parent-edge-color", VALUE),
+            Option("dependency-edge-color", VALUE),
+            Option("short-node-name", FLAG, "", "names instead of URNs"),
+        ),
+        (1, 1),
+        "FILE",
+    ),
     Command(("state",), f"{_IN}:overview", "edit the state by hand", (_STACK,)),
     Command(
         ("state", "unprotect"),
@@ -391,15 +416,18 @@ _COMMANDS: Final = (
         "[TYPE NAME ID]",
     ),
     Command(("new",), "", "", (), (0, 9), "", "there are no project templates; write a Pulumi.yaml"),
-    Command(
-        ("login",), "", "", (), (0, 9), "", "name the backend in Pulumi.yaml (backend.url) or in PULUMI_BACKEND_URL"
-    ),
-    Command(
-        ("logout",), "", "", (), (0, 9), "", "name the backend in Pulumi.yaml (backend.url) or in PULUMI_BACKEND_URL"
-    ),
+    Command(("login",), "", "", (), (0, 9), "", _NO_LOGIN),
+    Command(("logout",), "", "", (), (0, 9), "", f"nobody is logged in; {_NO_LOGIN}"),
     Command(("watch",), "", "", (), (0, 9), "", "run `up` when something has changed"),
-    Command(("logs",), "", "", (), (0, 9), "", "providers give no logs"),
-    Command(("console",), "", "", (), (0, 9), "", "a file backend has no web page"),
+    Command(("logs",), "", "", (), (0, 9), "", "providers give no logs; ask the cloud's own tools for them"),
+    Command(("console",), "", "", (), (0, 9), "", "the backend has no web page; see `pulumi stack`"),
+    Command(("env",), "", "", (), (0, 9), "", "there are no environments; use `pulumi config`"),
+    Command(("deployment",), "", "", (), (0, 9), "", _NO_REMOTE),
+    Command(("org",), "", "", (), (0, 9), "", "the backend has one organization, 'organization'"),
+    Command(("policy",), "", "", (), (0, 9), "", "policy packs are run with `pulumi up --policy-pack FOLDER`"),
+    Command(("package",), "", "", (), (0, 9), "", "packages come as Python packages"),
+    Command(("convert",), "", "", (), (0, 9), "", "programs are not converted"),
+    Command(("ai",), "", "", (), (0, 9), "", "there is no such service"),
 )
 
 COMMANDS: Final = {command.words: command for command in _COMMANDS}

@@ -20,6 +20,7 @@ from engine.config_path import Part, contains_secure, get_path, is_secure, parse
 from engine.errors import SecretsError, UsageError
 from engine.files import write_atomic
 from engine.project import Project, load_yaml
+from engine.yaml_edit import edited
 
 
 def full_key(text: str, project: str) -> str:
@@ -111,9 +112,17 @@ class StackSettings:
         if self.path.suffix == ".json":
             text = json.dumps(self._body, indent=4) + "\n"
         else:
-            text = yaml.safe_dump(self._body, sort_keys=False, allow_unicode=True, width=2**31)
+            text = self._edited() or yaml.safe_dump(self._body, sort_keys=False, allow_unicode=True, width=2**31)
         # Readable as the project's other sources are; what is secret in it is encrypted.
         write_atomic(self.path, text.encode("utf-8"), mode=0o644)
+
+    def _edited(self) -> str | None:
+        """The file's text with the changes in it and nothing else touched; None where there is no such text."""
+        try:
+            text = self.path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return None
+        return edited(text, self._body) if text.strip() else None
 
     # -------------------------------------------------------------- one value
 

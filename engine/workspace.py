@@ -131,6 +131,11 @@ class Stack:
             salt = _salt_of(self._deployment)
         return self._manager(salt)
 
+    def use(self, manager: PassphraseManager) -> None:
+        """Has everything that is written from here on encrypted by another manager."""
+        self.manager = manager
+        self._codec = Codec(manager)
+
     def keep_salt(self) -> None:
         """Writes the salt into the settings, where it is not yet."""
         if self.settings.salt != self.manager.salt:
