@@ -239,7 +239,7 @@ def rename(context: Context) -> None:
 def output(context: Context) -> None:
     stack = context.stack()
     arguments = context.arguments
-    outputs = _shown(context, outputs_of(stack.read()) or {})
+    outputs = _shown(context, stack.outputs())
     name = arguments.argument(0)
     if name:
         if name not in outputs:

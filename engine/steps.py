@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from operator import attrgetter
+from typing import Final, Literal
 
 from engine.attempts import Creation
 from engine.departures import Departures
@@ -191,15 +192,17 @@ class SkippedStep(Step):
         self.done(self.state, "unknown")
 
 
+_told_of: Final = attrgetter(
+    *("urn", "type", "custom", "delete", "id", "parent", "protect", "external", "provider", "init_errors"),
+    *("pending_replacement", "additional_secret_outputs", "aliases", "custom_timeouts", "import_id"),
+    *("retain_on_delete", "deleted_with", "replace_with", "ignore_changes", "replace_on_changes"),
+    *("resource_hooks", "hide_diff"),
+)
+
+
 def _same_step_matters(old: State, new: State) -> bool:
     """Whether a state that is the same to its provider differs in what the checkpoint keeps of it."""
-    plain = (
-        *("urn", "type", "custom", "delete", "id", "parent", "protect", "external", "provider", "init_errors"),
-        *("pending_replacement", "additional_secret_outputs", "aliases", "custom_timeouts", "import_id"),
-        *("retain_on_delete", "deleted_with", "replace_with", "ignore_changes", "replace_on_changes"),
-        *("resource_hooks", "hide_diff"),
-    )
-    if any(getattr(old, name) != getattr(new, name) for name in plain):
+    if _told_of(old) != _told_of(new):
         return True
     if set(old.dependencies) != set(new.dependencies):
         return True

@@ -20,7 +20,7 @@ from engine.errors import SecretsError, StackNotFoundError, StateError, UsageErr
 from engine.locks import Lock
 from engine.operation import CancelToken
 from engine.project import Project, find_project, open_backend, selected_stack
-from engine.resource import PropertyMap
+from engine.resource import STACK_TYPE, PropertyMap
 from engine.secrets import PassphraseManager, passphrase_from
 from engine.snapshot import Snapshot, outputs_of, verify
 from engine.stack_ref import StackRef, parse_stack_ref
@@ -161,6 +161,16 @@ class Stack:
         except StateError as error:
             raise StateError(self.backend.damaged(self.ref, str(error))) from error
 
+    def outputs(self) -> PropertyMap:
+        """The stack's own outputs, decrypted. Nothing else of the state is looked at, however large it is."""
+        resources = self._deployment.get("resources")
+        if isinstance(resources, list):
+            resources = [r for r in resources if not isinstance(r, dict) or r.get("type") == STACK_TYPE]
+        try:
+            return outputs_of(self.decode({**self._deployment, "resources": resources, "pending_operations": []})) or {}
+        except StateError as error:
+            raise StateError(self.backend.damaged(self.ref, str(error))) from error
+
     def decode(self, deployment: Mapping[str, object]) -> Snapshot:
         """A deployment, decrypted by the salt that is in it."""
         salt = _salt_of(deployment)
@@ -246,6 +256,6 @@ def outputs_of_other(context: Context, name: str) -> PropertyMap | None:
         return None
     other = Stack(context, ref)
     try:
-        return outputs_of(other.read()) or {}
+        return other.outputs()
     except SecretsError as error:
         raise SecretsError(f"the outputs of stack '{ref}' cannot be read: {error}") from error

@@ -520,6 +520,19 @@ def test_a_truncated_state_is_refused_everywhere(workspace: Workspace, deploymen
     assert '"dev"' in workspace.run("stack", "ls", "--json").stdout
 
 
+def test_outputs_are_read_without_the_rest_of_the_state(workspace: Workspace, deployment: FakeDeployment) -> None:
+    up(workspace)
+    whole = json.loads(workspace.state_file.read_text())
+    thing = next(r for r in whole["checkpoint"]["latest"]["resources"] if r["urn"] == THING_URN)
+    thing["inputs"]["pw"]["ciphertext"] = "damaged"
+    workspace.state_file.write_text(json.dumps(whole))
+    assert json.loads(workspace.run("stack", "output", "--json", "--show-secrets").stdout) == {"pw": "hush", "n": 3}
+    assert "damaged" in workspace.fails("stack", "export", "--show-secrets").stderr
+    whole["checkpoint"]["latest"]["resources"][0]["outputs"] = ["not", "outputs"]
+    workspace.state_file.write_text(json.dumps(whole))
+    assert f"{STACK_URN}: outputs is a list" in workspace.fails("stack", "output").stderr
+
+
 def test_protection_and_forgetting(workspace: Workspace, deployment: FakeDeployment) -> None:
     up(workspace)
     assert workspace.run("state", "protect", THING_URN, "--yes").stdout == "1 resources protected"
