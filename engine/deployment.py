@@ -140,6 +140,7 @@ class _Deployment:
             diagnose=self.reporter.diagnose,
             mode=self._mode,
             settle=self._settle,
+            has_failed=self._has_failed,
             spared=self._spared(),
         )
         self._executor = StepExecutor(
@@ -157,9 +158,13 @@ class _Deployment:
             on_failure=lambda: self._queue.put(StepsEnded()),
         )
 
+    # The executor is made after the generator, and anew after a refresh.
+
     def _settle(self) -> None:
-        # The executor is made after the generator, and anew after a refresh.
         self._executor.wait()
+
+    def _has_failed(self, urn: str) -> bool:
+        return self._executor.has_failed(urn)
 
     # -------------------------------------------------------- the whole
 
@@ -500,6 +505,9 @@ class _Deployment:
         step = self._registered.get(event.urn)
         if step is None or step.new is None:
             refuse(event.answer, EngineError(f"outputs for {event.urn}, which is not registered"))
+            return
+        if self._has_failed(event.urn):
+            settle(event.answer, None)  # it was skipped: what the state has of it stays
             return
         if step.new.type == STACK_TYPE:
             # The stack's outputs count when all else is done: only then is it known whether they are complete.

@@ -15,7 +15,7 @@ from engine.errors import EngineError, HookError, PluginError, ProtectedError
 from engine.journal import Journal
 from engine.operation import CancelToken
 from engine.resource import State, all_dependencies
-from engine.steps import DeleteStep, PartialFailureError, RemovePendingReplaceStep, Step, StepContext
+from engine.steps import CreateStep, DeleteStep, PartialFailureError, RemovePendingReplaceStep, Step, StepContext
 
 
 class Observer(Protocol):
@@ -94,7 +94,14 @@ class StepExecutor:
     def close(self) -> None:
         self._pool.shutdown(wait=True)
 
+    def has_failed(self, urn: str) -> bool:
+        """Whether something went wrong with a resource, or it was skipped because of something that did."""
+        return urn in self._failed_urns
+
     def _run_chain(self, chain: list[Step]) -> None:
+        if self._is_out_of_reach(chain):
+            self._break_off(chain, Step.skip)
+            return
         for place, step in enumerate(chain):
             # A layer of deletes is finished even when one of it fails: they do not need each other.
             if self._cancel.requested.is_set() or (self.stopping() and not _is_delete(step)):
@@ -106,6 +113,14 @@ class StepExecutor:
                 if self._continue:
                     self._break_off(chain[place:], Step.give_up)
                 return
+
+    def _is_out_of_reach(self, chain: Sequence[Step]) -> bool:
+        """Whether a chain cannot be finished: then nothing of it is begun, least of all a delete."""
+        if any(self._needs_failed(step.state) for step in chain if not _is_delete(step)):
+            return True
+        deleted = {step.state for step in chain if isinstance(step, DeleteStep)}
+        waiting = (step.old for step in chain if isinstance(step, CreateStep) and step.comes_after_a_delete())
+        return not self._context.preview and any(old and old not in deleted for old in waiting)
 
     def _break_off(self, rest: Sequence[Step], tell: Callable[[Step], None]) -> None:
         """What is not done of a chain; the program waits for one of these steps, whichever of them has failed."""

@@ -77,11 +77,13 @@ class StepGenerator:
         diagnose: Diagnose,
         mode: ProgramMode,
         settle: Callable[[], None],
+        has_failed: Callable[[str], bool],
         spared: Iterable[str] = (),
     ) -> None:
         self._mode = mode
         self._preview = options.dry_run
         self._settle = settle
+        self._has_failed = has_failed
         self._registry = registry
         self._planning = planning
         self._policies = policies
@@ -123,6 +125,8 @@ class StepGenerator:
             return self._untouched(event, old, new)
         if old is not None and old.urn in self.decided.carried:
             raise ResourceError(urn, carried_too_early(urn))
+        if new.provider and self._has_failed(split_provider_ref(new.provider)[0]):
+            return [CreateStep(new=new)]  # which is skipped: there is nobody to ask what else it might be
         instead = self._mode.instead(old, new)
         if instead is not None:
             if conflict is not None:
@@ -349,6 +353,7 @@ class StepGenerator:
         if old is None:
             return [CreateStep(new=new)]
         if recreated is not None:
+            self._settle()  # its delete may be under way
             return self._replacements.again(old, new, recreated)
         if old.external:
             return [CreateStep(replacement=True, keeps_old=True, old=old, new=new), ReplaceStep(old=old, new=new)]

@@ -223,6 +223,11 @@ class CreateStep(Step):
 
     __slots__ = ("keeps_old",)
 
+    def comes_after_a_delete(self) -> bool:
+        """Whether the old resource has to be deleted before, and has not been."""
+        replaces = self.op is StepOp.CREATE_REPLACEMENT and not self.keeps_old
+        return replaces and self.old is not None and not self.old.pending_replacement
+
     def apply(self, context: StepContext) -> None:
         new = require(self.new)
         if not new.custom:

@@ -144,12 +144,12 @@ class Run:
         self.failed: set[str] = set()
         self.unknown: set[str] = set()
         self.exported: dict[str, Any] = {}
-        self._root = ""
+        self.root = ""
         self._ended = False
 
     def all(self, items: Sequence[Any]) -> None:
         request = resource_pb2.RegisterResourceRequest(type=STACK, name=f"{self.info.project}-{self.info.stack}")
-        self._root = self.monitor.RegisterResource(request).urn
+        self.root = self.monitor.RegisterResource(request).urn
         for item in items:
             self.one(item)
 
@@ -182,8 +182,8 @@ class Run:
 
     def export(self) -> None:
         """Says the stack's outputs, as the SDK does also after an error."""
-        if self._root and not self._ended:
-            self.outputs(self._root, self.exported)
+        if self.root and not self._ended:
+            self.outputs(self.root, self.exported)
 
     def wait_for_end(self) -> None:
         """Says that there is nothing more to come, and waits for the end of the operation, as the SDK does."""
@@ -220,7 +220,7 @@ class Run:
             name=item.name,
             custom=item.custom,
             object=to_struct({k: self.value(v) for k, v in item.inputs.items()}),
-            parent=self._root,
+            parent=self.root,
             acceptSecrets=True,
             acceptResources=True,
             supportsResultReporting=True,
@@ -274,7 +274,7 @@ class Run:
             id=UNKNOWN_SENTINEL if id_ is UNKNOWN else id_,
             type=BUCKET,
             name=item.name,
-            parent=self._root,
+            parent=self.root,
             acceptSecrets=True,
             acceptResources=True,
         )
