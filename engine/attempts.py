@@ -6,8 +6,8 @@ A second create would make a second object, and the first would belong to nobody
 from __future__ import annotations
 
 from engine.errors import EngineError, InitFailedError
-from engine.provider_client import Provider, UpdateCall
-from engine.resource import PropertyMap, State
+from engine.provider_client import Created, Provider, UpdateCall
+from engine.resource import State
 
 
 class Creation:
@@ -19,8 +19,8 @@ class Creation:
         self._preview = preview
         self._partial: InitFailedError | None = None
 
-    def attempt(self) -> tuple[str, PropertyMap]:
-        """(id, outputs). Raises InitFailedError as soon as there is an object to keep track of."""
+    def attempt(self) -> Created:
+        """What was made. Raises InitFailedError as soon as there is an object to keep track of."""
         try:
             return self._create() if self._partial is None else self._update(self._partial)
         except InitFailedError as failure:
@@ -32,15 +32,22 @@ class Creation:
             made = self._partial
             if made is None:
                 raise
-            raise InitFailedError([str(error)], made.object_id, made.outputs, made.inputs) from error
+            raise InitFailedError(
+                [str(error)],
+                made.object_id,
+                made.outputs,
+                made.inputs,
+                refresh_before_update=made.refresh_before_update,
+            ) from error
 
-    def _create(self) -> tuple[str, PropertyMap]:
+    def _create(self) -> Created:
         new = self._new
         return self._provider.create(new.urn, new.inputs, new.custom_timeouts.create, preview=self._preview)
 
-    def _update(self, made: InitFailedError) -> tuple[str, PropertyMap]:
+    def _update(self, made: InitFailedError) -> Created:
         new = self._new
         call = UpdateCall(
             old_inputs=new.inputs, old_outputs=made.outputs, news=new.inputs, timeout=new.custom_timeouts.create
         )
-        return made.object_id, self._provider.update(new.urn, made.object_id, call, preview=self._preview)
+        updated = self._provider.update(new.urn, made.object_id, call, preview=self._preview)
+        return Created(made.object_id, updated.outputs, updated.refresh_before_update)

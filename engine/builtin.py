@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from engine.diff import DiffResult, compare_inputs
 from engine.errors import ProviderCallError
-from engine.provider_client import CheckFailure, ReadResult, UpdateCall
+from engine.provider_client import CheckFailure, Created, ReadResult, UpdateCall, Updated
 from engine.resource import STACK_REFERENCE_TYPE, PropertyMap, contains_secret, unsecret, urn_type
 
 
@@ -43,11 +43,11 @@ class BuiltinProvider:
         changed = compare_inputs(old_inputs, news, ignored)
         return DiffResult(changes=changed.changes, replace_keys=("name",) if changed.some else ())
 
-    def create(self, urn: str, news: PropertyMap, timeout: float, *, preview: bool) -> tuple[str, PropertyMap]:
+    def create(self, urn: str, news: PropertyMap, timeout: float, *, preview: bool) -> Created:
         outputs = self.read(urn, str(unsecret(news["name"])), news, {}).outputs
-        return ("" if preview else str(uuid.uuid4())), outputs
+        return Created("" if preview else str(uuid.uuid4()), outputs)
 
-    def update(self, urn: str, id_: str, call: UpdateCall, *, preview: bool) -> PropertyMap:
+    def update(self, urn: str, id_: str, call: UpdateCall, *, preview: bool) -> Updated:
         raise self._refuse(urn_type(urn))
 
     def delete(self, urn: str, id_: str, old_inputs: PropertyMap, old_outputs: PropertyMap, timeout: float) -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from engine.cli_options import display_options, operation_options
+from engine.cli_pending import settle
 from engine.cli_plan import explain_violation, read_plan, write_plan
 from engine.cli_policy import policy_packs
 from engine.config import ConfigValue
@@ -52,6 +53,7 @@ def run_import(context: Context, imports: Sequence[Import]) -> int:
 
 
 def refresh(context: Context) -> int:
+    settle(context)
     return _command(context, Kind.REFRESH)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from engine.arguments import Arguments
+from engine.cli_pending import pairs
 from engine.display import DisplayOptions
 from engine.errors import UsageError
 from engine.operation import Kind, Options
@@ -29,6 +30,8 @@ def operation_options(arguments: Arguments, *, preview: bool) -> Options:
         refresh=arguments.flag("refresh"),
         run_program=arguments.flag("run-program"),
         clear_pending_creates=arguments.flag("clear-pending-creates"),
+        forget_pending_creates=arguments.many("forget-pending-creates"),
+        import_pending_creates=pairs(arguments),
         exclude_protected=arguments.flag("exclude-protected"),
         debug=arguments.flag("debug"),
         make_plan=preview and (bool(arguments.value("save-plan")) or arguments.flag("strict")),

@@ -36,7 +36,7 @@ from engine.program_modes import mode_of
 from engine.program_thread import ProgramThread
 from engine.provider_client import Provider
 from engine.providers import ProviderRegistry
-from engine.refresh import RefreshStep, found_by, refreshed
+from engine.refresh import PendingCreates, RefreshStep, found_by, pending_creates, refreshed
 from engine.reporter import Reporter
 from engine.resource import (
     STACK_TYPE,
@@ -96,7 +96,7 @@ class _Deployment:
         self.begun = False
         self._targets_missing = False
         self._queue: queue.Queue[Event] = queue.Queue()
-        self.reporter = Reporter(operation.emit, preview=self._preview)
+        self.reporter = Reporter(operation.emit, preview=self._preview, refreshes=operation.kind is Kind.REFRESH)
         self._base = _own_copy(operation.snapshot) if self._preview else operation.snapshot
         self._journal = Journal(self._base, operation.save)
         self._monitor: MonitorServer | None = None
@@ -117,6 +117,7 @@ class _Deployment:
         self._held_outputs: PropertyMap | None = None
         self._failed = False
         self._import_error: EngineError | None = None
+        self._creates = PendingCreates()
         self._program_error: EngineError | None = None
         self._running: ProgramThread | None = None
         operation.cancel.on_request(self._on_cancel)
@@ -194,8 +195,11 @@ class _Deployment:
         operation = self._operation
         self._warn_of_pending()
         runs_program = operation.kind is Kind.UPDATE or self._options.run_program
-        if self._options.refresh or (operation.kind is Kind.REFRESH and not runs_program):
-            self._refresh()
+        everything = self._options.refresh or (operation.kind is Kind.REFRESH and not runs_program)
+        if everything or (self._refreshed_first() and not self._options.run_program):
+            self._refresh(everything=everything)
+            if self._executor.errored:
+                return
         if runs_program and not self._executor.stopping():
             self._run_program()
         if operation.kind is Kind.REFRESH and runs_program:
@@ -237,7 +241,8 @@ class _Deployment:
 
     def _warn_of_pending(self) -> None:
         pending = self._base.pending
-        if pending and not self._preview and self._operation.kind is not Kind.REFRESH:
+        settled = self._operation.kind is Kind.REFRESH or self._options.refresh
+        if pending and not self._preview and not settled:
             self.reporter.diagnose("warning", "", _pending_text(pending))
 
     def _may_go_on(self) -> bool:
@@ -336,13 +341,19 @@ class _Deployment:
 
     # -------------------------------------------------------- refresh
 
-    def _refresh(self) -> None:
+    def _refreshed_first(self) -> bool:
+        """Whether any resource wants to be read before it is compared with what the program says."""
+        return any(state.refresh_before_update for state in self._base.resources)
+
+    def _refresh(self, *, everything: bool) -> None:
         selection, knows = self._generator.selection, self._generator.knows
         self._require_known([*selection.unknown_targets(knows), *selection.unknown_excludes(knows)])
+        self._settle_creates()
         self._host_ahead()
-        steps = [RefreshStep(old=s) for s in selection.to_refresh(self._base.resources) if not s.delete]
-        if self._read_all(steps):
-            self._take_refreshed(found_by(steps))
+        chosen = [s for s in selection.to_refresh(self._base.resources) if everything or s.refresh_before_update]
+        steps = [RefreshStep(old=state) for state in [*chosen, *self._creates.look_for.values()]]
+        self._read_all(steps)
+        self._take_refreshed(found_by(steps))
         if self._operation.kind is not Kind.REFRESH:
             self._executor.close()
             errored = self._executor.errored
@@ -355,20 +366,33 @@ class _Deployment:
             return
         kept = self._generator.kept()
         chosen = self._generator.selection.to_refresh(self._base.resources)
-        steps = [RefreshStep(old=s) for s in chosen if not s.delete and s.urn not in kept]
-        if self._read_all(steps):
-            self._take_refreshed({**found_by(steps), **self._mode.gone()})
+        self._settle_creates()
+        rest = [s for s in chosen if s.delete or s.urn not in kept]
+        steps = [RefreshStep(old=state) for state in [*rest, *self._creates.look_for.values()]]
+        self._read_all(steps)
+        self._take_refreshed({**found_by(steps), **self._mode.gone()})
 
-    def _read_all(self, steps: list[RefreshStep]) -> bool:
-        """Reads side by side; whether what was found is to be taken."""
+    def _settle_creates(self) -> None:
+        """Finds out what the options say of interrupted creations. Raises EngineError for what cannot be."""
+        options = self._options
+        self._creates = pending_creates(
+            self._base,
+            options.import_pending_creates,
+            forget=options.forget_pending_creates,
+            forget_all=options.clear_pending_creates,
+        )
+        for urn in self._creates.unknown:
+            self.reporter.diagnose("warning", "", f'"{urn}" did not correspond to a pending create')
+
+    def _read_all(self, steps: list[RefreshStep]) -> None:
+        """Reads side by side; one that fails keeps no other from being read."""
         for step in steps:
             self._executor.submit([step])
         self._executor.wait()
-        return self._options.continue_on_error or not self._executor.stopping()
 
     def _take_refreshed(self, found: dict[State, State | None]) -> None:
         base = self._base if self._preview else self._journal.snapshot()
-        self._base = refreshed(base, found, clear_creates=self._options.clear_pending_creates)
+        self._base = refreshed(base, found, self._creates)
         if self._preview:
             self._journal = Journal(self._base, lambda _: None)
         else:

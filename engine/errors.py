@@ -87,12 +87,15 @@ class InitFailedError(ProviderCallError):
         object_id: str,
         outputs: dict[str, object],
         inputs: dict[str, object] | None,
+        *,
+        refresh_before_update: bool = False,
     ) -> None:
         super().__init__(one_per_line(reasons))
         self.reasons = tuple(reasons)
         self.object_id = object_id
         self.outputs = outputs
         self.inputs = inputs
+        self.refresh_before_update = refresh_before_update
 
 
 class ResourceError(EngineError):

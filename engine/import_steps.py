@@ -68,6 +68,7 @@ class ImportStep(Step):
         new.id = result.id or new.import_id
         new.outputs = with_secret_outputs(new, result.outputs)
         new.init_errors = list(result.init_errors)
+        new.refresh_before_update = result.refresh_before_update
         new.inputs = self._chosen(context, new, dict(result.inputs or {}))
         if not self._keep_id:
             new.import_id = ""

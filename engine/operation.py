@@ -85,6 +85,10 @@ class Options:
     run_program: bool = False
     """For refresh and destroy: run the program too."""
     clear_pending_creates: bool = False
+    forget_pending_creates: tuple[str, ...] = ()
+    """URNs of interrupted creations that a refresh forgets."""
+    import_pending_creates: tuple[tuple[str, str], ...] = ()
+    """(URN, id) of interrupted creations whose objects a refresh looks for."""
     exclude_protected: bool = False
     debug: bool = False
     """Show the debug messages of program and plugins."""

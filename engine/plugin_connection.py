@@ -169,6 +169,7 @@ def _init_failure(details: Iterable[Any]) -> InitFailedError | None:
                 failed.id,
                 from_struct(failed.properties),
                 from_struct(failed.inputs) if failed.HasField("inputs") else None,
+                refresh_before_update=failed.refresh_before_update,
             )
     return None
 

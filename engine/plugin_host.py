@@ -55,7 +55,10 @@ class PluginHost:
             ahead = self._ahead.pop(spec, None)
             process, folder = self._start(spec) if ahead is None else ahead
             handshake = provider_pb2.ProviderHandshakeRequest(
-                engine_address=self._engine_address(), configure_with_urn=True, invoke_with_preview=True
+                engine_address=self._engine_address(),
+                configure_with_urn=True,
+                invoke_with_preview=True,
+                supports_refresh_before_update=True,
             )
             if not process.attached:
                 # The folder of the plugin itself, as the stock engine has it; of an attached one nobody knows.

@@ -139,6 +139,9 @@ class UnreadStep(RefreshStep):
         # The program says something of it: to the stock engine, too, that is an update.
         return StepOp.UPDATE
 
+    def stands_alone(self) -> bool:
+        return False
+
     def answers(self) -> bool:
         return False
 
@@ -155,6 +158,9 @@ class RegisteredRefreshStep(RefreshStep):
 
     def found(self) -> bool:
         return self.new is not None
+
+    def stands_alone(self) -> bool:
+        return False
 
     def answers(self) -> bool:
         return True

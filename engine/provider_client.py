@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from google.protobuf import empty_pb2
 
@@ -55,11 +55,29 @@ class ReadResult:
     outputs: PropertyMap
     inputs: PropertyMap | None
     init_errors: tuple[str, ...] = ()
+    refresh_before_update: bool = False
+    known: bool = True
+    """False in a preview whose provider cannot be asked yet."""
 
     @property
     def missing(self) -> bool:
         """Whether there is no such object. A dynamic provider that gives properties without an id has found one."""
-        return not self.id and not self.outputs
+        return self.known and not self.id and not self.outputs
+
+
+class Created(NamedTuple):
+    """What Create answered; `refresh_before_update` asks for a Read before each later Diff."""
+
+    id: str
+    outputs: PropertyMap
+    refresh_before_update: bool = False
+
+
+class Updated(NamedTuple):
+    """What Update answered."""
+
+    outputs: PropertyMap
+    refresh_before_update: bool = False
 
 
 class Provider(Protocol):
@@ -79,11 +97,11 @@ class Provider(Protocol):
         ignored: Sequence[str],
     ) -> DiffResult: ...
 
-    def create(self, urn: str, news: PropertyMap, timeout: float, *, preview: bool) -> tuple[str, PropertyMap]: ...
+    def create(self, urn: str, news: PropertyMap, timeout: float, *, preview: bool) -> Created: ...
 
     def read(self, urn: str, id_: str, inputs: PropertyMap, outputs: PropertyMap) -> ReadResult: ...
 
-    def update(self, urn: str, id_: str, call: UpdateCall, *, preview: bool) -> PropertyMap: ...
+    def update(self, urn: str, id_: str, call: UpdateCall, *, preview: bool) -> Updated: ...
 
     def delete(self, urn: str, id_: str, old_inputs: PropertyMap, old_outputs: PropertyMap, timeout: float) -> None: ...
 
@@ -246,10 +264,10 @@ class PluginProvider:
         )
         return diff_result(self.connection.call("Diff", request))
 
-    def create(self, urn: str, news: PropertyMap, timeout: float, *, preview: bool) -> tuple[str, PropertyMap]:
+    def create(self, urn: str, news: PropertyMap, timeout: float, *, preview: bool) -> Created:
         foreseen = self._foreseen(news, preview=preview)
         if foreseen is not None:
-            return "", foreseen
+            return Created("", foreseen)
         request = provider_pb2.CreateRequest(
             urn=urn,
             properties=for_plugin(news, self.abilities),
@@ -264,11 +282,11 @@ class PluginProvider:
                 f"the provider gave no id for {urn_type(urn)} '{urn_name(urn)}': it cannot be tracked. This is a bug "
                 f"in the provider; look for the object by hand before you retry."
             )
-        return answer.id, self._told(answer.properties, news, preview=preview)
+        return Created(answer.id, self._told(answer.properties, news, preview=preview), answer.refresh_before_update)
 
     def read(self, urn: str, id_: str, inputs: PropertyMap, outputs: PropertyMap) -> ReadResult:
         if not self.ready():
-            return ReadResult(id="", outputs={}, inputs={})
+            return ReadResult(id="", outputs={}, inputs={}, known=False)
         request = provider_pb2.ReadRequest(
             id=id_,
             urn=urn,
@@ -285,16 +303,20 @@ class PluginProvider:
                 outputs=self._restored(failure.outputs, outputs, inputs),
                 inputs=self._restored(failure.inputs, inputs, inputs) if failure.inputs is not None else None,
                 init_errors=failure.reasons,
+                refresh_before_update=failure.refresh_before_update,
             )
         told = self._restored(from_struct(answer.inputs), inputs, inputs) if answer.HasField("inputs") else None
         return ReadResult(
-            id=answer.id, outputs=self._restored(from_struct(answer.properties), outputs, inputs), inputs=told
+            id=answer.id,
+            outputs=self._restored(from_struct(answer.properties), outputs, inputs),
+            inputs=told,
+            refresh_before_update=answer.refresh_before_update,
         )
 
-    def update(self, urn: str, id_: str, call: UpdateCall, *, preview: bool) -> PropertyMap:
+    def update(self, urn: str, id_: str, call: UpdateCall, *, preview: bool) -> Updated:
         foreseen = self._foreseen(call.news, preview=preview)
         if foreseen is not None:
-            return foreseen
+            return Updated(foreseen)
         request = provider_pb2.UpdateRequest(
             id=id_,
             urn=urn,
@@ -308,7 +330,7 @@ class PluginProvider:
             type=urn_type(urn),
         )
         answer = self._guard_init(call.news, lambda: self.connection.call("Update", request, timeout=call.timeout))
-        return self._told(answer.properties, call.news, preview=preview)
+        return Updated(self._told(answer.properties, call.news, preview=preview), answer.refresh_before_update)
 
     def delete(self, urn: str, id_: str, old_inputs: PropertyMap, old_outputs: PropertyMap, timeout: float) -> None:
         self.ready()

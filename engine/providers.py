@@ -15,7 +15,16 @@ from engine.errors import ProviderCallError, ResourceError
 from engine.operation import Target
 from engine.packages import BUILTIN_PACKAGE, refuse_denied, spec_of_provider
 from engine.plugin_host import PluginHost
-from engine.provider_client import INTERNAL_KEY, CheckFailure, PluginProvider, Provider, ReadResult, UpdateCall
+from engine.provider_client import (
+    INTERNAL_KEY,
+    CheckFailure,
+    Created,
+    PluginProvider,
+    Provider,
+    ReadResult,
+    UpdateCall,
+    Updated,
+)
 from engine.resource import (
     UNKNOWN,
     UNKNOWN_SENTINEL,
@@ -135,17 +144,17 @@ class ProviderRegistry:
             return False
         return plugin.diff_config(after.urn, before.inputs, before.outputs, after.inputs, ()).replace
 
-    def create(self, urn: str, news: PropertyMap, timeout: float, *, preview: bool) -> tuple[str, PropertyMap]:
+    def create(self, urn: str, news: PropertyMap, timeout: float, *, preview: bool) -> Created:
         id_ = UNKNOWN_SENTINEL if preview else str(uuid.uuid4())
         if not _is_builtin(urn):
             self._configure(self._take_checked(urn, news), urn, id_, news)
-        return ("" if preview else id_), _outputs(news)
+        return Created("" if preview else id_, _outputs(news))
 
-    def update(self, urn: str, id_: str, call: UpdateCall, *, preview: bool) -> PropertyMap:
+    def update(self, urn: str, id_: str, call: UpdateCall, *, preview: bool) -> Updated:
         if _is_builtin(urn):
-            return call.news
+            return Updated(call.news)
         self._configure(self._take_checked(urn, call.news), urn, id_, call.news)
-        return _outputs(call.news)
+        return Updated(_outputs(call.news))
 
     def delete(self, urn: str, id_: str, old_inputs: PropertyMap, old_outputs: PropertyMap, timeout: float) -> None:
         with self._lock:

@@ -8,11 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
+from typing import Final
 
-from engine.diff import Changes, DiffResult
-from engine.resource import State, StepOp, all_dependencies, is_provider_type, same_values
-from engine.snapshot import Snapshot
+from engine.diff import Changes, DiffKind, DiffResult, PropertyDiff
+from engine.errors import EngineError
+from engine.events import StepInfo
+from engine.resource import State, StepOp, all_dependencies, is_provider_type, provider_ref, same_values
+from engine.snapshot import PendingOperation, Snapshot
 from engine.steps import Step, StepContext, now, require, with_secret_outputs
+
+_OPPOSITE: Final = {
+    DiffKind.ADD: DiffKind.DELETE,
+    DiffKind.ADD_REPLACE: DiffKind.DELETE_REPLACE,
+    DiffKind.DELETE: DiffKind.ADD,
+    DiffKind.DELETE_REPLACE: DiffKind.ADD_REPLACE,
+}
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -32,12 +42,22 @@ class RefreshStep(Step):
         self._read(context)
         self.known = True
 
+    def stands_alone(self) -> bool:
+        return True
+
+    def info(self) -> StepInfo:
+        """What is told of it: what the program would change back, the other way round."""
+        return replace(Step.info(self), diffs=self.diff.changed_keys, detailed_diff=_inverted(self.diff.detailed))
+
     def _read(self, context: StepContext) -> None:
         old = require(self.old)
         if not old.custom or is_provider_type(old.type) or old.pending_replacement or not old.id:
             self.new = old
             return
         result = context.provider_of(old).read(old.urn, old.id, old.inputs, old.outputs)
+        if not result.known:
+            self.new = old
+            return
         if not result.id:
             self.new = None
             return
@@ -48,10 +68,11 @@ class RefreshStep(Step):
             inputs=inputs,
             outputs=with_secret_outputs(old, result.outputs),
             init_errors=list(result.init_errors),
+            refresh_before_update=result.refresh_before_update,
         )
         if not old.external:
             self._compare(context, old, self.new)
-        if self.result_op() is StepOp.UPDATE:
+        if not (same_values(old.inputs, inputs) and same_values(old.outputs, self.new.outputs)):
             self.new.modified = now()
 
     def _compare(self, context: StepContext, old: State, new: State) -> None:
@@ -78,16 +99,69 @@ def found_by(steps: Iterable[RefreshStep]) -> dict[State, State | None]:
     return {step.state: step.new for step in steps if step.known}
 
 
-def refreshed(base: Snapshot, found: Mapping[State, State | None], *, clear_creates: bool) -> Snapshot:
+def _inverted(detailed: Mapping[str, PropertyDiff] | None) -> Mapping[str, PropertyDiff] | None:
+    if detailed is None:
+        return None
+    return {path: PropertyDiff(_OPPOSITE.get(d.kind, d.kind), d.input_diff) for path, d in detailed.items()}
+
+
+# ------------------------------------------------------------------ pending creates
+
+
+@dataclass(slots=True, kw_only=True)
+class PendingCreates:
+    """What is to become of creations that were interrupted, by URN: forgotten, or looked for under an id."""
+
+    forget_all: bool = False
+    forget: frozenset[str] = frozenset()
+    look_for: dict[str, State] = field(default_factory=dict)
+    unknown: list[str] = field(default_factory=list)
+    """URNs that no interrupted creation is of."""
+
+    def keeps(self, pending: PendingOperation) -> bool:
+        urn = pending.resource.urn
+        return pending.type == "creating" and not (self.forget_all or urn in self.forget)
+
+
+def pending_creates(
+    snapshot: Snapshot, ids: Iterable[tuple[str, str]], *, forget: Iterable[str] = (), forget_all: bool = False
+) -> PendingCreates:
+    """Finds the interrupted creations that `ids`, (URN, id), are about. Raises EngineError for one that cannot be."""
+    creating = {p.resource.urn: p.resource for p in snapshot.pending if p.type == "creating"}
+    living = {state.urn for state in snapshot.resources if not state.delete}
+    providers = {provider_ref(s.urn, s.id) for s in snapshot.resources if is_provider_type(s.type)}
+    found = PendingCreates(forget_all=forget_all, forget=frozenset(forget))
+    for urn, id_ in ids:
+        state = creating.get(urn)
+        if state is None:
+            found.unknown.append(urn)
+            continue
+        if urn in living:
+            raise EngineError(
+                f"'{urn}' is in the state already: it was created after the interruption. Use --clear-pending-creates "
+                "to forget the interrupted creation."
+            )
+        if state.provider not in providers:
+            raise EngineError(f"'{urn}' cannot be looked for: its provider '{state.provider}' is not in the state")
+        found.look_for[urn] = replace(state, id=id_, outputs={}, created=now(), modified=now())
+    return found
+
+
+# ------------------------------------------------------------------ the state afterwards
+
+
+def refreshed(base: Snapshot, found: Mapping[State, State | None], creates: PendingCreates) -> Snapshot:
     """The state with what the refresh found; references to what is gone are dropped."""
     resources: list[State] = []
     present: set[str] = set()
-    for state in base.resources:
+    looked_for = {state: state for state in creates.look_for.values() if state in found}
+    for state in [*base.resources, *looked_for]:
         new = found.get(state, state)
         if new is not None:
             resources.append(pruned(new, present) if state in found or is_dangling(new, present) else new)
             present.add(new.urn)
-    pending = [] if clear_creates else [p for p in base.pending if p.type == "creating"]
+    settled = {state.urn for state in looked_for}
+    pending = [p for p in base.pending if creates.keeps(p) and p.resource.urn not in settled]
     return Snapshot(
         resources=resources, pending=pending, secrets_provider=base.secrets_provider, metadata=base.metadata
     )

@@ -17,8 +17,10 @@ from engine.steps import RemovePendingReplaceStep, Step
 class Reporter:
     """Emits the events of one operation, from any thread, one at a time."""
 
-    def __init__(self, emit: Callable[[Event], None], *, preview: bool) -> None:
+    def __init__(self, emit: Callable[[Event], None], *, preview: bool, refreshes: bool = False) -> None:
         self._emit = emit
+        # Elsewhere a refresh is only a first part: it counts for nothing, and what it found is not an operation.
+        self._refreshes = refreshes
         self._preview = preview
         self._counts: Counter[str] = Counter()
         self._steps = 0
@@ -53,18 +55,19 @@ class Reporter:
         self.send(events.resource_pre(step.info(), planning=self._preview))
 
     def after(self, step: Step) -> None:
-        op = step.result_op() if isinstance(step, RefreshStep) else step.op
+        op = step.result_op() if isinstance(step, RefreshStep) and self._refreshes else step.op
         with self._lock:
             self._steps += 1
-            if _counts(step):
+            if _counts(step) and (self._refreshes or not isinstance(step, RefreshStep)):
                 self._counts[op.value] += 1
         # A component says its outputs itself, later; in a preview it is shown at once as well.
         shown = self._preview or step.state.custom or isinstance(step, RefreshStep) or step.new is None
+        if isinstance(step, RefreshStep) and step.new is not None and step.new is not step.old and step.new.init_errors:
+            lines = "".join(f"\n* {reason}" for reason in step.new.init_errors)
+            self.diagnose("warning", step.urn, f"Refreshed resource is in an unhealthy state:{lines}")
         if shown:
             info = replace(step.info(), op=op)
             self.send(events.resource_outputs(info, planning=self._preview))
-        if isinstance(step, RefreshStep) and step.new is not None and step.new.init_errors:
-            self.diagnose("warning", step.urn, "\n".join(step.new.init_errors))
 
     def outputs(self, step: Step) -> None:
         """A component has said its outputs."""

@@ -104,9 +104,10 @@ class StepExecutor:
             return
         for place, step in enumerate(chain):
             # A layer of deletes is finished even when one of it fails: they do not need each other.
-            if self._cancel.requested.is_set() or (self.stopping() and not _is_delete(step)):
+            apart = _is_delete(step) or step.stands_alone()
+            if self._cancel.requested.is_set() or (self.stopping() and not apart):
                 return
-            if self._needs_failed(step.state) and not _is_delete(step):
+            if self._needs_failed(step.state) and not apart:
                 self._break_off(chain[place:], Step.skip)
                 return
             if not step.is_needless() and not self._run(step):

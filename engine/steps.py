@@ -19,7 +19,7 @@ from engine.errors import EngineError, InitFailedError, ProtectedError, Resource
 from engine.events import StepInfo
 from engine.hooks import HookPoint, Hooks
 from engine.journal import Journal
-from engine.provider_client import Provider, UpdateCall
+from engine.provider_client import Created, Provider, UpdateCall
 from engine.providers import ProviderRegistry
 from engine.resource import (
     PropertyMap,
@@ -120,6 +120,10 @@ class Step:
         """Whether somebody may wait for it: the program, for what it has registered."""
         return self.new is not None and self.op is not StepOp.REPLACE
 
+    def stands_alone(self) -> bool:
+        """Whether it is done whatever else has failed."""
+        return False
+
     def answer(self) -> None:
         """Tells who waits for it."""
         self.done(self.state, "done")
@@ -157,6 +161,7 @@ class SameStep(Step):
         old, new = require(self.old), require(self.new)
         new.id, new.created, new.modified = old.id, old.created, old.modified
         new.outputs = old.outputs
+        new.refresh_before_update = old.refresh_before_update
         if is_provider_type(new.type):
             context.registry.same(new)
 
@@ -236,20 +241,21 @@ class CreateStep(Step):
             return
         creation = Creation(context.provider_of(new), new, preview=context.preview)
         try:
-            id_, outputs = context.hooks.retried(self.hook_point(), creation.attempt)
+            made = context.hooks.retried(self.hook_point(), creation.attempt)
         except InitFailedError as failure:
             new.init_errors = list(failure.reasons)
-            self._made(failure.object_id, failure.outputs)
+            self._made(Created(failure.object_id, failure.outputs, failure.refresh_before_update))
             raise PartialFailureError(failure) from failure
-        self._made(id_, outputs)
+        self._made(made)
 
     def hook_point(self) -> HookPoint:
         new = require(self.new)
         return HookPoint(action="Create", state=new, id=new.id, new_inputs=new.inputs, new_outputs=new.outputs)
 
-    def _made(self, id_: str, outputs: PropertyMap) -> None:
+    def _made(self, made: Created) -> None:
         new = require(self.new)
-        new.id, new.outputs = id_, with_secret_outputs(new, outputs)
+        new.id, new.outputs = made.id, with_secret_outputs(new, made.outputs)
+        new.refresh_before_update = made.refresh_before_update
         new.created = new.modified = now()
         self._mark_old()
 
@@ -289,7 +295,7 @@ class UpdateStep(Step):
         )
         provider = context.provider_of(new)
         try:
-            outputs = context.hooks.retried(
+            updated = context.hooks.retried(
                 self.hook_point(), lambda: provider.update(new.urn, old.id, call, preview=context.preview)
             )
         except InitFailedError as failure:
@@ -297,9 +303,12 @@ class UpdateStep(Step):
             # The provider may not have applied all of it: the next update must see the old inputs.
             new.inputs = old.inputs
             new.outputs = with_secret_outputs(new, failure.outputs)
+            new.refresh_before_update = failure.refresh_before_update
             new.modified = now()
             raise PartialFailureError(failure) from failure
-        new.outputs = with_secret_outputs(new, outputs)
+        new.outputs = with_secret_outputs(new, updated.outputs)
+        # A preview that nobody was asked for says nothing of it.
+        new.refresh_before_update = updated.refresh_before_update or (context.preview and old.refresh_before_update)
         new.modified = now()
 
     def hook_point(self) -> HookPoint:

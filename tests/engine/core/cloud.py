@@ -56,6 +56,7 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
     def __init__(self) -> None:
         self.objects: dict[str, PropertyMap] = {}
         self.names: dict[str, str] = {}
+        self.refresh_before_update = False
         self.also_known_as: dict[str, str] = {}
         """Ids that objects can be read by, beside their own."""
         self.secrets: defaultdict[str, set[str]] = defaultdict(set)
@@ -243,7 +244,9 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
         properties = to_struct({**news, "arn": f"arn:{id_}"})
         if fault is not None and fault.kind == "unready":
             _unready(context, id_, properties)
-        return provider_pb2.CreateResponse(id=id_, properties=properties)
+        return provider_pb2.CreateResponse(
+            id=id_, properties=properties, refresh_before_update=self.refresh_before_update
+        )
 
     def Update(self, request: Any, context: Any) -> Any:
         news = from_struct(request.news)
@@ -259,7 +262,7 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
         properties = to_struct({**news, "arn": f"arn:{request.id}"})
         if fault is not None and fault.kind == "unready":
             _unready(context, request.id, properties)
-        return provider_pb2.UpdateResponse(properties=properties)
+        return provider_pb2.UpdateResponse(properties=properties, refresh_before_update=self.refresh_before_update)
 
     def Read(self, request: Any, context: Any) -> Any:
         fault = self._enter("read", request.name, context)
@@ -274,7 +277,12 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
             _unready(context, id_, to_struct(found), to_struct(inputs))
         if fault is not None and fault.kind == "no inputs":
             return provider_pb2.ReadResponse(id=id_, properties=to_struct(found))
-        return provider_pb2.ReadResponse(id=id_, properties=to_struct(found), inputs=to_struct(inputs))
+        return provider_pb2.ReadResponse(
+            id=id_,
+            properties=to_struct(found),
+            inputs=to_struct(inputs),
+            refresh_before_update=self.refresh_before_update,
+        )
 
     def Delete(self, request: Any, context: Any) -> Any:
         fault = self._enter("delete", request.name, context)

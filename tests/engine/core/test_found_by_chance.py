@@ -65,7 +65,8 @@ def test_22_what_the_refresh_could_not_read_fails_the_update(stack: Stack) -> No
     stack.cloud.fail("read", "b", times=1)
     result = stack.up(bucket("a", size=2), bucket("b"), refresh=True, continue_on_error=True)
     result.fails("the cloud refuses to read b")
-    assert ("update", "a") in result.ops
+    # As in the stock engine, which starts nothing on a state that it knows to be wrong.
+    assert ("update", "a") not in result.ops
 
 
 def test_23_the_second_signal_waits_for_nothing(stack: Stack) -> None:
