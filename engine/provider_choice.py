@@ -124,8 +124,10 @@ class ProviderChoice:
     def for_token(self, request: Request) -> str:
         """The reference of the provider of a function or a method; empty for the built-in one. Raises PluginError."""
         package = package_of(request.tok)
-        if "::" in request.provider or package == BUILTIN_PACKAGE:
-            return cast("str", request.provider)
+        # A method is called at a resource, which says its provider; a function may have a parent that does.
+        given = self._given(request, package)
+        if given or package == BUILTIN_PACKAGE:
+            return given
         if default_denied(package, self._target.config):
             return denied_reference(package, request.tok)
         return self._default(self._package(request, package))
@@ -142,12 +144,14 @@ class ProviderChoice:
 
     def given(self, request: Request) -> str:
         """The provider that a resource is given by the program: its own or an inherited one; empty for none."""
-        package = package_of(request.type)
+        return self._given(request, package_of(request.type))
+
+    def _given(self, request: Request, package: str) -> str:
         if "::" in request.provider:
             return cast("str", request.provider)
-        # A read has no providers for its children.
+        # Only a registration has providers for its children, and a method no parent.
         own = dict(getattr(request, "providers", {}))
-        return own.get(package) or self._inherited.get(request.parent, {}).get(package, "")
+        return own.get(package) or self._inherited.get(getattr(request, "parent", ""), {}).get(package, "")
 
     def _default(self, package: PackageRequest) -> str:
         with self._lock:

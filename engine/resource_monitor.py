@@ -13,12 +13,12 @@ from typing import Any, Final, NoReturn, TypeVar, cast
 import grpc
 from google.protobuf import empty_pb2
 
-from engine import events
+from engine import events, remote
 from engine.assets import with_hashes
 from engine.callbacks import STATUS_OF
 from engine.errors import CallbackError, EngineError, ProviderCallError
 from engine.hooks import Hooks
-from engine.operation import Options, Target
+from engine.operation import Options, RunInfo, Target
 from engine.packages import PluginSpec
 from engine.program_host import NO_DEBUG
 from engine.provider_choice import ProviderChoice
@@ -26,9 +26,11 @@ from engine.provider_client import Provider
 from engine.registration import goal_of, read_of, read_response, register_response
 from engine.reporter import Reporter
 from engine.resource import (
+    Goal,
     fill_struct,
     from_struct,
     is_provider_type,
+    plain_references,
 )
 from engine.rpc import CHANNEL_OPTIONS, engine_pb2, engine_pb2_grpc, provider_pb2, resource_pb2, resource_pb2_grpc
 from engine.source import Event, ProgramEnded, RegisterOutputs, RegisterResource, refuse
@@ -40,7 +42,7 @@ Context = grpc.ServicerContext
 FEATURES: Final = frozenset(
     {
         *("secrets", "resourceReferences", "outputValues", "aliasSpecs", "deletedWith", "replaceWith"),
-        *("replacementTrigger", "transforms", "invokeTransforms", "resourceHooks", "errorHooks"),
+        *("replacementTrigger", "transforms", "invokeTransforms", "resourceHooks", "errorHooks", "parameterization"),
     }
 )
 SUPPORTED: Final = (
@@ -53,6 +55,8 @@ SUPPORTED: Final = (
     resource_pb2.RESOURCE_MONITOR_FEATURE_REPLACEMENT_TRIGGER,
     resource_pb2.RESOURCE_MONITOR_FEATURE_TRANSFORMS,
     resource_pb2.RESOURCE_MONITOR_FEATURE_INVOKE_TRANSFORMS,
+    resource_pb2.RESOURCE_MONITOR_FEATURE_PARAMETERIZATION,
+    resource_pb2.RESOURCE_MONITOR_FEATURE_INVOKE_PARENT,
     resource_pb2.RESOURCE_MONITOR_FEATURE_RESOURCE_HOOKS,
     resource_pb2.RESOURCE_MONITOR_FEATURE_ERROR_HOOKS,
 )
@@ -85,7 +89,9 @@ class MonitorServer:
         self._server = grpc.server(
             ThreadPoolExecutor(max_workers=512, thread_name_prefix="rpc"), options=CHANNEL_OPTIONS
         )
-        self._monitor = ResourceMonitor(target, options, put, provider_of, prepare, hooks, transforms)
+        self._monitor = ResourceMonitor(
+            target, options, put, provider_of, prepare, lambda: self.address, hooks, transforms
+        )
         cast("Any", resource_pb2_grpc).add_ResourceMonitorServicer_to_server(self._monitor, self._server)
         cast("Any", engine_pb2_grpc).add_EngineServicer_to_server(
             EngineService(reporter, debug=options.debug), self._server
@@ -150,9 +156,11 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
         put: Callable[[Event], None],
         provider_of: Callable[[str, str], Provider],
         prepare: Callable[[PluginSpec], None],
+        address: Callable[[], str],
         hooks: Hooks,
         transforms: Transforms,
     ) -> None:
+        self._address = address
         self._providers = ProviderChoice(target, lambda event: self._ask(event, event.answer), prepare)
         self._hooks = hooks
         self._transforms = transforms
@@ -206,23 +214,24 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
 
     def RegisterResource(self, request: Request, context: Context) -> resource_pb2.RegisterResourceResponse:
         own = request
+        self._transforms.hand_over(own)
         if request.custom or request.remote:
             request.provider = self._providers.given(request)
         try:
             request = self._transforms.resource(own)
         except Exception as error:
             raise _abort(context, error) from error
-        for asked, what in (
-            (request.remote, "a remote component"),
-            (len(request.state_migrations), "state migrations"),
-        ):
-            if asked:
-                _refuse(
-                    context, f"{request.type} '{request.name}' has {what}: the embedded engine does not serve it yet"
-                )
+        if request.state_migrations:
+            what = f"{request.type} '{request.name}' has state migrations"
+            _refuse(context, f"{what}: the embedded engine does not serve them yet")
         try:
-            if request.custom:
+            if request.custom or request.remote:
                 self._providers.prepare(request)
+            if request.remote:
+                response = self._construct(request)
+                self._providers.remember(request, response.urn)
+                self._transforms.remember(own, response.urn)
+                return response
             goal = goal_of(request, self._target.root)
             goal.inputs = with_hashes(goal.inputs, request.object, self._folder)
             if request.custom and not is_provider_type(request.type):
@@ -241,6 +250,30 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
             # It would take the answer for a success.
             context.abort(grpc.StatusCode.INTERNAL, "resource registration failed")
         return register_response(request, result)
+
+    def _construct(self, request: Request) -> resource_pb2.RegisterResourceResponse:
+        """Has the component's provider make it; where that is not configured yet, it is registered without content."""
+        provider = self._provider_of(self._providers.for_resource(request), request.type)
+        plugin = remote.plugin_of(provider, f"component '{request.type}'")
+        if not plugin.ready():
+            goal = Goal(type=request.type, name=request.name, custom=False, parent=request.parent)
+            event = RegisterResource(goal=goal)
+            return resource_pb2.RegisterResourceResponse(urn=self._ask(event, event.answer).state.urn)
+        return remote.construct(plugin, request, self._info(), self._providers.all_of(request), self._folder)
+
+    def _info(self) -> RunInfo:
+        target = self._target
+        return RunInfo(
+            monitor_address=self._address(),
+            engine_address=self._address(),
+            project=target.project,
+            stack=target.stack,
+            organization=target.organization,
+            config=target.config,
+            secret_keys=target.secret_keys,
+            dry_run=self._options.dry_run,
+            parallel=self._options.parallel,
+        )
 
     def ReadResource(self, request: Request, context: Context) -> resource_pb2.ReadResourceResponse:
         try:
@@ -288,10 +321,18 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
         return empty_pb2.Empty()
 
     def Call(self, request: Request, context: Context) -> provider_pb2.CallResponse:
-        _refuse(context, f"the method {request.tok}: the embedded engine does not serve calls yet")
+        """Calls a method of a resource."""
+        try:
+            provider = self._provider_of(self._providers.for_token(request), request.tok)
+            return remote.call(remote.plugin_of(provider, f"method '{request.tok}'"), request, self._info())
+        except Exception as error:
+            raise _abort(context, error) from error
 
     def RegisterPackage(self, request: Request, context: Context) -> resource_pb2.RegisterPackageResponse:
-        _refuse(context, f"the parameterized package {request.name}: the embedded engine does not serve these yet")
+        try:
+            return resource_pb2.RegisterPackageResponse(ref=self._providers.register_package(request))
+        except EngineError as error:
+            raise _abort(context, error) from error
 
     def RegisterStackTransform(self, request: Request, context: Context) -> empty_pb2.Empty:
         return _registered(context, lambda: self._transforms.register(request))
@@ -320,6 +361,8 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
         answer = resource_pb2.ResourceInvokeResponse(
             failures=[provider_pb2.CheckFailure(property=f.property, reason=f.reason) for f in failures]
         )
+        if not request.acceptResources:
+            result = {key: plain_references(value) for key, value in result.items()}
         fill_struct(getattr(answer, "return"), result, secrets=True)
         return answer
 

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from engine.callbacks import Callback, Callbacks
 from engine.errors import CallbackError, EngineError, UsageError
-from engine.resource import OUTPUT_SIG, SECRET_SIG, SIG_KEY, is_unknown_text, unique
+from engine.output_values import signature_of, upgrade, wrap
+from engine.resource import OUTPUT_SIG, unique
 from engine.rpc import resource_pb2
 
 Request = Any
@@ -53,6 +54,7 @@ class Transforms:
         self._invokes: list[Callback] = []
         self._own: dict[str, list[Callback]] = {}
         self._parents: dict[str, str] = {}
+        self._remote: dict[tuple[str, str, str], list[Any]] = {}
         self._lock = threading.Lock()
 
     def register(self, callback: Any) -> None:
@@ -64,6 +66,15 @@ class Transforms:
         """A transform of every invoke. Raises UsageError for one without a target."""
         with self._lock:
             self._invokes.append(_callback(callback))
+
+    def hand_over(self, request: Request) -> None:
+        """Gives the transforms of a remote component to what its plugin registers in its place."""
+        key = (request.parent, request.type, request.name)
+        with self._lock:
+            if request.remote and request.transforms:
+                self._remote[key] = list(request.transforms)
+            elif not request.remote and not request.transforms:
+                request.transforms.extend(self._remote.get(key, ()))
 
     def remember(self, request: Request, urn: str) -> None:
         """A resource has its URN: what it has of transforms is for its children too."""
@@ -225,9 +236,9 @@ def _output(value: Any, dependencies: Iterable[str]) -> Any:
     """A property as transforms see it: secrets and unknowns are output values, and so is what depends on resources."""
     result = resource_pb2.TransformRequest().properties.fields["value"]
     result.CopyFrom(value)
-    _upgrade(result)
+    upgrade(result)
     fields = result.struct_value.fields
-    is_output = SIG_KEY in fields and fields[SIG_KEY].string_value == OUTPUT_SIG
+    is_output = signature_of(result) == OUTPUT_SIG
     known = (
         [v.string_value for v in fields["dependencies"].list_value.values]
         if is_output and "dependencies" in fields
@@ -237,50 +248,9 @@ def _output(value: Any, dependencies: Iterable[str]) -> Any:
     if wanted == known:
         return result
     if not is_output:
-        _wrap(result, secret=False)
+        wrap(result)
     listed = result.struct_value.fields["dependencies"].list_value
     listed.ClearField("values")
     for urn in wanted:
         listed.values.add().string_value = urn
     return result
-
-
-def _upgrade(value: Any) -> None:
-    """Makes output values of secrets and unknowns, at any depth, in place."""
-    kind = value.WhichOneof("kind")
-    if kind == "string_value" and is_unknown_text(value.string_value):
-        value.struct_value.fields[SIG_KEY].string_value = OUTPUT_SIG
-    elif kind == "list_value":
-        for item in value.list_value.values:
-            _upgrade(item)
-    elif kind == "struct_value":
-        _upgrade_struct(value)
-
-
-def _upgrade_struct(value: Any) -> None:
-    fields = value.struct_value.fields
-    signature = fields[SIG_KEY].string_value if SIG_KEY in fields else ""
-    if signature != SECRET_SIG:
-        for field in fields.values():
-            _upgrade(field)
-        return
-    inner = type(value)()
-    inner.CopyFrom(fields["value"])
-    _upgrade(inner)
-    value.CopyFrom(inner)
-    inner_fields = inner.struct_value.fields
-    if SIG_KEY in inner_fields and inner_fields[SIG_KEY].string_value == OUTPUT_SIG:
-        value.struct_value.fields["secret"].bool_value = True
-    else:
-        _wrap(value, secret=True)
-
-
-def _wrap(value: Any, *, secret: bool) -> None:
-    inner = type(value)()
-    inner.CopyFrom(value)
-    value.struct_value.Clear()
-    fields = value.struct_value.fields
-    fields[SIG_KEY].string_value = OUTPUT_SIG
-    fields["value"].CopyFrom(inner)
-    if secret:
-        fields["secret"].bool_value = True

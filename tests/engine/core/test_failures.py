@@ -424,33 +424,6 @@ def test_an_update_needs_a_program(stack: Stack, monkeypatch: pytest.MonkeyPatch
     stack.up().fails("this update needs a program")
 
 
-@pytest.mark.parametrize(
-    ("method", "request_", "word"),
-    [
-        ("Call", resource_pb2.ResourceCallRequest(tok="a:b:C/m"), "the method a:b:C/m"),
-        ("RegisterPackage", resource_pb2.RegisterPackageRequest(name="terraform"), "package terraform"),
-        ("RegisterResource", resource_pb2.RegisterResourceRequest(type="a:b:C", remote=True), "a remote component"),
-    ],
-)
-def test_calls_that_are_not_served_are_refused_by_name(stack: Stack, method: str, request_: Any, word: str) -> None:
-    from pulumi.runtime.proto import callback_pb2
-
-    def action(run: Run) -> None:
-        getattr(run.monitor, method)(callback_pb2.Callback() if request_ is None else request_)
-
-    stack.up(Do(action)).fails()
-    seen: list[str] = []
-
-    def look(run: Run) -> None:
-        with pytest.raises(grpc.RpcError) as caught:
-            action(run)
-        seen.append(f"{caught.value.code().name} {caught.value.details()}")
-
-    stack.up(Do(look)).succeeds()
-    assert seen[0].startswith("UNIMPLEMENTED not served")
-    assert word in seen[0]
-
-
 def test_what_the_monitor_says_it_can(stack: Stack) -> None:
     from google.protobuf import empty_pb2
 
@@ -458,14 +431,14 @@ def test_what_the_monitor_says_it_can(stack: Stack) -> None:
     info: list[Any] = []
 
     def ask(run: Run) -> None:
-        for feature in ("secrets", "parameterization"):
+        for feature in ("secrets", "parameterization", "stateMigrations"):
             request = resource_pb2.SupportsFeatureRequest(id=feature)
             seen[feature] = run.monitor.SupportsFeature(request).hasSupport
         info.append(run.monitor.GetDeploymentInfo(empty_pb2.Empty()))
 
     stack.config = {"project:x": "1"}
     stack.up(Do(ask)).succeeds()
-    assert seen == {"secrets": True, "parameterization": False}
+    assert seen == {"secrets": True, "parameterization": True, "stateMigrations": False}
     assert (info[0].project, info[0].stack, dict(info[0].config)) == ("project", "test", {"project:x": "1"})
 
 
