@@ -224,10 +224,12 @@ class Run:
             acceptSecrets=True,
             acceptResources=True,
             supportsResultReporting=True,
+            supportsPartialValues=True,
             dependencies=sorted({urn for urns in by_property.values() for urn in urns}),
         )
-        for key, urns in by_property.items():
-            request.propertyDependencies[key].urns.extend(urns)
+        # As the SDK does: a word on every property, or else each would depend on all that the resource does.
+        for key in item.inputs:
+            request.propertyDependencies[key].urns.extend(by_property.get(key, ()))
         self._options(request, item.opts)
         answer = self.monitor.RegisterResource(request)
         self.urns[item.name] = answer.urn
@@ -258,8 +260,9 @@ class Run:
                 request.aliases.extend(_alias(alias) for alias in value)
             elif key == "trigger":
                 set_value(request.replacement_trigger, self.value(value), secrets=True)
-            elif key == "timeouts":
-                request.customTimeouts.CopyFrom(resource_pb2.RegisterResourceRequest.CustomTimeouts(**value))
+            elif key in _MESSAGES:
+                field, message = _MESSAGES[key]
+                getattr(request, field).CopyFrom(message(**value))
             elif isinstance(value, list):
                 getattr(request, key).extend(value)
             else:
@@ -283,6 +286,12 @@ class Run:
         answer = self.monitor.ReadResource(request)
         self.urns[item.name] = answer.urn
         self.got[item.name] = from_struct(answer.properties)
+
+
+_MESSAGES: dict[str, tuple[str, Any]] = {
+    "timeouts": ("customTimeouts", resource_pb2.RegisterResourceRequest.CustomTimeouts),
+    "hooks": ("hooks", resource_pb2.RegisterResourceRequest.ResourceHooksBinding),
+}
 
 
 def _alias(alias: Any) -> alias_pb2.Alias:
