@@ -203,6 +203,7 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
             if not stopped:
                 waiting.add(answer)
         if stopped:
+            refuse(answer, MonitorStoppedError())  # others may wait for it: a default provider is asked for once
             raise MonitorStoppedError
         self._put(event)
         try:

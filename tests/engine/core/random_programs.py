@@ -9,10 +9,14 @@ from typing import Any
 from hypothesis import strategies as st
 
 from engine.resource import Secret
-from tests.engine.core.program import Ref, Resource, bucket, group, provider, ref
+from tests.engine.core.program import Read, Ref, Resource, bucket, group, provider, read, ref
 
 NAMES = ("a", "b", "c", "d", "e", "f")
 SECRET = "hunter2"
+#: Objects of somebody else: one to be read, one to be imported.
+THEIRS = "x-1"
+TO_IMPORT = "i-1"
+Item = Resource | Read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,16 +29,19 @@ class Stop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """One operation and what goes wrong in it. `faults` are (method, name, kind); `picks` choose from the state."""
+    """One operation and what goes wrong in it. `faults` are (method, name, kind); numbers choose from the state."""
 
     kind: str
-    items: tuple[Resource, ...]
+    items: tuple[Item, ...]
     faults: tuple[tuple[str, str, str], ...] = ()
     crash: bool = False
     stop: Stop | None = None
     lost: str = ""
     changed: str = ""
     replaced: int | None = None
+    tainted: int | None = None
+    only: tuple[str, ...] = ()
+    """Names of the resources to which the operation keeps, or which it leaves out."""
     beside: bool = False
     """Registers side by side what does not need each other."""
     options: dict[str, Any] = field(default_factory=dict)
@@ -68,14 +75,17 @@ class _Drawn:
 
 
 @st.composite
-def programs(draw: st.DrawFn) -> tuple[Resource, ...]:
+def programs(draw: st.DrawFn) -> tuple[Item, ...]:
     """Resources that refer to earlier ones: by value, by dependsOn, as parent, as provider, as deletedWith."""
     names = draw(st.lists(st.sampled_from(NAMES), unique=True, max_size=6))
     drawn = _Drawn(unused=[name for name in NAMES if name not in names])
     return tuple(_resource(draw, name, drawn) for name in names)
 
 
-def _resource(draw: st.DrawFn, name: str, drawn: _Drawn) -> Resource:
+def _resource(draw: st.DrawFn, name: str, drawn: _Drawn) -> Item:
+    if draw(st.integers(0, 14)) == 0:
+        drawn.buckets.append(name)
+        return read(name, THEIRS)
     opts = _common_options(draw, drawn)
     kind = draw(st.sampled_from(("bucket", "bucket", "bucket", "bucket", "bucket", "group", "provider")))
     if kind == "group":
@@ -135,13 +145,17 @@ def _bucket_options(draw: st.DrawFn, drawn: _Drawn) -> dict[str, Any]:
         opts["provider"] = draw(st.sampled_from(drawn.providers))
     if draw(st.integers(0, 3)) == 0:
         opts["delete_before_replace"] = draw(st.booleans())
-    rare = draw(st.integers(0, 9))
+    rare = draw(st.integers(0, 11))
     if rare < 2:
         opts["ignoreChanges"] = draw(st.sampled_from((["size"], ["region"], ["*"])))
     elif rare == 2:
         opts["replaceOnChanges"] = draw(st.sampled_from((["size"], ["*"])))
     elif rare == 3:
         opts["additionalSecretOutputs"] = ["arn"]
+    elif rare == 4:
+        opts["importId"] = TO_IMPORT
+    if draw(st.integers(0, 5)) == 0:
+        opts["trigger"] = draw(st.sampled_from("xy"))
     return opts
 
 
@@ -152,6 +166,11 @@ def rounds(draw: st.DrawFn) -> Round:
     if kind in {"up", "destroy"}:
         options["refresh"] = draw(st.integers(0, 2)) == 0
         options["continue_on_error"] = draw(st.booleans())
+    only: tuple[str, ...] = ()
+    if draw(st.integers(0, 4)) == 0:
+        only = tuple(draw(st.lists(st.sampled_from(NAMES), unique=True, min_size=1, max_size=3)))
+        options["by"] = draw(st.sampled_from(("target", "target", "exclude")))
+        options["dependents"] = draw(st.booleans())
     if kind == "refresh":
         options["clear_pending_creates"] = draw(st.booleans())
     stop = None
@@ -167,15 +186,17 @@ def rounds(draw: st.DrawFn) -> Round:
         stop=stop,
         lost=draw(st.sampled_from(("", "", "", *NAMES))),
         changed=draw(st.sampled_from(("", "", "", *NAMES))),
+        only=only,
+        tainted=draw(st.integers(0, 5)) if draw(st.integers(0, 5)) == 0 else None,
         replaced=draw(st.integers(0, 5)) if kind in {"up", "preview"} and draw(st.integers(0, 5)) == 0 else None,
         beside=draw(st.integers(0, 3)) == 0,
         options=options,
     )
 
 
-def side_by_side(items: Sequence[Resource]) -> list[tuple[Resource, ...]]:
+def side_by_side(items: Sequence[Item]) -> list[tuple[Item, ...]]:
     """The program in groups, the members of which do not need each other and may be registered at once."""
-    groups: list[list[Resource]] = []
+    groups: list[list[Item]] = []
     for item in items:
         needed = _needed(item)
         if groups and not any(other.name in needed for other in groups[-1]):
@@ -185,7 +206,9 @@ def side_by_side(items: Sequence[Resource]) -> list[tuple[Resource, ...]]:
     return [tuple(group) for group in groups]
 
 
-def _needed(item: Resource) -> set[str]:
+def _needed(item: Item) -> set[str]:
+    if isinstance(item, Read):
+        return set()
     found = {value.name for value in item.inputs.values() if isinstance(value, Ref)}
     for key in ("parent", "provider", "providers", "deleted_with"):
         if key in item.opts:

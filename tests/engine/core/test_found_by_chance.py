@@ -3,9 +3,12 @@
 import threading
 from concurrent.futures import Future
 
+import grpc
+import pytest
+
 from engine.source import refuse, settle
 from tests.engine.core.dsl import Stack, delete, replace, update
-from tests.engine.core.program import bucket, provider, ref
+from tests.engine.core.program import Do, Run, bucket, provider, ref
 
 
 def test_22_a_failed_first_delete_does_not_keep_a_program_waiting_that_goes_on(stack: Stack) -> None:
@@ -83,6 +86,23 @@ def test_23_the_second_signal_waits_for_nothing(stack: Stack) -> None:
     assert threading.active_count() <= before + 3
 
 
+def test_2_nobody_waits_for_a_default_provider_that_is_asked_for_too_late(stack: Stack) -> None:
+    stack.cloud.fail("create", "a")
+    seen: list[str] = []
+
+    def late(run: Run) -> None:
+        with pytest.raises(grpc.RpcError):
+            run.one(bucket("a"))
+        for _ in range(2):
+            with pytest.raises(grpc.RpcError) as caught:
+                run.one(bucket("b", {"version": "7.0.0"}))
+            seen.append(caught.value.details())
+
+    stack.up(Do(late)).fails("the cloud refuses to create a")
+    assert len(seen) == 2
+    assert all("shut down" in text for text in seen)
+
+
 def test_23_an_answer_is_given_once() -> None:
     answered: Future[int] = Future()
     settle(answered, 1)
@@ -103,3 +123,10 @@ def test_9_what_goes_with_something_retained_that_it_needs_goes(stack: Stack) ->
     )
     stack.destroy().succeeds().expect(delete("a"), delete("f"), delete("g")).calling().valid_after_every_step()
     assert not stack.snapshot.resources
+
+
+def test_9_what_goes_with_something_retained_that_is_replaced_goes(stack: Stack) -> None:
+    kept = {"retainOnDelete": True}
+    stack.up(bucket("a", kept, region="eu"), bucket("f", {"deleted_with": "a", "depends_on": ["a"]}))
+    stack.up(bucket("a", kept, region="us")).succeeds().expect(replace("a"), delete("f")).valid_after_every_step()
+    assert stack.names == ["a"]

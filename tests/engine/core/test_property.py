@@ -30,8 +30,18 @@ from hypothesis import strategies as st
 from engine.resource import Secret, State, is_provider_type, unsecret, urn_name
 from tests.engine.core.dsl import Result, Stack, a_stack
 from tests.engine.core.inprocess import in_process
-from tests.engine.core.program import Ref, Resource, crash, together
-from tests.engine.core.random_programs import SECRET, Round, Stop, programs, rounds, side_by_side
+from tests.engine.core.program import Read, Ref, crash, together
+from tests.engine.core.random_programs import (
+    SECRET,
+    THEIRS,
+    TO_IMPORT,
+    Item,
+    Round,
+    Stop,
+    programs,
+    rounds,
+    side_by_side,
+)
 
 EXAMPLES = int(os.environ.get("TENANTRY_PROPERTY_EXAMPLES", "150"))
 SEED = int(os.environ.get("TENANTRY_PROPERTY_SEED") or random.SystemRandom().randrange(10**9))
@@ -48,12 +58,16 @@ class World:
         self.ghosts: set[str] = set()
         """Ids in the state of objects that are gone without the engine having been told."""
         self.drifted = False
+        for id_ in (THEIRS, TO_IMPORT):
+            stack.cloud.objects[id_] = {"size": 5, "arn": f"arn:{id_}"}
+            stack.cloud.names[id_] = id_
 
     # -------------------------------------------------------- one round
 
     def play(self, each: Round) -> Result:
         stack, cloud = self.stack, self.stack.cloud
-        before, let_go = stack.snapshot.resources, self._let_go_of()
+        self._taint(each.tainted)
+        before, let_go, owned = stack.snapshot.resources, self._let_go_of(), stack.owned()
         self._meddle(each)
         for method, name, kind in each.faults:
             cloud.fail(method, name, kind=kind, times=1)
@@ -69,12 +83,20 @@ class World:
         stack.on_save = lambda _: None
         cloud.dead = False
         cloud.heal()
-        self._compare(let_go)
+        self._compare(let_go, owned)
         failed = [event for event in result.events if "resOpFailedEvent" in event]
         assert result.outcome.error is not None or not failed, "a failure that nobody hears of"
         assert SECRET not in stack.saved, "a secret in the state"
         assert SECRET not in str(result.events), "a secret in the events"
         return result
+
+    def _taint(self, number: int | None) -> None:
+        """As `state taint` does."""
+        body = json.loads(self.stack.saved)
+        own = [r for r in body.get("resources", ()) if r["type"].startswith("fake:") and not r.get("external")]
+        if number is not None and own:
+            own[number % len(own)]["taint"] = True
+            self.stack.saved = json.dumps(body)
 
     def _meddle(self, each: Round) -> None:
         """Somebody deletes an object by hand, or changes one."""
@@ -86,7 +108,7 @@ class World:
             cloud.change(each.changed, size=7)
             self.drifted = True
 
-    def _compare(self, let_go: set[str]) -> None:
+    def _compare(self, let_go: set[str], owned: set[str]) -> None:
         """That state and cloud tell the same, but for what cannot be known."""
         stack, cloud = self.stack, self.stack.cloud
         snapshot = stack.snapshot
@@ -98,33 +120,39 @@ class World:
         self.drifted = self.drifted or any(kind == "updating" for kind, _ in pending)
         for id_ in cloud.objects.keys() - known:
             named = ("creating", cloud.names[id_]) in pending
+            if id_ in {THEIRS, TO_IMPORT} - owned:
+                continue
             assert named or id_ in cloud.untold or id_ in let_go, f"nobody knows of {id_}"
             self.unknowable.add(id_)
         for id_ in self.unknowable:
             # It is nobody's any more: from here on it may not be touched.
             cloud.objects.pop(id_, None)
         cloud.untold.clear()
+        self.ghosts.add(TO_IMPORT)  # two may have imported it, and one of them has been deleted
         ghosts = stack.owned() - cloud.objects.keys()
         assert ghosts <= self.ghosts, f"the state holds {ghosts - self.ghosts}, which nobody has lost"
         self.ghosts &= ghosts
 
     # -------------------------------------------------------- the end
 
-    def converges(self, items: tuple[Resource, ...]) -> None:
+    def converges(self, items: tuple[Item, ...]) -> None:
         stack = self.stack
         self._unprotect()
         refresh = bool(self.ghosts) or self.drifted
         let_go = self._let_go_of()
-        stack.preview(*items, refresh=refresh).succeeds()
-        stack.up(*items, refresh=refresh).succeeds()
+        proposed = stack.preview(*items, refresh=refresh).succeeds().ops
+        done = stack.up(*items, refresh=refresh).succeeds().ops
+        untold = {name for op, name in done if op != "remove-pending-replace"} - {name for _, name in proposed}
+        assert not untold, f"{done} was not told before: {proposed}"
         for id_ in let_go - self._known():
             stack.cloud.objects.pop(id_, None)
         self._is_the_program(items)
-        stack.up(*items).does_nothing()
+        assert all(op == "read" for op, _ in stack.up(*items).succeeds().ops)
         let_go = self._let_go_of()
         stack.destroy().succeeds()
         assert not stack.snapshot.resources
-        assert stack.cloud.objects.keys() <= let_go
+        assert THEIRS in stack.cloud.objects
+        assert stack.cloud.objects.keys() <= let_go | {THEIRS, TO_IMPORT}
 
     def _unprotect(self) -> None:
         """As `state unprotect --all` does."""
@@ -133,15 +161,19 @@ class World:
             resource.pop("protect", None)
         self.stack.saved = json.dumps(body)
 
-    def _is_the_program(self, items: tuple[Resource, ...]) -> None:
+    def _is_the_program(self, items: tuple[Item, ...]) -> None:
         stack = self.stack
         states = stack.snapshot.resources
         assert {urn_name(s.urn) for s in states if not _is_default(s)} == {item.name for item in items}
         assert not [s for s in states if s.delete or s.pending_replacement or s.init_errors]
-        stack.agrees_with_cloud()
+        assert stack.owned() == stack.cloud.objects.keys() - {THEIRS, TO_IMPORT} | stack.owned() & {TO_IMPORT}
         for item in items:
-            if item.type.startswith("fake:") and "ignoreChanges" not in item.opts:
+            if isinstance(item, Read):
+                assert stack.resource(item.name).external
+            elif item.type.startswith("fake:") and "ignoreChanges" not in item.opts:
                 state = stack.resource(item.name)
+                if state.id == TO_IMPORT:
+                    continue
                 wanted = {key: self._value(value) for key, value in item.inputs.items()}
                 assert stack.cloud.objects[state.id] == {**wanted, "arn": f"arn:{state.id}"}, item.name
                 assert unsecret(state.inputs) == wanted, item.name
@@ -173,6 +205,11 @@ def _stop(stack: Stack, stop: Stop | None, saves: int) -> None:
 def _options(each: Round, resources: list[State]) -> dict[str, Any]:
     """The options, with URNs of the state where the round picks some."""
     options = dict(each.options)
+    by, dependents = options.pop("by", ""), options.pop("dependents", False)
+    if by:
+        known = [s.urn for s in resources if urn_name(s.urn) in each.only and not s.delete]
+        options[f"{by}s"] = (*known, *(f"**::{name}" for name in each.only))
+        options[f"{by}_dependents"] = dependents
     own = [s.urn for s in resources if s.custom and not s.delete and not is_provider_type(s.type)]
     if each.replaced is not None and own:
         options["replace"] = (own[each.replaced % len(own)],)
@@ -193,18 +230,18 @@ def _is_default(state: Any) -> bool:
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(history=st.lists(rounds(), min_size=1, max_size=4), last=programs())
-def random_histories(history: list[Round], last: tuple[Resource, ...]) -> None:
+def random_histories(history: list[Round], last: tuple[Item, ...]) -> None:
     with tempfile.TemporaryDirectory() as folder, a_stack(Path(folder)) as stack:
         world = World(stack)
         for each in history:
             world.play(each)
-        world.converges(without_protection(last))
+        world.converges(at_the_end(last))
 
 
-def without_protection(items: tuple[Resource, ...]) -> tuple[Resource, ...]:
-    return tuple(
-        replace(item, opts={key: value for key, value in item.opts.items() if key != "protect"}) for item in items
-    )
+def at_the_end(items: tuple[Item, ...]) -> tuple[Item, ...]:
+    """The last program protects nothing and imports nothing: the object to import may be gone."""
+    left_out = {"protect", "importId"}
+    return tuple(replace(item, opts={k: v for k, v in item.opts.items() if k not in left_out}) for item in items)
 
 
 def say(text: str) -> None:
