@@ -58,17 +58,19 @@ def refresh(context: Context) -> int:
 
 
 def destroy(context: Context) -> int:
-    if context.arguments.flag("exclude-protected"):
-        resources = context.stack().load().resources
-        spared = protected_with_needs(resources)
-        if resources and len(spared) == len(resources):
-            count = sum(state.protect for state in resources)
-            context.say(
-                f"There were no unprotected resources to destroy. There are still {count} protected resources "
-                "associated with this stack."
-            )
-            return 0
-    return _command(context, Kind.DESTROY)
+    """Some resources may be left: those that are protected, and those that are no targets."""
+    if not context.arguments.flag("exclude-protected"):
+        return _command(context, Kind.DESTROY)
+    resources = context.stack().load().resources
+    count = sum(state.protect for state in resources)
+    left = f"There are still {count} protected resources associated with this stack."
+    if resources and len(protected_with_needs(resources)) == len(resources):
+        context.say(f"There were no unprotected resources to destroy. {left}")
+        return 0
+    code = _command(context, Kind.DESTROY)
+    if code == 0 and count and not context.arguments.flag("json"):
+        context.say(f"All unprotected resources were destroyed. {left}")
+    return code
 
 
 def _command(context: Context, kind: Kind, imports: Sequence[Import] = ()) -> int:
@@ -90,12 +92,19 @@ def _command(context: Context, kind: Kind, imports: Sequence[Import] = ()) -> in
         plan = run.outcome.plan if run.outcome is not None else None
         stack = context.stack()
     code = _Run(stack, kind, preview=False, imports=imports, plan=plan).finish()
-    if code == 0 and arguments.flag("remove"):
+    if code == 0 and arguments.flag("remove") and not _leaves_something(context):
         from engine.cli_stack import remove
 
         remove(stack)
         context.say(f"The resources in the stack have been deleted, and stack '{stack.ref.name}' has been removed.")
     return code
+
+
+def _leaves_something(context: Context) -> bool:
+    """Whether a destroy was asked to leave something: then the stack is still wanted."""
+    if context.arguments.many("target"):
+        return True
+    return context.arguments.flag("exclude-protected") and bool(context.stack().load().resources)
 
 
 def _confirmed(context: Context, kind: Kind, run: _Run) -> bool:

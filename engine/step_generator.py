@@ -353,7 +353,8 @@ class StepGenerator:
         if old is None:
             return [CreateStep(new=new)]
         if recreated is not None:
-            self._settle()  # its delete may be under way
+            if not (self._preview or old.pending_replacement):
+                self._settle()  # its delete is under way
             return self._replacements.again(old, new, recreated)
         if old.external:
             return [CreateStep(replacement=True, keeps_old=True, old=old, new=new), ReplaceStep(old=old, new=new)]

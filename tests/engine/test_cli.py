@@ -588,6 +588,19 @@ def test_targets_that_contradict_other_options(workspace: Workspace, deployment:
     assert not deployment.operations
 
 
+def test_a_destroy_that_leaves_something_does_not_remove_the_stack(
+    workspace: Workspace, deployment: FakeDeployment
+) -> None:
+    up(workspace)
+    destroy = ("destroy", "--yes", "--skip-preview", "--remove")
+    workspace.run(*destroy, "-t", "**::a")
+    assert '"dev"' in workspace.run("stack", "ls", "--json").stdout
+    workspace.run("state", "protect", THING_URN, "--yes")
+    left = workspace.run(*destroy, "--exclude-protected").stdout
+    assert "There are still 1 protected resources associated with this stack." in left
+    assert '"dev"' in workspace.run("stack", "ls", "--json").stdout
+
+
 # ------------------------------------------------------------------ the rest
 
 
