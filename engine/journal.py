@@ -42,11 +42,13 @@ class Change:
     """What has become of the state since the last change: the marks, or, for who wants it, the whole.
 
     `under_way` are the operations that have begun and not ended, by number; in the snapshot's `pending` they are first.
+    `last` says that no other change follows, and that what this one says may wait for the end of the operation.
     """
 
     marks: Sequence[Mark]
     under_way: Sequence[tuple[int, PendingOperation]]
     snapshot: Callable[[], Snapshot]
+    last: bool = False
 
 
 def whole_change(snapshot: Snapshot) -> Change:
@@ -225,18 +227,18 @@ class Journal:
         """Writes what has not been written yet."""
         with self._lock:
             if self._held:
-                self._write()
+                self._write(last=True)
 
     def close(self) -> None:
         """Nothing is written from here on: the second signal, whose handler may not wait for a lock."""
         self._closed = True
 
-    def _write(self, *marks: Mark) -> None:
+    def _write(self, *marks: Mark, last: bool = False) -> None:
         # Kept where the save fails, so that the next one says it again.
         self._held += marks
         if not self._closed:
             under_way = tuple(self._pending.values())
-            self._save(Change(marks=tuple(self._held), under_way=under_way, snapshot=self._snapshot))
+            self._save(Change(marks=tuple(self._held), under_way=under_way, snapshot=self._snapshot, last=last))
             self._held.clear()
 
     def left(self) -> list[State]:

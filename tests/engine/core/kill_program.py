@@ -56,9 +56,9 @@ def main(folder: Path, generation: int, kill_at: int) -> None:
     write = journals.Journal._write
     written = 0
 
-    def write_and_die(journal: Any, *marks: Any) -> None:
+    def write_and_die(journal: Any, *marks: Any, **more: Any) -> None:
         nonlocal written
-        write(journal, *marks)
+        write(journal, *marks, **more)
         written += 1
         if written == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
