@@ -17,7 +17,7 @@ from typing import Any, Final
 from engine.bucket import Bucket
 from engine.errors import StackExistsError, StackNotFoundError, StateError
 from engine.journal_entries import replay
-from engine.journal_store import Found, JournalStore, digest
+from engine.journal_store import Found, JournalStore
 from engine.locks import StackLocks
 from engine.stack_ref import ORGANIZATION, StackRef
 
@@ -29,14 +29,13 @@ _TRIES: Final = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """A deployment as it was read. `digest` and `size` (bytes) are of the checkpoint; see `journal_store`.
+    """A deployment as it was read. `data` is the checkpoint's own.
 
     `recovered` says that it is not what the checkpoint holds: the steps of a journal came after it.
     """
 
     deployment: dict[str, Any]
-    digest: str
-    size: int
+    data: bytes
     recovered: bool
 
 
@@ -143,11 +142,11 @@ class DiyBackend:
             self._without_journal.add(ref)
         elif found.entries:
             try:
-                deployment = replay(deployment, found.entries, in_flight=found.in_flight)
+                deployment = replay(deployment, found.entries)
             except StateError as error:
                 raise StateError(self._bad_journal(ref, error)) from error
         recovered = found is not None and bool(found.entries)
-        return Loaded(deployment=deployment, digest=digest(data), size=len(data), recovered=recovered)
+        return Loaded(deployment=deployment, data=data, recovered=recovered)
 
     def _bad_journal(self, ref: StackRef, why: StateError) -> str:
         folder = self.bucket.place(self.journal(ref).folder)
@@ -197,6 +196,10 @@ class DiyBackend:
         if ref not in self._without_journal:
             self.journal(ref).clear()
             self._without_journal.add(ref)
+
+    def put_back(self, ref: StackRef, data: bytes) -> None:
+        """Makes an earlier checkpoint the present one again: a journal that follows it has all that came since."""
+        self.bucket.write(self.stack_key(ref), data)
 
     def begin_journal(self, ref: StackRef) -> JournalStore:
         """For steps that follow the checkpoint; the next `write` ends it."""

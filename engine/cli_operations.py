@@ -225,6 +225,8 @@ class _Run:
             display.emit(event)
 
         saver = Saver(self._stack, snapshot)
+        if not self._preview:
+            saver.prepare()
         program = self._program(emit)
         display.begin()
         operation = Operation(

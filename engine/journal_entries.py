@@ -49,15 +49,9 @@ class EntryEncoder:
         self._made: dict[State, int] = {}
         self._sequence = 0
 
-    def begins(self, under_way: Iterable[tuple[int, PendingOperation]]) -> list[Entry]:
-        """For operations that began before the journal."""
-        return self._finished([self._begin(number, pending) for number, pending in under_way])
-
     def entries(self, marks: Iterable[Mark]) -> list[Entry]:
         """The entries of one change. Raises NotInJournalError; then nothing more may be asked of this encoder."""
-        return self._finished([entry for mark in marks for entry in self._entries(mark)])
-
-    def _finished(self, entries: list[Entry]) -> list[Entry]:
+        entries = [entry for mark in marks for entry in self._entries(mark)]
         for number, entry in enumerate(entries, self._sequence + 1):
             entry |= {"sequenceID": number, "epoch": self._epoch, "until": self._sequence + len(entries)}
         self._sequence += len(entries)
@@ -120,12 +114,9 @@ def _entry(kind: Kind, number: int, **more: Any) -> Entry:
 # ------------------------------------------------------------------ back
 
 
-def replay(base: Mapping[str, Any], entries: Iterable[Mapping[str, Any]], *, in_flight: int = 0) -> Deployment:
-    """What a deployment became by the entries. Raises StateError for an entry that is not understood.
-
-    `in_flight`: how many of its first pending operations have an entry of their own.
-    """
-    replayer = Replayer(base, in_flight)
+def replay(base: Mapping[str, Any], entries: Iterable[Mapping[str, Any]]) -> Deployment:
+    """What a deployment became by the entries. Raises StateError for an entry that is not understood."""
+    replayer = Replayer(base)
     for entry in entries:
         try:
             replayer.add(entry)
@@ -137,16 +128,15 @@ def replay(base: Mapping[str, Any], entries: Iterable[Mapping[str, Any]], *, in_
 class Replayer:
     """As the stock Pulumi's JournalReplayer: what was made, then what is left of the base."""
 
-    def __init__(self, base: Mapping[str, Any], in_flight: int = 0) -> None:
+    def __init__(self, base: Mapping[str, Any]) -> None:
         self._refreshed = False
-        self._start(dict(base), in_flight)
+        self._start(dict(base))
 
-    def _start(self, base: Deployment, in_flight: int) -> None:
+    def _start(self, base: Deployment) -> None:
         self._base = base
         self._left: dict[int, Any] = dict(enumerate(base.get("resources") or []))
         self._made: dict[int, Any] = {}
         self._under_way: dict[int, Any] = {}
-        self._earlier = (base.get("pending_operations") or [])[in_flight:]
 
     def add(self, entry: Mapping[str, Any]) -> None:
         if entry.get("version") != 1:
@@ -161,11 +151,11 @@ class Replayer:
         elif kind in {Kind.REFRESH_SUCCESS, Kind.OUTPUTS}:
             self._replace(entry, state, or_remove=kind is Kind.REFRESH_SUCCESS)
         elif kind is Kind.WRITE:
-            self._start(dict(entry["newSnapshot"]), 0)
+            self._start(dict(entry["newSnapshot"]))
         elif kind is Kind.SECRETS_MANAGER:
             self._base["secrets_providers"] = entry["secretsProvider"]
         elif kind is Kind.REBUILT_BASE_STATE:
-            self._start(self.deployment(), 0)
+            self._start(self.deployment())
         self._refreshed |= kind is Kind.REFRESH_SUCCESS or bool(entry.get("isRefresh"))
 
     def _succeed(self, entry: Mapping[str, Any], number: int, state: Any) -> None:
@@ -195,7 +185,7 @@ class Replayer:
         resources = [*self._made.values(), *(self._left[place] for place in sorted(self._left))]
         if self._refreshed:
             resources = pruned(resources)
-        creates = [op for op in self._earlier if op.get("type") == "creating"]
+        creates = [op for op in self._base.get("pending_operations") or [] if op.get("type") == "creating"]
         pending = [*(op for op in self._under_way.values() if op is not None), *creates]
         rest = {k: v for k, v in self._base.items() if k not in {"resources", "pending_operations"}}
         return {

@@ -21,15 +21,15 @@ from engine.journal_entries import Entry, Kind
 
 _ENDING: Final = ".journal.json"
 _MANIFEST: Final = "manifest.json"
+_ENGINE: Final = "embedded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A journal; one that is not `current` is of another checkpoint. `in_flight`: see `journal_entries.replay`."""
+    """A journal; one that is not `current` is of another checkpoint."""
 
     epoch: str
     current: bool
-    in_flight: int
     entries: Sequence[Entry]
 
 
@@ -44,15 +44,13 @@ class JournalStore:
     def __init__(self, bucket: Bucket, folder: str) -> None:
         self._bucket = bucket
         self.folder = folder
-        self.bytes_written = 0
 
     # -------------------------------------------------------------- writing
 
-    def begin(self, base: str, entries: Sequence[Entry], *, epoch: str, in_flight: int) -> None:
+    def begin(self, base: str, entries: Sequence[Entry], *, epoch: str) -> None:
         """Starts a journal of the checkpoint with the digest `base`. It counts from its manifest on, written last."""
         self.clear()
-        self.bytes_written = 0
-        manifest = {"epochID": epoch, "baseCheckpointHash": base, "createdAt": now_text(), "inFlight": in_flight}
+        manifest = {"epochID": epoch, "baseCheckpointHash": base, "createdAt": now_text(), "engine": _ENGINE}
         self._write(entries, {f"{self.folder}{_MANIFEST}": json.dumps(manifest).encode("utf-8")}, sync=True)
 
     def append(self, entries: Sequence[Entry], *, sync: bool) -> None:
@@ -64,7 +62,6 @@ class JournalStore:
             f"{self.folder}{entry['sequenceID']:010d}{_ENDING}": json.dumps(entry, ensure_ascii=False).encode("utf-8")
             for entry in entries
         }
-        self.bytes_written += sum(map(len, items.values()))
         self._bucket.write_all({**items, **last}, sync=sync)
 
     def clear(self) -> None:
@@ -81,12 +78,12 @@ class JournalStore:
             return None
         epoch = str(manifest.get("epochID") or "")
         if manifest["baseCheckpointHash"] != digest(checkpoint):
-            return Found(epoch=epoch, current=False, in_flight=0, entries=())
+            return Found(epoch=epoch, current=False, entries=())
         items = self._bucket.read_all(self.folder)
         parsed = {key: _parsed(data) for key, data in items.items() if key.endswith(_ENDING)}
-        # Only ours counts what is in flight; the stock Pulumi numbers its entries otherwise.
-        entries = self._ours(parsed, epoch) if "inFlight" in manifest else self._stock(parsed)
-        return Found(epoch=epoch, current=True, in_flight=int(manifest.get("inFlight") or 0), entries=entries)
+        # The stock Pulumi numbers its entries otherwise, and writes several at once.
+        entries = self._ours(parsed, epoch) if manifest.get("engine") == _ENGINE else self._stock(parsed)
+        return Found(epoch=epoch, current=True, entries=entries)
 
     def epoch(self) -> str:
         """Which journal is there now; empty where none is."""

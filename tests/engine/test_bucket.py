@@ -1,4 +1,7 @@
-"""One suite for every bucket: a folder, and a table of PostgreSQL. And what only a server can do: hang, and be gone."""
+"""One suite for every bucket: a folder, a table of PostgreSQL, and the tests' own.
+
+And what only a server can do: hang, and be gone.
+"""
 
 import json
 import os
@@ -21,13 +24,14 @@ from engine.errors import StateError, UsageError
 from sandbox import postgres as sandbox_postgres
 from sandbox.postgres import EmbeddedPostgres
 from tests.conftest import MainDatabase
+from tests.engine.memory_bucket import MemoryBucket
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = ".pulumi/stacks/proj/dev.json"
 Opened = Callable[[], Bucket]
 
 
-@pytest.fixture(params=["file", "postgres"])
+@pytest.fixture(params=["file", "postgres", "memory"])
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opened]:
     """Opens the same bucket, each time as another process would."""
     made: list[Bucket] = []
@@ -41,7 +45,8 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opened]:
         made.append(PostgresBucket(database.url, {}))
         return made[-1]
 
-    yield open_file if request.param == "file" else open_postgres
+    in_memory = MemoryBucket()
+    yield {"file": open_file, "postgres": open_postgres, "memory": lambda: in_memory}[request.param]
     for bucket in made:
         bucket.close()
         bucket.close()
@@ -117,7 +122,7 @@ def test_a_claim_is_refused_with_what_was_first(bucket: Bucket, opened: Opened) 
 
 def test_places_are_told(bucket: Bucket) -> None:
     assert KEY in bucket.place(KEY)
-    assert bucket.address(KEY).startswith(("file:///", "postgres://"))
+    assert bucket.address(KEY).startswith(("file:///", "postgres://", "memory://"))
     assert KEY in bucket.address(KEY)
 
 

@@ -19,13 +19,13 @@ from typing import Any
 from engine.checkpoint import Codec
 from engine.deployment import run_operation
 from engine.journal import Change, MarkKind
-from engine.journal_entries import Entry, EntryEncoder, Replayer
+from engine.journal_entries import EntryEncoder, Replayer
 from engine.operation import CancelToken, Import, Kind, Operation, Options, Outcome, Target
 from engine.plan import Plan
 from engine.plan_file import plan_from_dict, plan_to_dict
 from engine.policy import PackSource
 from engine.resource import PropertyMap, Secret, State, contains_unknown, is_provider_type, urn_name
-from engine.snapshot import PendingOperation, Snapshot, verify
+from engine.snapshot import Snapshot, verify
 from tests.engine.core.cloud import Cloud
 from tests.engine.core.program import BUCKET, STACK, ProgramOf
 
@@ -63,21 +63,17 @@ class JournalTwin:
 
     def __init__(self, base: Snapshot) -> None:
         self._codec = Codec(PlainCipher())
-        self._start(base, ())
+        self._start(base)
 
-    def _start(self, base: Snapshot, under_way: Sequence[tuple[int, PendingOperation]]) -> None:
+    def _start(self, base: Snapshot) -> None:
         self._encoder = EntryEncoder(self._codec, base.resources, "epoch")
-        self._replayer = Replayer(self._codec.to_dict(base), len(under_way))
-        self._add(self._encoder.begins(under_way))
-
-    def _add(self, entries: list[Entry]) -> None:
-        for entry in entries:
-            self._replayer.add(json.loads(json.dumps(entry)))
+        self._replayer = Replayer(self._codec.to_dict(base))
 
     def follow(self, change: Change, snapshot: Snapshot) -> None:
         if any(mark.kind is MarkKind.REBASE for mark in change.marks):
-            self._start(snapshot, change.under_way)
-        self._add(self._encoder.entries(mark for mark in change.marks if mark.kind is not MarkKind.REBASE))
+            self._start(snapshot)
+        for entry in self._encoder.entries(mark for mark in change.marks if mark.kind is not MarkKind.REBASE):
+            self._replayer.add(json.loads(json.dumps(entry)))
         found, wanted = self._replayer.deployment(), self._codec.to_dict(snapshot)
         assert found.get("resources", []) == wanted.get("resources", []), "the journal's resources"
         # What is under way is written down as it began; the snapshot may have it half done.

@@ -38,7 +38,9 @@ class Files(ResourceProvider):
 
 class File(Resource):
     def __init__(self, name: str, **props: Any) -> None:
-        super().__init__(Files(), name, {"name": name, **props})
+        # Of the size of the state it depends whether it is written whole, or as a journal.
+        fill = "x" * int(os.environ.get("FILL", "0"))
+        super().__init__(Files(), name, {"name": name, "fill": fill, **props})
 
 
 def program(generation: int) -> None:
