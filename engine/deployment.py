@@ -127,7 +127,7 @@ class _Deployment:
     def _start_over(self) -> None:
         """Everything that depends on the old state; made anew after a refresh."""
         operation = self._operation
-        builtin = BuiltinProvider(operation.stack_outputs)
+        builtin = BuiltinProvider(operation.stack_outputs, self._made)
         self._registry = ProviderRegistry(self._host, operation.target, self._base.resources, builtin)
         self._mode = mode_of(operation.kind, run_program=operation.options.run_program, preview=self._preview)
         self._generator = StepGenerator(
@@ -312,6 +312,10 @@ class _Deployment:
                 transforms=Transforms(self._callbacks),
             )
         return self._monitor
+
+    def _made(self, urn: str) -> State | None:
+        """What this operation has registered or read as `urn`."""
+        return self._generator.decided.states.get(urn)
 
     def _provider_of(self, ref: str, token: str) -> Provider:
         # Not bound to a registry: a refresh makes another one.

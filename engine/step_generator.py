@@ -167,6 +167,9 @@ class StepGenerator:
         if event.id == "":
             raise ResourceError(urn, f"Expected an ID for {urn}")
         if old is not None and not old.external and old.id != new.id:
+            if old.protect:
+                # The stock engine deletes the object all the same; protection would not be worth its name.
+                raise ResourceError(urn, _protected_from_read(urn))
             return [ReadStep(replacement=True, old=old, new=new), ReplaceStep(old=old, new=new)]
         return [ReadStep(old=old, new=new)]
 
@@ -379,6 +382,13 @@ class StepGenerator:
 
 
 # ------------------------------------------------------------------ helpers
+
+
+def _protected_from_read(urn: str) -> str:
+    return (
+        f'unable to replace resource "{urn}" by one that is only read\nas it is currently marked for protection, and '
+        f"the object that it owns would be deleted. To unprotect it, use the command:\n`pulumi state unprotect '{urn}'`"
+    )
 
 
 def _has_imported(old: State | None, goal: Goal) -> bool:

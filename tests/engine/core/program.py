@@ -43,6 +43,7 @@ class Resource:
 class Read:
     name: str
     id: str | Ref
+    type: str = BUCKET
     opts: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -73,8 +74,9 @@ def provider(name: str, opts: Mapping[str, Any] | None = None, **inputs: Any) ->
     return Resource(name=name, type="pulumi:providers:fake", inputs=inputs, opts=opts or {})
 
 
-def read(name: str, id_: str | Ref, **opts: Any) -> Read:
-    return Read(name=name, id=id_, opts=opts)
+def read(name: str, id_: str | Ref, type_: str = BUCKET, **opts: Any) -> Read:
+    """A read. `opts` are fields of ReadResourceRequest; parent and provider go by name."""
+    return Read(name=name, id=id_, type=type_, opts=opts)
 
 
 def ref(name: str, output: str = "arn") -> Ref:
@@ -275,14 +277,23 @@ class Run:
         id_ = self.value(item.id)
         request = resource_pb2.ReadResourceRequest(
             id=UNKNOWN_SENTINEL if id_ is UNKNOWN else id_,
-            type=BUCKET,
+            type=item.type,
             name=item.name,
             parent=self.root,
             acceptSecrets=True,
             acceptResources=True,
         )
         for key, value in item.opts.items():
-            getattr(request, key).extend(value)
+            if key == "parent":
+                request.parent = self.urns[value]
+            elif key == "provider":
+                request.provider = self.provider(value)
+            elif key == "depends_on":
+                request.dependencies.extend(self.urns[name] for name in value)
+            elif key == "properties":
+                request.properties.CopyFrom(to_struct({k: self.value(v) for k, v in value.items()}))
+            else:
+                getattr(request, key).extend(value)
         answer = self.monitor.ReadResource(request)
         self.urns[item.name] = answer.urn
         self.got[item.name] = from_struct(answer.properties)

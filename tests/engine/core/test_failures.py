@@ -384,7 +384,7 @@ def test_functions_of_a_provider(stack: Stack) -> None:
     stack.up(invoke(seen, 21), invoke(seen, -1)).succeeds()
     assert seen == [{"value": 42}, ["must not be negative"]]
     stack.up(invoke(seen, 1, "fake:index:none")).fails("no function fake:index:none")
-    stack.up(invoke(seen, 1, "pulumi:index:none")).fails("no function")
+    stack.up(invoke(seen, 1, "pulumi:index:none")).fails("unrecognized function name: 'pulumi:index:none'")
     stack.up(invoke(seen, 1, "nowhere:index:none")).fails("no resource plugin 'pulumi-resource-nowhere' found")
 
 
@@ -408,8 +408,9 @@ def test_another_stacks_outputs(stack: Stack) -> None:
     ("item", "message"),
     [
         (stack_reference("x", extra=1), 'unknown property "extra"'),
-        (stack_reference(None), 'missing required property "name"'),
-        (Resource(name="x", type="pulumi:pulumi:Thing"), "has no resource type"),
+        (stack_reference(None), 'property "name" must be a string'),
+        (Resource(name="x", type="pulumi:pulumi:StackReference"), 'missing required property "name"'),
+        (Resource(name="x", type="pulumi:pulumi:Thing"), "unrecognized resource type 'pulumi:pulumi:Thing'"),
     ],
 )
 def test_a_wrong_stack_reference(stack: Stack, item: Resource, message: str) -> None:
