@@ -1,6 +1,7 @@
 """A provider whose objects are files in the folder THINGS, for programs whose provider must be importable.
 
-One input says what else is to happen in a create: `stop` is the folder of a database server that is stopped then.
+Inputs say what else is to happen in a create: `stop` is the folder of a database server that is stopped then, `needs` a
+path without which there is an error.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ class Things(ResourceProvider):
             from sandbox import postgres
 
             postgres.stop(Path(props["stop"]))
+        if not Path(props.get("needs", "/")).exists():
+            raise OSError("not ready")
         id_ = f"{props['name']}.{uuid.uuid4().hex[:8]}"
         (_folder() / id_).write_text(str(props["size"]), encoding="utf-8")
         return CreateResult(id_, props)
