@@ -140,13 +140,14 @@ def register_response(request: Request, result: Registered) -> resource_pb2.Regi
     )
 
 
-def read_response(request: Request, result: Registered) -> resource_pb2.ReadResourceResponse:
+def read_response(request: Request, result: Registered, *, preview: bool) -> resource_pb2.ReadResourceResponse:
     state = result.state
     if result.unknown or result.skipped:
         return resource_pb2.ReadResourceResponse(urn=state.urn, unknown=True)
     return resource_pb2.ReadResourceResponse(
         urn=state.urn,
-        id=state.id,
+        # To the program, a preview knows no ids, as recorded of the stock engine.
+        id="" if preview else state.id,
         result=resource_pb2.FAIL if result.failed else resource_pb2.SUCCESS,
         properties=to_struct(_for_program(state.outputs, request.acceptResources), secrets=request.acceptSecrets),
     )

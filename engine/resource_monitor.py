@@ -282,7 +282,7 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
             result = self._ask(event, event.answer)
         except Exception as error:
             raise _abort(context, error) from error
-        return read_response(request, result)
+        return read_response(request, result, preview=self._options.dry_run)
 
     def RegisterResourceOutputs(self, request: Request, context: Context) -> empty_pb2.Empty:
         try:
