@@ -86,9 +86,8 @@ class MonitorServer:
         transforms: Transforms,
     ) -> None:
         # A registration holds its thread until its step has ended, so there must be one for each in flight.
-        self._server = grpc.server(
-            ThreadPoolExecutor(max_workers=512, thread_name_prefix="rpc"), options=CHANNEL_OPTIONS
-        )
+        self._pool = ThreadPoolExecutor(max_workers=512, thread_name_prefix="rpc")
+        self._server = grpc.server(self._pool, options=CHANNEL_OPTIONS)
         self._monitor = ResourceMonitor(
             target, options, put, provider_of, prepare, lambda: self.address, hooks, transforms
         )
@@ -115,6 +114,7 @@ class MonitorServer:
 
     def stop(self) -> None:
         self._server.stop(grace=1).wait(5)
+        self._pool.shutdown(wait=False)
 
 
 class EngineService(engine_pb2_grpc.EngineServicer):
