@@ -85,7 +85,7 @@ class BuiltinProvider:
     def delete(self, urn: str, id_: str, old_inputs: PropertyMap, old_outputs: PropertyMap, timeout: float) -> None:
         """Nothing outside the state belongs to these resources."""
 
-    def read(self, urn: str, id_: str, inputs: PropertyMap, outputs: PropertyMap) -> ReadResult:
+    def read(self, urn: str, id_: str, inputs: PropertyMap, outputs: PropertyMap, timeout: float = 0) -> ReadResult:
         key = _property_of(urn)
         if key == "input":
             empty = {"input": None, "output": None}

@@ -54,7 +54,7 @@ class ImportStep(Step):
             self._let_go(self.original, new)
 
     def _read(self, context: StepContext, new: State) -> ReadResult:
-        result = context.provider_of(new).read(new.urn, new.import_id, {}, {})
+        result = context.provider_of(new).read(new.urn, new.import_id, {}, {}, new.custom_timeouts.read)
         if result.missing:
             raise ResourceError(new.urn, f"resource '{new.import_id}' does not exist")
         if result.inputs is None:

@@ -54,8 +54,8 @@ class PluginConnection:
 
     @property
     def used(self) -> bool:
-        """Whether it has ever been connected."""
-        return self._stub is not None
+        """Whether the plugin has come up and been spoken to."""
+        return self._channel is not None
 
     @property
     def package(self) -> str:

@@ -117,7 +117,9 @@ class ProviderChoice:
             return given
         if default_denied(package, self._target.config):
             target = self._target
-            urn = make_urn(target.stack, target.project, request.parent, request.type, request.name)
+            # What is only asked for, and not registered, has no name.
+            name = getattr(request, "name", "") or getattr(request, "id", "")
+            urn = make_urn(target.stack, target.project, request.parent, request.type, name)
             return denied_reference(package, urn)
         return self._default(self._package(request, package))
 

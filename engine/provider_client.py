@@ -99,7 +99,7 @@ class Provider(Protocol):
 
     def create(self, urn: str, news: PropertyMap, timeout: float, *, preview: bool) -> Created: ...
 
-    def read(self, urn: str, id_: str, inputs: PropertyMap, outputs: PropertyMap) -> ReadResult: ...
+    def read(self, urn: str, id_: str, inputs: PropertyMap, outputs: PropertyMap, timeout: float = 0) -> ReadResult: ...
 
     def update(self, urn: str, id_: str, call: UpdateCall, *, preview: bool) -> Updated: ...
 
@@ -284,7 +284,7 @@ class PluginProvider:
             )
         return Created(answer.id, self._told(answer.properties, news, preview=preview), answer.refresh_before_update)
 
-    def read(self, urn: str, id_: str, inputs: PropertyMap, outputs: PropertyMap) -> ReadResult:
+    def read(self, urn: str, id_: str, inputs: PropertyMap, outputs: PropertyMap, timeout: float = 0) -> ReadResult:
         if not self.ready():
             return ReadResult(id="", outputs={}, inputs={}, known=False)
         request = provider_pb2.ReadRequest(
@@ -294,9 +294,10 @@ class PluginProvider:
             inputs=for_plugin(inputs, self.abilities, elide=True),
             name=urn_name(urn),
             type=urn_type(urn),
+            timeout=timeout,
         )
         try:
-            answer = self.connection.call("Read", request)
+            answer = self.connection.call("Read", request, timeout=timeout)
         except InitFailedError as failure:
             return ReadResult(
                 id=failure.object_id,

@@ -160,7 +160,7 @@ class ProviderRegistry:
         with self._lock:
             self._ready.pop(provider_ref(urn, id_), None)
 
-    def read(self, urn: str, id_: str, inputs: PropertyMap, outputs: PropertyMap) -> ReadResult:
+    def read(self, urn: str, id_: str, inputs: PropertyMap, outputs: PropertyMap, timeout: float = 0) -> ReadResult:
         raise ProviderCallError(f"provider resources cannot be read: register {urn} instead")
 
     def invoke(self, token: str, args: PropertyMap, *, preview: bool) -> tuple[PropertyMap, Sequence[CheckFailure]]:

@@ -54,7 +54,7 @@ class RefreshStep(Step):
         if not old.custom or is_provider_type(old.type) or old.pending_replacement or not old.id:
             self.new = old
             return
-        result = context.provider_of(old).read(old.urn, old.id, old.inputs, old.outputs)
+        result = context.provider_of(old).read(old.urn, old.id, old.inputs, old.outputs, old.custom_timeouts.read)
         if not result.known:
             self.new = old
             return

@@ -26,10 +26,12 @@ from engine.provider_client import Provider
 from engine.registration import goal_of, read_of, read_response, register_response
 from engine.reporter import Reporter
 from engine.resource import (
+    UNKNOWN_SENTINEL,
     Goal,
     fill_struct,
     from_struct,
     is_provider_type,
+    make_urn,
     plain_references,
 )
 from engine.rpc import CHANNEL_OPTIONS, engine_pb2, engine_pb2_grpc, provider_pb2, resource_pb2, resource_pb2_grpc
@@ -283,6 +285,19 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
         except Exception as error:
             raise _abort(context, error) from error
         return read_response(request, result, preview=self._options.dry_run)
+
+    def ExistsResource(self, request: Request, context: Context) -> resource_pb2.ExistsResourceResponse:
+        """Whether there is an object of that id; nothing is recorded of it."""
+        try:
+            if request.id == UNKNOWN_SENTINEL:
+                return resource_pb2.ExistsResourceResponse(unknown=True)
+            target = self._target
+            urn = make_urn(target.stack, target.project, request.parent, request.type, request.id)
+            provider = self._provider_of(self._providers.for_resource(request), request.type)
+            found = provider.read(urn, request.id, {}, from_struct(request.properties))
+        except Exception as error:
+            raise _abort(context, error) from error
+        return resource_pb2.ExistsResourceResponse(exists=not found.missing, unknown=not found.known)
 
     def RegisterResourceOutputs(self, request: Request, context: Context) -> empty_pb2.Empty:
         try:
