@@ -542,3 +542,61 @@ def test_what_shares_a_provider_is_refreshed_for_itself() -> None:
     selection = Selection(Options(targets=(provider_.urn,), target_dependents=True))
     assert selection.to_refresh([provider_, user, child]) == [provider_]
     assert selection.includes(user), "for an update, what uses a provider is a dependent of it"
+
+
+# ------------------------------------------------------------------ with the program run
+
+
+def test_a_refresh_that_runs_the_program_keeps_to_its_targets(stack: Stack) -> None:
+    _changed(stack)
+    program = (*three(1), bucket("free", size=1))
+    result = stack.refresh(*program, run_program=True, targets=(stack.urn("b"),)).succeeds()
+    assert result.calls == ["read b"]
+    assert _refreshed(stack) == ["b"]
+    assert stack.names == ["a", "b", "c", "free"]
+
+
+def test_a_refresh_that_runs_the_program_reads_dropped_targets_too(stack: Stack) -> None:
+    _changed(stack)
+    result = stack.refresh(bucket("free", size=1), run_program=True, targets=(stack.urn("a"),)).succeeds()
+    assert result.calls == ["read a"]
+    assert _refreshed(stack) == ["a"]
+
+
+def test_a_refresh_that_runs_the_program_leaves_out_what_is_excluded(stack: Stack) -> None:
+    _changed(stack)
+    program = (*three(1), bucket("free", size=1))
+    stack.refresh(*program, run_program=True, excludes=("**::a",), exclude_dependents=True).succeeds()
+    assert _refreshed(stack) == ["free"]
+
+
+def test_a_new_resource_that_is_no_target_of_a_refresh(stack: Stack) -> None:
+    stack.up(bucket("a", size=1))
+    program = (bucket("new"), bucket("needs", source=ref("new")), bucket("a", size=1))
+    stack.refresh(*program, run_program=True, targets=(stack.urn("a"),)).succeeds().calling("read a")
+    assert stack.names == ["a"]
+
+
+def test_a_destroy_that_runs_the_program_deletes_only_its_targets(stack: Stack) -> None:
+    program = (*three(1), group("g"), bucket("in", {"parent": "g"}))
+    stack.up(*program)
+    result = stack.destroy(*program, run_program=True, targets=(stack.urn("c"),)).succeeds()
+    assert [op for op in result.ops if op[0] == "delete"] == [delete("c")]
+    assert sorted(stack.names) == ["a", "b", "g", "in"]
+    stack.agrees_with_cloud()
+
+
+def test_a_destroy_that_runs_the_program_and_what_needs_its_targets(stack: Stack) -> None:
+    stack.up(*three(1))
+    result = stack.destroy(*three(1), run_program=True, targets=(stack.urn("b"),))
+    result.fails(f"Resource '{stack.urn('c')}' will be destroyed but was not specified").calling()
+    options = {"targets": (stack.urn("b"),), "target_dependents": True}
+    stack.destroy(*three(1), run_program=True, **options).succeeds().calling("delete c", "delete b")
+    assert stack.names == ["a"]
+
+
+def test_a_destroy_that_runs_the_program_leaves_what_is_excluded(stack: Stack) -> None:
+    stack.up(*three(1), bucket("free"))
+    stack.destroy(*three(1), bucket("free"), run_program=True, excludes=("**::b",)).succeeds()
+    assert stack.names == ["a", "b"]
+    stack.agrees_with_cloud()
