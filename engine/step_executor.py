@@ -104,7 +104,7 @@ class StepExecutor:
             return
         for place, step in enumerate(chain):
             # A layer of deletes is finished even when one of it fails: they do not need each other.
-            apart = _is_delete(step) or step.stands_alone()
+            apart = _stands_apart(step)
             if self._cancel.requested.is_set() or (self.stopping() and not apart):
                 return
             if self._needs_failed(step.state) and not apart:
@@ -117,7 +117,7 @@ class StepExecutor:
 
     def _is_out_of_reach(self, chain: Sequence[Step]) -> bool:
         """Whether a chain cannot be finished: then nothing of it is begun, least of all a delete."""
-        if any(self._needs_failed(step.state) for step in chain if not _is_delete(step)):
+        if any(self._needs_failed(step.state) for step in chain if not _stands_apart(step)):
             return True
         deleted = {step.state for step in chain if isinstance(step, DeleteStep)}
         waiting = (step.old for step in chain if isinstance(step, CreateStep) and step.comes_after_a_delete())
@@ -201,6 +201,9 @@ class StepExecutor:
         self._on_failure()
 
 
-def _is_delete(step: Step) -> bool:
-    """Whether a step belongs to a layer of deletes, and not to the chain of a replacement."""
+def _stands_apart(step: Step) -> bool:
+    """Whether a step does not need the others: a read of a refresh, or one of a layer of deletes, and not of the chain
+    of a replacement."""
+    if step.stands_alone():
+        return True
     return isinstance(step, RemovePendingReplaceStep) or (isinstance(step, DeleteStep) and not step.recreated)

@@ -119,6 +119,8 @@ class StepGenerator:
             self._graph.rename(old.urn, urn)
         new = self._remember(_state_of(urn, goal))
         recreated = self.decided.recreate.get(old.urn if old is not None else urn)
+        if recreated is not None and old is not None:
+            self._is_deleted(old)
         included = not self._mode.limited or self.selection.includes(new)
         if conflict is None and not included and recreated is None:
             self._planning.registered(urn, goal, old, fresh=False, inputs=old.inputs if old is not None else {})
@@ -166,7 +168,7 @@ class StepGenerator:
             return instead
         if event.id == "":
             raise ResourceError(urn, f"Expected an ID for {urn}")
-        if old is not None and not old.external and old.id != new.id:
+        if old is not None and not old.external and old.id != new.id and not self._is_deleted(old):
             if old.protect:
                 # The stock engine deletes the object all the same; protection would not be worth its name.
                 raise ResourceError(urn, _protected_from_read(urn))
@@ -225,6 +227,14 @@ class StepGenerator:
         if self._mode.condemned:
             return DependencyGraph([*self._mode.condemned, *self._resources])
         return self._graph
+
+    def _is_deleted(self, old: State) -> bool:
+        """Whether a resource was deleted before its registration came; a delete that is under way is waited for."""
+        if old not in self.decided.deleted:
+            return old.pending_replacement
+        if not (self._preview or old.pending_replacement):
+            self._settle()
+        return self._preview or old.pending_replacement
 
     # -------------------------------------------------------- inheritance
 
@@ -356,8 +366,6 @@ class StepGenerator:
         if old is None:
             return [CreateStep(new=new)]
         if recreated is not None:
-            if not (self._preview or old.pending_replacement):
-                self._settle()  # its delete is under way
             return self._replacements.again(old, new, recreated)
         if old.external:
             return [CreateStep(replacement=True, keeps_old=True, old=old, new=new), ReplaceStep(old=old, new=new)]

@@ -70,9 +70,13 @@ class JournalTwin:
         self._replayer = Replayer(self._codec.to_dict(base))
 
     def follow(self, change: Change, snapshot: Snapshot) -> None:
-        if any(mark.kind is MarkKind.REBASE for mark in change.marks):
+        marks = list(change.marks)
+        rebases = [place for place, mark in enumerate(marks) if mark.kind is MarkKind.REBASE]
+        if rebases:
+            # The new beginning holds whatever came before it.
             self._start(snapshot)
-        for entry in self._encoder.entries(mark for mark in change.marks if mark.kind is not MarkKind.REBASE):
+            marks = marks[rebases[-1] + 1 :]
+        for entry in self._encoder.entries(marks):
             self._replayer.add(json.loads(json.dumps(entry)))
         found, wanted = self._replayer.deployment(), self._codec.to_dict(snapshot)
         assert found.get("resources", []) == wanted.get("resources", []), "the journal's resources"

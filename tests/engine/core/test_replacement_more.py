@@ -11,7 +11,7 @@ import pytest
 from engine.departures import Departures
 from engine.resource import UNKNOWN, State
 from tests.engine.core.dsl import Result, Stack, create, delete, replace, secret, update
-from tests.engine.core.program import GROUP, Do, Run, bucket, group, provider, ref
+from tests.engine.core.program import GROUP, Do, Run, bucket, group, provider, read, ref
 
 FIRST = {"delete_before_replace": True}
 
@@ -442,6 +442,25 @@ def test_a_replaced_provider_deleted_first_whose_resources_cannot_be_made(stack:
     assert stack.resource("a").pending_replacement
     stack.up(*program("2")).succeeds().calling("create a")
     stack.agrees_with_cloud()
+
+
+def test_a_dependent_that_the_program_now_only_reads_is_not_left_to_be_deleted(stack: Stack) -> None:
+    stack.up(bucket("a", zone="x"), bucket("b", region=ref("a")))
+    stack.cloud.put("b", "known-id")
+    result = stack.up(bucket("a", zone="y"), read("b", "known-id")).succeeds()
+    result.calling("delete b", "delete a", "create a", "read b")
+    assert stack.names == ["a", "b"]
+    assert stack.resource("b").external
+    stack.up(bucket("a", zone="y"), read("b", "known-id")).succeeds().expect(("read", "b"))
+
+
+def test_what_waits_for_its_replacement_and_is_only_read_now(stack: Stack) -> None:
+    stack.up(bucket("a", zone="x"))
+    stack.cloud.fail("create", "a", times=1)
+    stack.up(bucket("a", zone="y")).fails("refuses to create a")
+    stack.cloud.put("a", "known-id")
+    stack.up(read("a", "known-id")).succeeds().calling("read a")
+    assert stack.names == ["a"]
 
 
 def test_children_and_ordered_ones_of_a_replaced_resource_stay(stack: Stack) -> None:
