@@ -27,6 +27,7 @@ PLACEHOLDER: Final = "<PLACEHOLDER>"
 _TEXTS: Final = ("type", "name", "id", "parent", "provider", "version", "pluginDownloadUrl", "logicalName")
 _FLAGS: Final = ("component", "remote")
 _LIST: Final = "properties"
+_TOKEN_PARTS: Final = 3
 
 
 @dataclass(slots=True, kw_only=True)
@@ -203,7 +204,21 @@ def resolve(file: ImportFile, *, stack: str, project: str, protect: bool) -> Res
             )
         )
     _refuse(errors)
+    for wanted in imports:
+        check_token(wanted)
     return Resolved(imports=tuple(imports), names=_program_names(file, urns))
+
+
+def check_token(wanted: Import) -> None:
+    """Raises UsageError for a type that no provider can have; a component of the program's own may have any."""
+    if wanted.component and not wanted.remote:
+        return
+    parts = wanted.type.split(":")
+    if len(parts) != _TOKEN_PARTS or not all(parts):
+        raise UsageError(
+            f'import type "{wanted.type}" is not a valid resource type token. Type tokens must be of the format '
+            "<package>:<module>:<type> - refer to the import section of the provider resource documentation."
+        )
 
 
 def _refuse(errors: list[str]) -> None:

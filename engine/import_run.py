@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Final
 
 from engine.check_failures import check_message
 from engine.errors import BailError, EngineError, ResourceError, UsageError
+from engine.import_file import check_token
 from engine.import_steps import Chosen, ImportStep
 from engine.operation import Import, Target
 from engine.packages import PackageRequest, default_provider_inputs, default_provider_name
@@ -36,7 +36,6 @@ from engine.step_executor import StepExecutor
 from engine.steps import CreateStep, SameStep, Step, StepContext
 
 Diagnose = Callable[[str, str, str], None]
-_TOKEN_PARTS: Final = 3
 
 
 class Importer:
@@ -67,7 +66,7 @@ class Importer:
         Raises EngineError for imports that make no sense. A step that fails is in the executor's book.
         """
         for wanted in self._imports:
-            _check_token(wanted)
+            check_token(wanted)
         self._keep_what_is_there()
         root, step = self._root()
         for request in self._missing_providers():
@@ -240,17 +239,6 @@ def _request(wanted: Import) -> PackageRequest:
 
 def _key(wanted: Import) -> str:
     return "|".join((package_of(wanted.type), wanted.version, wanted.download_url))
-
-
-def _check_token(wanted: Import) -> None:
-    if wanted.component and not wanted.remote:
-        return
-    parts = wanted.type.split(":")
-    if len(parts) != _TOKEN_PARTS or not all(parts):
-        raise UsageError(
-            f'import type "{wanted.type}" is not a valid resource type token. Type tokens must be of the format '
-            "<package>:<module>:<type> - refer to the import section of the provider resource documentation."
-        )
 
 
 def _unfit(new: State, *, by_choice: bool) -> str:

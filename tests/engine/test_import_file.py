@@ -100,6 +100,7 @@ def test_null_is_as_if_it_were_not_there() -> None:
         (entry(provider="p"), f"the provider 'p' for resource 'a' of type '{T}' has no entry in 'nameTable'"),
         (entry(parent="a"), "the parents of 'a' are their own children"),
         (entry(id="<PLACEHOLDER>"), "write the object's own there"),
+        (entry(type="fake:Bucket"), 'import type "fake:Bucket" is not a valid resource type token'),
         (entry(size=1), "resource 0: 'size' is not understood"),
         (entry(component="yes"), "resource 0: 'component' is of the wrong kind"),
         (entry(properties="size"), "resource 0: 'properties' is of the wrong kind"),

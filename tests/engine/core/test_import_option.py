@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from engine.operation import Kind
 from engine.resource import Secret
 from tests.engine.core.dsl import Stack, create, delete, replace, secret, update
 from tests.engine.core.program import bucket, exports, group, provider, read, ref
@@ -290,3 +291,18 @@ def test_defaults_that_the_provider_chose_are_taken_from_what_was_read(stack: St
     stack.cloud.put("a", "x-1", auto=True, label="auto-1")
     stack.up(bucket("a", imported("x-1"), auto=True)).succeeds().expect(IMPORT_A)
     assert stack.resource("a").inputs["label"] == "auto-1"
+
+
+def test_an_import_keeps_to_its_plan(stack: Stack) -> None:
+    stack.cloud.put("a", "x-1", size=1)
+    program = (bucket("a", imported("x-1"), size=2), bucket("b", of=ref("a")))
+    plan = stack.plan(*program)
+    stack.run(Kind.UPDATE, program, plan=plan).succeeds().expect(IMPORT_A, update("a"), create("b"))
+    assert stack.resource("a").inputs == {"size": 2}
+
+
+def test_an_import_that_was_not_planned_is_refused(stack: Stack) -> None:
+    stack.cloud.put("a", "x-1", size=1)
+    plan = stack.plan(bucket("a", size=1))
+    stack.run(Kind.UPDATE, (bucket("a", imported("x-1"), size=1),), plan=plan).fails("not allowed by the plan")
+    assert stack.names == []
