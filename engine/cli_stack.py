@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.errors import EngineError, StackExistsError, StackNotFoundError, StateError, UsageError
+from engine.locks import LockInfo
 from engine.project import select_stack, selected_stack
 from engine.resource import RESOURCE_SIG, SIG_KEY, STACK_TYPE, Secret, urn_name, urn_type
 from engine.snapshot import Snapshot, outputs_of
@@ -84,8 +85,12 @@ def cancel(context: Context) -> None:
         if context.ask(question) != stack.ref.name:
             raise EngineError("confirmation declined: nothing was done")
     for lock in context.backend.locks(stack.ref).break_all():
-        context.say(f"Removed the lock {lock.described}")
+        context.say(f"Removed the lock {lock.described}{_if_stale(lock)}")
     context.say(f"The currently running update for '{stack.ref.name}' has been canceled!")
+
+
+def _if_stale(lock: LockInfo) -> str:
+    return "; there is no such process any more" if lock.stale else ""
 
 
 def show(context: Context) -> None:
@@ -95,6 +100,8 @@ def show(context: Context) -> None:
         return
     snapshot = stack.read()
     context.say(f"Current stack is {stack.ref.name}:")
+    for lock in context.backend.locks(stack.ref).found():
+        context.say(f"    Locked by a lock {lock.described}{_if_stale(lock)}")
     last = context.backend.last_update(stack.ref)
     if last is not None:
         context.say(f"    Last updated: {_time(last.get('endTime', 0))}")
@@ -130,15 +137,14 @@ def _plain(value: Any, *, hide: bool) -> Any:
 
 def ls(context: Context) -> None:
     arguments = context.arguments
-    if arguments.value("tag"):
-        raise UsageError("--tag is not served: a file backend's stacks are not listed by tag")
     if arguments.value("organization") not in {"", ORGANIZATION}:
         raise UsageError(f"the organization of a file backend is '{ORGANIZATION}'")
     project = arguments.value("project")
     if not project and not arguments.flag("all"):
         project = context.project.name
     current = _current(context)
-    rows = [_row(context, ref, current) for ref in context.backend.stacks() if not project or ref.project == project]
+    found = [ref for ref in context.backend.stacks() if not project or ref.project == project]
+    rows = [_row(context, ref, current) for ref in found if _has_tag(context, ref, arguments.value("tag"))]
     if arguments.flag("json"):
         context.say(json.dumps(rows, indent=2))
         return
@@ -146,6 +152,14 @@ def ls(context: Context) -> None:
     for row in rows:
         name = row["name"] + ("*" if row["current"] else "")
         context.say(f"{name:<28} {row.get('lastUpdate', 'n/a'):<24} {row.get('resourceCount', 'n/a')}")
+
+
+def _has_tag(context: Context, ref: StackRef, wanted: str) -> bool:
+    name, equals, value = wanted.partition("=")
+    if not name:
+        return True
+    tags = context.backend.tags(ref)
+    return name in tags and (not equals or tags[name] == value)
 
 
 def _current(context: Context) -> StackRef | None:

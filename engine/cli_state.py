@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
 
 from engine.checkpoint import LATEST, VERSION
 from engine.errors import EngineError, StateError, UsageError
 from engine.files import write_atomic
+from engine.resource import State
 from engine.snapshot import Snapshot, verify
-from engine.state_edit import forget, set_protection, set_taint
+from engine.state_edit import Choose, forget, forget_all, rename_resource, set_protection, set_taint
+from engine.state_repair import manual_advice, repaired
 from engine.workspace import Context, Stack
+
+_TAG_NAME: Final = re.compile(r"[a-zA-Z0-9_.:-]+")
+_TAG_NAME_LENGTH: Final = 40
+_TAG_VALUE_LENGTH: Final = 256
 
 
 def export(context: Context) -> None:
@@ -101,7 +108,23 @@ def tag_get(context: Context) -> None:
 def tag_set(context: Context) -> None:
     stack = context.stack()
     name, value = context.arguments.positional
+    _check_tag(name, value)
     context.backend.set_tags(stack.ref, {**context.backend.tags(stack.ref), name: value})
+
+
+def _check_tag(name: str, value: str) -> None:
+    """Raises UsageError for a tag that the stock Pulumi would refuse."""
+    if not name:
+        raise UsageError("invalid stack tag: its name is empty")
+    if not _TAG_NAME.fullmatch(name):
+        raise UsageError(
+            f'stack tag "{name}": stack tag names may only contain alphanumerics, hyphens, underscores, periods, or '
+            "colons"
+        )
+    if len(name) > _TAG_NAME_LENGTH:
+        raise UsageError(f'stack tag "{name}" is too long (max length {_TAG_NAME_LENGTH} characters)')
+    if len(value) > _TAG_VALUE_LENGTH:
+        raise UsageError(f'stack tag "{name}" value is too long (max length {_TAG_VALUE_LENGTH} characters)')
 
 
 def tag_rm(context: Context) -> None:
@@ -113,29 +136,33 @@ def tag_rm(context: Context) -> None:
 
 # ------------------------------------------------------------------ state
 
+_CONFIRM = "This command will edit your stack's state directly. Confirm?"
+_PROTECT = (
+    "This will protect by modifying the stack state directly.\n"
+    "If your program does not also set the 'protect' resource option, Pulumi will unprotect the\n"
+    "resource the next time your program runs (e.g. as part of a `pulumi up`)\nConfirm?"
+)
+
 
 def unprotect(context: Context) -> None:
-    everything = context.arguments.flag("all")
-    count = _protection(context, protect=False)
-    context.say("All resources unprotected" if everything else f"{count} resources unprotected")
+    urns = _urns_or_all(context)
+    count = _edited(context, lambda snapshot: (snapshot, set_protection(snapshot, urns, protect=False)))
+    context.say("All resources unprotected" if urns is None else f"{count} resources unprotected")
 
 
 def protect(context: Context) -> None:
-    everything = context.arguments.flag("all")
-    count = _protection(context, protect=True)
-    context.say("All resources protected" if everything else f"{count} resources protected")
+    urns = _urns_or_all(context)
+    edit: Edit[int] = lambda snapshot: (snapshot, set_protection(snapshot, urns, protect=True))  # noqa: E731
+    count = _edited(context, edit, question=_PROTECT)
+    context.say("All resources protected" if urns is None else f"{count} resources protected")
 
 
-def _protection(context: Context, *, protect: bool) -> int:
-    urn = context.arguments.argument(0)
-    if bool(urn) == context.arguments.flag("all"):
-        raise UsageError("name one URN, or --all")
-
-    def edit(snapshot: Snapshot) -> tuple[Snapshot, int]:
-        urns = [urn] if urn else [state.urn for state in snapshot.resources]
-        return snapshot, set_protection(snapshot, urns, protect=protect)
-
-    return _edited(context, edit)
+def _urns_or_all(context: Context) -> list[str] | None:
+    """The URNs that are named, None for all. Raises UsageError."""
+    urns, everything = context.arguments.positional, context.arguments.flag("all")
+    if bool(urns) == everything:
+        raise UsageError("name the URNs of the resources, or --all; `pulumi stack --show-urns` lists them")
+    return None if everything else list(urns)
 
 
 def taint(context: Context) -> None:
@@ -156,21 +183,85 @@ def untaint(context: Context) -> None:
 
 
 def state_delete(context: Context) -> None:
-    urn = context.arguments.argument(0)
+    urn, everything = context.arguments.argument(0), context.arguments.flag("all")
     force, dependents = context.arguments.flag("force"), context.arguments.flag("target-dependents")
-    _edited(context, lambda snapshot: (forget(snapshot, urn, force=force, dependents=dependents), 1))
-    context.say("Resource deleted")
+    if everything and urn:
+        raise UsageError("cannot specify a resource URN when deleting all resources")
+    if not everything and not urn:
+        raise UsageError("name the URN of the resource, or --all; `pulumi stack --show-urns` lists them")
+
+    def edit(snapshot: Snapshot) -> tuple[Snapshot, list[State]]:
+        if everything:
+            return forget_all(snapshot, force=force)
+        return forget(snapshot, urn, force=force, dependents=dependents, choose=_chooser(context))
+
+    for state in _edited(context, edit):
+        context.warn(f"deleting protected resource {state.urn} due to presence of --force")
+    context.say("Resources deleted" if everything else "Resource deleted")
 
 
-def _edited(context: Context, edit: Callable[[Snapshot], tuple[Snapshot, int]]) -> int:
-    """Reads, edits and writes the state under the stack's lock."""
+def _chooser(context: Context) -> Choose:
+    """Asks which of several resources with one URN is meant, where there is somebody to ask."""
+
+    def choose(states: Sequence[State]) -> State | None:
+        if not context.streams.interactive:
+            return None
+        context.say("Multiple resources with the given URN exist, please select the one to edit:")
+        for number, state in enumerate(states, 1):
+            marks = (" (Protected)" if state.protect else "") + (" (Pending Deletion)" if state.delete else "")
+            context.say(f'  {number}: "{state.id}"{marks}')
+        answer = context.ask("Its number: ")
+        if not answer.isdecimal() or not 1 <= int(answer) <= len(states):
+            raise EngineError("no resource selected")
+        return states[int(answer) - 1]
+
+    return choose
+
+
+def state_rename(context: Context) -> None:
+    urn, name = context.arguments.positional
+    _edited(context, lambda snapshot: (rename_resource(snapshot, urn, name), None))
+    context.say("Resource renamed")
+
+
+def state_repair(context: Context) -> None:
+    stack = context.stack()
+    with context.locked(stack.ref):
+        snapshot = stack.read()
+        try:
+            verify(snapshot)
+        except EngineError as first:
+            try:
+                repair = repaired(snapshot)
+            except EngineError as second:
+                raise StateError(manual_advice(first, second)) from first
+        else:
+            context.say("The snapshot is already valid; skipping repair")
+            return
+        if not context.arguments.flag("yes"):
+            context.say(repair.described())
+            if not context.streams.interactive:
+                raise UsageError("--yes must be passed in to proceed when running in non-interactive mode")
+            if context.ask(f"{_CONFIRM} (yes/no) ") != "yes":
+                context.say("Confirmation denied, not proceeding with state repair")
+                return
+        stack.save(repair.snapshot, fresh=True)
+    context.say("State repaired successfully")
+
+
+T = TypeVar("T")
+Edit = Callable[[Snapshot], tuple[Snapshot, T]]
+
+
+def _edited(context: Context, edit: Edit[T], *, question: str = _CONFIRM) -> T:
+    """Reads, edits and writes the state under the stack's lock; what the edit has to tell. Valid before and after."""
     stack = context.stack()
     if context.streams.interactive and not context.arguments.flag("yes"):
-        answer = context.ask("This command will edit your stack's state directly. Confirm? (yes/no) ")
+        answer = context.ask(f"{question} (yes/no) ")
         if answer != "yes":
             raise EngineError("confirmation declined: nothing was done")
     with context.locked(stack.ref):
-        snapshot, count = edit(stack.load())
+        snapshot, told = edit(stack.load())
         verify(snapshot)
         stack.save(snapshot, fresh=True)
-    return count
+    return told

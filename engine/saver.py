@@ -71,7 +71,7 @@ class Saver:
         self._last = change
         if change.last:
             # `close` comes next, and writes all of it; so would any change that came all the same.
-            self._base = None
+            self._told = False
             return
         under_way = {id(op.resource) for _, op in change.under_way if op.resource.custom}
         sync = not under_way <= self._under_way

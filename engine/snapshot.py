@@ -51,7 +51,8 @@ def _verify_provider(state: State, providers: set[str]) -> None:
     if not state.provider:
         return
     split_provider_ref(state.provider)
-    if state.provider not in providers:
+    # One that was deleted to be replaced may have had its provider replaced before it.
+    if state.provider not in providers and not state.pending_replacement:
         raise StateError(f"resource {state.urn} refers to unknown provider {state.provider}")
 
 

@@ -150,7 +150,10 @@ class Stack:
         try:
             verify(snapshot)
         except StateError as error:
-            raise StateError(self.backend.damaged(self.ref, str(error))) from error
+            mend = "`pulumi state repair` may put it in order."
+            raise StateError(f"{self.backend.damaged(self.ref, str(error))}\n{mend}") from error
+        # A stock Pulumi's note that it wrote an invalid state.
+        snapshot.metadata.pop("integrity_error", None)
         return snapshot
 
     def read(self) -> Snapshot:

@@ -537,7 +537,8 @@ def test_protection_and_forgetting(workspace: Workspace, deployment: FakeDeploym
     up(workspace)
     assert workspace.run("state", "protect", THING_URN, "--yes").stdout == "1 resources protected"
     assert "protected" in workspace.fails("state", "delete", THING_URN, "--yes").stderr
-    assert "depended on" in workspace.fails("state", "delete", STACK_URN, "--yes").stderr
+    needed = workspace.fails("state", "delete", STACK_URN, "--yes").stderr
+    assert "can't be safely deleted because the following resources depend on it" in needed
     assert workspace.run("state", "unprotect", "--all", "--yes").stdout == "All resources unprotected"
     workspace.run("state", "delete", THING_URN, "--yes")
     assert THING_URN not in workspace.run("stack", "export").stdout
