@@ -6,10 +6,10 @@ Generation is serial: what was decided for one registration is known when the ne
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import Final
 
 from engine.aliases import Identities
+from engine.bystanders import Bystanders
 from engine.check_failures import check_message
 from engine.deletions import DependentReplacement, delete_condemned, delete_steps, dependents_to_replace
 from engine.departures import Departures
@@ -29,31 +29,19 @@ from engine.resource import (
     PropertyMap,
     State,
     StepOp,
-    all_dependencies,
     split_provider_ref,
-    unique,
 )
-from engine.snapshot import DependencyGraph, rename_references
-from engine.source import ReadResource, Registered, RegisterResource, ResourceImported
+from engine.snapshot import DependencyGraph
+from engine.source import ReadResource, RegisterResource, ResourceImported
 from engine.steps import (
-    CarryStep,
     CreateStep,
     ReadStep,
     ReplaceStep,
     SameStep,
-    SkippedStep,
     Step,
     UpdateStep,
 )
-from engine.targets import (
-    Selection,
-    carried_too_early,
-    is_provider_of,
-    kept_with,
-    missing_provider,
-    not_asked_for,
-    not_created,
-)
+from engine.targets import Selection, carried_too_early
 
 IMPORTED_REPLACE_MESSAGE: Final = (
     "previously-imported resources that still specify an ID may not be replaced; please remove the `import` "
@@ -106,6 +94,16 @@ class StepGenerator:
             diagnose=diagnose,
             preview=options.dry_run,
         )
+        self._bystanders = Bystanders(
+            olds=self._olds,
+            identities=self.identities,
+            decided=self.decided,
+            selection=self.selection,
+            skipped=mode.skipped,
+            diagnose=diagnose,
+            settle=settle,
+            preview=options.dry_run,
+        )
 
     # -------------------------------------------------------- entry points
 
@@ -124,7 +122,7 @@ class StepGenerator:
         included = not self._mode.limited or self.selection.includes(new)
         if conflict is None and not included and recreated is None:
             self._planning.registered(urn, goal, old, fresh=False, inputs=old.inputs if old is not None else {})
-            return self._untouched(event, old, new)
+            return self._bystanders.untouched(event, old, new)
         if old is not None and old.urn in self.decided.carried:
             raise ResourceError(urn, carried_too_early(urn))
         if new.provider and self._has_failed(split_provider_ref(new.provider)[0]):
@@ -137,11 +135,13 @@ class StepGenerator:
         if goal.custom and goal.import_id and not _has_imported(old, goal):
             if conflict is not None:
                 raise conflict
-            return self._all_created(self._import(old, new))
+            return self._bystanders.all_created(self._import(old, new))
         provider = self._checked(goal, old, new, recreated, included=included)
         if conflict is not None:
             raise conflict
-        return self._all_created([*self._mode.before(old), *self._steps(goal, old, new, provider, recreated)])
+        return self._bystanders.all_created(
+            [*self._mode.before(old), *self._steps(goal, old, new, provider, recreated)]
+        )
 
     def imported(self, event: ResourceImported) -> list[Step]:
         """What is to be done to an object that has been imported; nothing where it is what the program says."""
@@ -188,12 +188,12 @@ class StepGenerator:
             lambda s: allowed is None or s.urn in allowed,
         )
         steps.extend(delete_condemned([s for s in self._mode.condemned if allowed is None or s.urn in allowed]))
-        self._require_asked_for(steps)
+        self._bystanders.require_asked_for(steps)
         for step in steps:
             name = self.identities.aliased.get(step.urn, step.urn)
             self.departures.goes(step.state, replaced=name in self.decided.replaced)
         self.decided.deleted.update(step.state for step in steps)
-        return [self._carry(state) for state in stays], steps
+        return [self._bystanders.carry(state) for state in stays], steps
 
     def _ask_about_dependents(self, allowed: set[str] | None) -> None:
         # The answers change nothing: whatever needs a target goes with it. But the stock engine asks, and providers may
@@ -204,14 +204,6 @@ class StepGenerator:
             if state.urn in allowed and not state.delete:
                 settled = self._replacements.settled
                 dependents_to_replace(state, self._graph, self._replacements.provider_of_old, settled)
-
-    def _require_asked_for(self, steps: list[Step]) -> None:
-        unasked = [step.urn for step in steps if not self.selection.is_asked_for(step.urn)]
-        for urn in unasked:
-            self._diagnose("error", urn, not_asked_for(urn))
-            self.decided.errored = True
-        if unasked and not self._preview:
-            raise BailError("delete untargeted resource")
 
     def kept(self) -> set[str]:
         """URNs, old and new ones, of what the program has registered and this operation has dealt with."""
@@ -252,64 +244,6 @@ class StepGenerator:
     def _remember(self, new: State) -> State:
         self.decided.states[new.urn] = new
         return new
-
-    # -------------------------------------------------------- what is no target
-
-    def _untouched(self, event: RegisterResource, old: State | None, new: State) -> list[Step]:
-        """The chain for a registration that is not acted upon: what is in the state stays as it is there."""
-        if old is None:
-            self.decided.not_created.add(new.urn)
-            self._mode.skipped.add(new.urn)
-            if new.custom:
-                new.inputs = {}  # nobody has checked them
-            return [SkippedStep(old=replace(new), new=new)]
-        del self.decided.states[new.urn]
-        carried = self.decided.carried.get(old.urn)
-        if carried is not None:
-            event.answer.set_result(Registered(state=self._remember(carried)))
-            return []
-        if old.provider and not self._has_its_provider(old):
-            raise ResourceError(new.urn, missing_provider(old))
-        self.identities.keep_name(new.urn, old.urn)
-        states = kept_with(old, self._olds, self._has_step)
-        if not set(all_dependencies(old)) <= set(all_dependencies(new)):
-            # The program has not waited for what only the state says that it needs.
-            self._settle()
-        return [*map(self._carry, states[:-1]), self._carried(SameStep, old)]
-
-    def _has_its_provider(self, old: State) -> bool:
-        urn, _ = split_provider_ref(old.provider)
-        now = self.decided.states.get(self.identities.aliased.get(urn, urn))
-        return is_provider_of(old, now, self._olds.get(urn))
-
-    def _has_step(self, urn: str) -> bool:
-        """Whether something has been decided about a resource of the state."""
-        return urn in self.identities.registered or urn in self.identities.aliased or urn in self.decided.carried
-
-    def _carry(self, state: State) -> Step:
-        return self._carried(CarryStep, state)
-
-    def _carried(self, kind: type[SameStep], state: State) -> Step:
-        """The step that takes a resource over as it is, but for the new names of what it refers to."""
-        copy = self.decided.carried[state.urn] = self._remember(replace(state))
-        rename_references(copy, self.identities.aliased)
-        return kind(op=StepOp.SAME, old=state, new=copy)
-
-    def _all_created(self, chain: list[Step]) -> list[Step]:
-        """The chain, unless something in it needs what is not created. Raises BailError, except in a preview."""
-        for step in chain:
-            if step.new is None:
-                continue
-            for urn in unique(urn for _, urn in all_dependencies(step.new)):
-                if urn not in self.decided.not_created:
-                    continue
-                message = not_created(step.urn, urn, by_targets=self.selection.by_targets)
-                self._diagnose("error", step.urn, message)
-                self.decided.errored = True
-                if not self._preview:
-                    raise BailError("untargeted create")
-                self.decided.not_created.discard(urn)  # said once
-        return chain
 
     # -------------------------------------------------------- import
 

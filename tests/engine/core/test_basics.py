@@ -238,7 +238,7 @@ def test_up_with_refresh_mends_drift_at_once(stack: Stack) -> None:
 def test_destroy_with_refresh(stack: Stack) -> None:
     stack.up(bucket("a"), bucket("b"))
     stack.cloud.lose("b")
-    stack.destroy(refresh=True).succeeds().calling("read a", "read b", "delete a")
+    stack.destroy(refresh=True, parallel=1).succeeds().calling("read a", "read b", "delete a")
     assert not stack.cloud.objects
 
 
