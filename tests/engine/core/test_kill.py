@@ -1,61 +1,311 @@
-"""An update killed by SIGKILL right after a save, and the next one in a new process.
+"""SIGKILL at every step boundary, through the command line and on files: before and after each write of the state, in
+the middle of it, and inside each call of the provider, before and after the cloud has done it. Then `cancel`, and the
+same once more.
 
-TENANTRY_KILL_AT lists the places.
+Cloud and program are in this process and outlive the command. TENANTRY_KILL_PLACES takes the n-th part of the places.
 """
 
+from __future__ import annotations
+
+import copy
+import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import grpc
 import pytest
+from pulumi.runtime.proto import language_pb2, language_pb2_grpc
 
-from engine.resource import urn_name
+from engine import cli, secrets
+from engine.checkpoint import Codec
+from engine.errors import ProgramError
+from engine.operation import RunInfo
+from engine.resource import is_provider_type, urn_name
+from engine.snapshot import Snapshot, verify
+from engine.streams import Streams
+from tests.engine.core.cloud import Cloud, Fault
+from tests.engine.core.program import ProgramOf, bucket, exports, group, outputs, ref
 
 ROOT = Path(__file__).resolve().parents[3]
-PLACES = [int(place) for place in os.environ.get("TENANTRY_KILL_AT", "1 3 6 8").split()]
+EVERY = int(os.environ.get("TENANTRY_KILL_PLACES", "1"))
+UP = ("up", "--yes", "--skip-preview", "--parallel", "1", "--stack", "test")
+DESTROY = ("destroy", "--yes", "--skip-preview", "--parallel", "1", "--stack", "test")
+RETAINED = {"retainOnDelete": True}
 
 
-def run(folder: Path, generation: int, kill_at: int = 0, *, fill: int = 0) -> subprocess.CompletedProcess[str]:
-    files = folder / "files"
-    files.mkdir(exist_ok=True)
-    env = {
-        **os.environ,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What there is, and the update that is killed: `after` is the program, None for a destroy."""
+
+    before: tuple[Any, ...]
+    after: tuple[Any, ...] | None
+    left: frozenset[str] = frozenset()
+    """Names of objects that are let go of."""
+
+
+def _chain(region: str, zone: str) -> tuple[Any, ...]:
+    return (
+        bucket("a", region=region, zone=zone),
+        bucket("b", region=ref("a")),
+        bucket("c", source=ref("b")),
+        exports(arn=ref("c")),
+    )
+
+
+BALLAST = bucket("ballast", text="x" * 70_000)
+CASES = {
+    "create": Case(
+        before=(),
+        after=(
+            group("g"),
+            bucket("a", {"parent": "g"}, size=1),
+            bucket("b", {"parent": "g"}, source=ref("a")),
+            outputs("g", arn=ref("b")),
+            bucket("c", {"depends_on": ["g"]}),
+            exports(arn=ref("c")),
+        ),
+    ),
+    "update": Case(
+        before=(bucket("a", size=1), bucket("b", source=ref("a"), size=1), exports(size=1)),
+        after=(bucket("a", size=2), bucket("b", source=ref("a"), size=2), exports(size=2, arn=ref("b"))),
+    ),
+    "replace": Case(before=_chain("x", "x"), after=_chain("y", "x")),
+    "delete first": Case(before=_chain("x", "x"), after=_chain("x", "y")),
+    "shrink": Case(
+        before=(
+            bucket("a"),
+            group("g"),
+            bucket("b", {"parent": "g"}, source=ref("a")),
+            bucket("c", {"depends_on": ["b"]}),
+            bucket("kept", RETAINED, source=ref("a")),
+        ),
+        after=(bucket("a"),),
+        left=frozenset({"kept"}),
+    ),
+    "destroy": Case(before=_chain("x", "x"), after=None),
+    "a journal": Case(before=(BALLAST, *_chain("x", "x")), after=(BALLAST, *_chain("x", "y"), bucket("new"))),
+}
+
+
+class KillingCloud(Cloud):
+    """Kills a process in its n-th call that changes something: `entered`, or `done` before anybody is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kill_at: tuple[str, int] = ("never", 0)
+        self.victim: subprocess.Popen[str] | None = None
+        self.changing = 0
+
+    def _enter(self, method: str, name: str, context: Any) -> Fault | None:
+        fault = super()._enter(method, name, context)
+        if method in {"create", "update", "delete"}:
+            self.changing += 1
+            self._kill("entered", context)
+        return fault
+
+    def _leave(self, fault: Fault | None, id_: str, context: Any) -> None:
+        self._kill("done", context)
+        super()._leave(fault, id_, context)
+
+    def _kill(self, moment: str, context: Any) -> None:
+        if self.victim is not None and self.kill_at == (moment, self.changing):
+            self.victim.kill()
+            self.victim.wait()
+            context.abort(grpc.StatusCode.CANCELLED, "nobody is there any more")
+
+    def like(self, other: Cloud) -> None:
+        self.objects, self.names = copy.deepcopy(other.objects), dict(other.names)
+        self.secrets, self._made = copy.deepcopy(other.secrets), other._made
+
+
+class Language(language_pb2_grpc.LanguageRuntimeServicer):
+    """Runs the program, as the Automation API does for an inline one."""
+
+    def __init__(self, items: tuple[Any, ...]) -> None:
+        self.items = items
+
+    def Run(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
+        info = RunInfo(
+            monitor_address=request.monitor_address,
+            engine_address=request.args[0],
+            project=request.project,
+            stack=request.stack,
+            organization=request.organization,
+            config=dict(request.config),
+            secret_keys=frozenset(request.configSecretKeys),
+            dry_run=request.dryRun,
+            parallel=request.parallel,
+        )
+        try:
+            ProgramOf(self.items).run(info)
+        except ProgramError as error:
+            return language_pb2.RunResponse(error=str(error))
+        return language_pb2.RunResponse()
+
+
+@dataclass(slots=True)
+class Site:
+    """A project with its stack on files, a cloud, and a language server."""
+
+    folder: Path
+    cloud: KillingCloud
+    language: Language
+    address: str
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def command(self, *words: str) -> tuple[int, str]:
+        """One command in this process: its exit code and what it said."""
+        out = io.StringIO()
+        streams = Streams(stdin=io.StringIO(), stdout=out, stderr=out)
+        code = cli.main(self._with_client(words), cwd=self.folder, environment=self.environment, streams=streams)
+        return code, out.getvalue()
+
+    def killed(self, words: tuple[str, ...], moment: str, number: int) -> subprocess.CompletedProcess[str]:
+        """The same in a process of its own, which does not survive."""
+        at_write = moment in {"before", "after", "torn"}
+        self.cloud.kill_at, self.cloud.changing = (moment, number), 0
+        environment = {**self.environment, "KILL_AT": f"{moment}:{number}" if at_write else "never:0"}
+        command = [sys.executable, "-m", "tests.engine.core.killed_cli", *self._with_client(words)]
+        with subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            self.cloud.victim = process
+            out, err = process.communicate(timeout=60)
+            self.cloud.victim = None
+        return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+    def _with_client(self, words: tuple[str, ...]) -> tuple[str, ...]:
+        return (*words, f"--client={self.address}") if words[0] == "up" else words
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The state as the command line tells it, a journal included."""
+        code, text = self.command("stack", "export", "--show-secrets", "--stack", "test")
+        assert code == 0, text
+        return Codec(_NoCipher()).from_dict(json.loads(text)["deployment"])
+
+    @property
+    def owned(self) -> set[str]:
+        return {s.id for s in self.snapshot.resources if s.custom and not is_provider_type(s.type)}
+
+
+class _NoCipher:
+    def encrypt(self, plaintext: str) -> str:
+        raise AssertionError
+
+    def decrypt(self, text: str) -> str:
+        raise AssertionError
+
+
+@contextmanager
+def a_site(folder: Path) -> Iterator[Site]:
+    cloud, language = KillingCloud(), Language(())
+    server = grpc.server(ThreadPoolExecutor(max_workers=4))
+    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(language, server)  # type: ignore[no-untyped-call]
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
         "PYTHONPATH": str(ROOT),
-        "FILES": str(files),
-        "PULUMI_CONFIG_PASSPHRASE": "correct horse",
         "PULUMI_HOME": str(folder / "home"),
-        "FILL": str(fill),
+        "PULUMI_BACKEND_URL": f"file://{folder}",
+        "PULUMI_CONFIG_PASSPHRASE": "correct horse",
+        "PULUMI_DEBUG_PROVIDERS": f"fake:{cloud.port}",
     }
-    command = [sys.executable, "-m", "tests.engine.core.kill_program", str(folder), str(generation), str(kill_at)]
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=90, check=False)
+    try:
+        yield Site(folder, cloud, language, address, environment)
+    finally:
+        cloud.close()
+        server.stop(grace=None).wait(5)
 
 
-@pytest.fixture(scope="module", params=[0, 30_000], ids=["small", "large"])
-def first_generation(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
-    folder = tmp_path_factory.mktemp("kill")
-    done = run(folder, 1, fill=request.param)
-    assert done.returncode == 0, done.stderr
-    return folder, request.param
+@pytest.fixture(autouse=True)
+def _cheap_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "ROUNDS", 1)
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_killed_and_run_again(first_generation: tuple[Path, int], place: int) -> None:
-    folder, fill = first_generation
-    killed = run(folder, 10 + place, place, fill=fill)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    journal = folder / ".pulumi" / "journal"
-    assert bool(list(journal.rglob("*.json"))) == bool(fill)
-    again = run(folder, 10 + place, fill=fill)
-    assert again.returncode == 0, again.stderr
-    files = sorted(path.name.split(".")[0] for path in (folder / "files").iterdir())
-    assert files == ["a", "b", "c"]
-    assert not [path for path in (folder / ".pulumi" / "locks").rglob("*") if path.is_file()]
-    assert not list(journal.rglob("*.json"))
-    (checkpoint,) = (folder / ".pulumi" / "stacks").rglob("test.json")
-    deployment = json.loads(checkpoint.read_text(encoding="utf-8"))["checkpoint"]["latest"]
-    assert {op["type"] for op in deployment.get("pending_operations", ())} <= {"creating"}
-    ids = {r["id"] for r in deployment["resources"] if r.get("custom") and urn_name(r["urn"]) in "abcd"}
-    assert ids == {path.name for path in (folder / "files").iterdir()}
+def places(site: Site, words: tuple[str, ...]) -> list[tuple[str, int]]:
+    """Every place where the update can die, from one that does not."""
+    done = site.killed(words, "never", 0)
+    assert done.returncode == 0, done.stdout + done.stderr
+    writes = int(done.stderr.split()[-2])
+    at_writes = [(moment, n) for n in range(1, writes + 1) for moment in ("before", "torn", "after")]
+    return at_writes + [(moment, n) for n in range(1, site.cloud.changing + 1) for moment in ("entered", "done")]
+
+
+def die_and_recover(base: Path, cloud: Cloud, folder: Path, case: Case, place: tuple[str, int]) -> None:
+    shutil.copytree(base, folder)
+    words = UP if case.after is not None else DESTROY
+    with a_site(folder) as site:
+        site.cloud.like(cloud)
+        site.language.items = case.after or ()
+        killed = site.killed(words, *place)
+        assert killed.returncode == -signal.SIGKILL, (place, killed.stdout, killed.stderr)
+        left = site.snapshot
+        verify(left)
+        creating = {urn_name(p.resource.urn) for p in left.pending if p.type == "creating"}
+        unknown = set(site.cloud.objects) - site.owned
+        assert {site.cloud.names[id_] for id_ in unknown} <= creating | case.left, place
+        _recovers(site, words, case, place, pending=bool(left.pending))
+        lost = {id_ for id_ in unknown if site.cloud.names[id_] in creating}
+        let_go = {id_ for id_ in site.cloud.objects if site.cloud.names[id_] in case.left}
+        assert site.owned == set(site.cloud.objects) - lost - let_go, place
+        names = sorted(site.cloud.names[id_] for id_ in site.owned)
+        assert names == sorted(item.name for item in case.after or () if getattr(item, "custom", False)), place
+
+
+def _recovers(site: Site, words: tuple[str, ...], case: Case, place: tuple[str, int], *, pending: bool) -> None:
+    code, text = site.command("cancel", "--yes", "--stack", "test")
+    assert code == 0, (place, text)
+    code, text = site.command(*words)
+    assert code == 0, (place, text)
+    assert ("pending operations" in text) == pending, (place, text)
+    assert not [path for path in (site.folder / ".pulumi" / "locks").rglob("*") if path.is_file()], place
+    verify(site.snapshot)
+    if case.after is not None:
+        code, text = site.command(*words, "--expect-no-changes")
+        assert code == 0, (place, text)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", list(CASES))
+def test_24_killed_at_every_step_boundary_and_run_again(tmp_path: Path, name: str) -> None:
+    case = CASES[name]
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "Pulumi.yaml").write_text("name: killed\nruntime: python\n", encoding="utf-8")
+    with a_site(base) as site:
+        assert site.command("stack", "init", "test")[0] == 0
+        site.language.items = case.before
+        code, text = site.command(*UP)
+        assert code == 0, text
+        shutil.copytree(base, tmp_path / "counted")
+        with a_site(tmp_path / "counted") as counted:
+            counted.cloud.like(site.cloud)
+            counted.language.items = case.after or ()
+            found = places(counted, UP if case.after is not None else DESTROY)
+        assert len(found) > 10, found
+        with ThreadPoolExecutor(2) as pool:
+            tried = [
+                pool.submit(die_and_recover, base, site.cloud, tmp_path / f"{place[0]}{place[1]}", case, place)
+                for place in found[::EVERY]
+            ]
+            for one in tried:
+                one.result()
