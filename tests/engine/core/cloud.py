@@ -62,6 +62,12 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
         self.secrets: defaultdict[str, set[str]] = defaultdict(set)
         self.calls: list[str] = []
         self.configured: list[PropertyMap] = []
+        self.configuring: list[str] = []
+        """The calls that configure a provider, such as `CheckConfig`, in order."""
+        self.requests: dict[str, Any] = {}
+        """The last request of each kind, such as `diff a`."""
+        self.blind_to: set[str] = set()
+        """Inputs whose changes Diff does not see."""
         self.faults: dict[tuple[str, str], Fault] = {}
         self.gates: dict[tuple[str, str], Gate] = {}
         self.accept_secrets = True
@@ -165,6 +171,7 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
         context.abort(grpc.StatusCode.UNIMPLEMENTED, "an older plugin still")
 
     def CheckConfig(self, request: Any, context: Any) -> Any:
+        self.configuring.append("CheckConfig")
         news = from_struct(request.news)
         failures = []
         if unsecret(news.get("account")) == "forbidden":
@@ -172,6 +179,7 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.CheckResponse(inputs=request.news, failures=failures)
 
     def DiffConfig(self, request: Any, context: Any) -> Any:
+        self.configuring.append("DiffConfig")
         olds, news = from_struct(request.old_inputs), from_struct(request.news)
         changed = [k for k in sorted(olds.keys() | news.keys()) if not same_values(olds.get(k), news.get(k))]
         return provider_pb2.DiffResponse(
@@ -181,6 +189,7 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
         )
 
     def Configure(self, request: Any, context: Any) -> Any:
+        self.configuring.append("Configure")
         self.configured.append(from_struct(request.args))
         return provider_pb2.ConfigureResponse(
             acceptSecrets=self.accept_secrets, supportsPreview=True, acceptResources=True, acceptOutputs=False
@@ -188,6 +197,7 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
 
     def Check(self, request: Any, context: Any) -> Any:
         self._enter("check", request.name, context)
+        self.requests[f"check {request.name}"] = request
         olds, news = from_struct(request.olds), from_struct(request.news)
         failures = []
         size = unsecret(news.get("size"))
@@ -201,8 +211,9 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
 
     def Diff(self, request: Any, context: Any) -> Any:
         self._enter("diff", request.name, context)
+        self.requests[f"diff {request.name}"] = request
         olds, news = from_struct(request.old_inputs), from_struct(request.news)
-        ignored = set(request.ignoreChanges)
+        ignored = {*request.ignoreChanges, *self.blind_to}
         changed = [
             k
             for k in sorted(olds.keys() | news.keys())
@@ -253,6 +264,7 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
         if request.preview:
             return provider_pb2.UpdateResponse(properties=to_struct({**news, "arn": from_struct(request.olds)["arn"]}))
         fault = self._enter("update", request.name, context)
+        self.requests[f"update {request.name}"] = request
         if request.id not in self.objects:
             context.abort(grpc.StatusCode.NOT_FOUND, f"there is no {request.id}")
         self.timeouts[f"update {request.name}"] = request.timeout
