@@ -32,6 +32,7 @@ def main() -> int:
         writes += 1
         now = moment if writes == int(number) else ""
         if now == "torn":
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.with_name(f".{path.name}.0123456789ab.tmp").write_bytes(data[: len(data) // 2])
         if now in {"before", "torn"}:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -49,6 +49,8 @@ class Case:
 
     before: tuple[Any, ...]
     after: tuple[Any, ...] | None
+    journal: bool = False
+    """Whether the state is so large that steps go into a journal."""
     left: frozenset[str] = frozenset()
     """Names of objects that are let go of."""
 
@@ -93,7 +95,9 @@ CASES = {
         left=frozenset({"kept"}),
     ),
     "destroy": Case(before=_chain("x", "x"), after=None),
-    "a journal": Case(before=(BALLAST, *_chain("x", "x")), after=(BALLAST, *_chain("x", "y"), bucket("new"))),
+    "a journal": Case(
+        before=(BALLAST, *_chain("x", "x")), after=(BALLAST, *_chain("x", "y"), bucket("new")), journal=True
+    ),
 }
 
 
@@ -148,7 +152,7 @@ class Language(language_pb2_grpc.LanguageRuntimeServicer):
         )
         try:
             ProgramOf(self.items).run(info)
-        except ProgramError as error:
+        except (ProgramError, grpc.RpcError) as error:  # the command may be dead
             return language_pb2.RunResponse(error=str(error))
         return language_pb2.RunResponse()
 
@@ -258,6 +262,8 @@ def die_and_recover(base: Path, cloud: Cloud, folder: Path, case: Case, place: t
         site.language.items = case.after or ()
         killed = site.killed(words, *place)
         assert killed.returncode == -signal.SIGKILL, (place, killed.stdout, killed.stderr)
+        if place[0] in {"entered", "done"}:
+            assert bool(list((folder / ".pulumi" / "journal").rglob("*.json"))) == case.journal, place
         left = site.snapshot
         verify(left)
         creating = {urn_name(p.resource.urn) for p in left.pending if p.type == "creating"}
@@ -278,6 +284,7 @@ def _recovers(site: Site, words: tuple[str, ...], case: Case, place: tuple[str, 
     assert code == 0, (place, text)
     assert ("pending operations" in text) == pending, (place, text)
     assert not [path for path in (site.folder / ".pulumi" / "locks").rglob("*") if path.is_file()], place
+    assert not list((site.folder / ".pulumi" / "journal").rglob("*.json")), place
     verify(site.snapshot)
     if case.after is not None:
         code, text = site.command(*words, "--expect-no-changes")
