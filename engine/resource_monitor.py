@@ -248,8 +248,6 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
         self._transforms.remember(own, result.state.urn)
         self._providers.remember(request, result.state.urn)
         if (result.failed or result.skipped) and not request.supportsResultReporting:
-            context.abort(grpc.StatusCode.INTERNAL, "resource registration failed")
-        if (result.failed or result.skipped) and not request.supportsResultReporting:
             # It would take the answer for a success.
             context.abort(grpc.StatusCode.INTERNAL, "resource registration failed")
         return register_response(request, result)
