@@ -29,10 +29,20 @@ class Identities:
     def claim(self, goal: Goal) -> str:
         """The URN of a registration, from here on taken. Raises ResourceError for one that is taken already."""
         urn = make_urn(self.stack, self.project, goal.parent, goal.type, goal.name)
+        self._require_registered(urn, goal)
         if urn in self.registered:
             raise ResourceError(urn, f"Duplicate resource URN '{urn}'; try giving it a unique name")
         self.registered.add(urn)
         return urn
+
+    def _require_registered(self, urn: str, goal: Goal) -> None:
+        """Raises ResourceError for a reference to what the program has not registered: no state could hold it."""
+        if goal.parent and goal.parent not in self.registered:
+            raise ResourceError(urn, f"could not find parent resource {goal.parent}")
+        needed = [*goal.dependencies, *(u for urns in goal.property_dependencies.values() for u in urns)]
+        for other in [*needed, *([goal.deleted_with] if goal.deleted_with else []), *goal.replace_with]:
+            if other not in self.registered:
+                raise ResourceError(urn, f"resource {urn} refers to {other}, which the program has not registered")
 
     def old_of(self, urn: str, goal: Goal) -> tuple[State | None, ResourceError | None]:
         """The resource in the state that a registration is about, None for a new one.

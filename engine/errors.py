@@ -12,6 +12,7 @@ EngineError                    anything that ends a command with exit code 1
 ├── ResourceError              one resource cannot be what the program asks for
 │   └── ProtectedError         a protected resource was to be deleted
 ├── ProgramError               the program failed; its own message has been shown
+├── RequestError               a program's request cannot be read; only the program is told
 ├── CallbackError              a function of the program that the engine called could not be called, or raised
 ├── HookError                  a hook of the program failed, or is none of this program
 ├── NoChangesExpectedError     --expect-no-changes, and there were some (exit code 7)
@@ -116,6 +117,10 @@ class ProgramError(EngineError):
     def __init__(self, message: str, *, shown: bool) -> None:
         super().__init__(message)
         self.shown = shown
+
+
+class RequestError(EngineError):
+    """A request of the program names something that cannot be: not a URN, not a type. Only the program is told."""
 
 
 class CallbackError(EngineError):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 from urllib.parse import quote, unquote, urlsplit
 
-from engine.errors import ResourceError
+from engine.errors import RequestError, ResourceError
 from engine.hooks import hooks_of
 from engine.resource import (
     UNKNOWN,
@@ -34,8 +34,9 @@ Request = Any
 def goal_of(request: Request, root: Path) -> Goal:
     """What a RegisterResourceRequest asks for, but for its default provider. `root` is the project's folder.
 
-    Raises ResourceError for what cannot be read.
+    Raises ResourceError for what cannot be read, RequestError for names that are none.
     """
+    _require_names(request)
     inputs, named = from_struct_with_dependencies(request.object)
     by_property = _property_dependencies(request)
     for key in inputs:
@@ -72,6 +73,32 @@ def goal_of(request: Request, root: Path) -> Goal:
     )
 
 
+def _require_names(request: Request) -> None:
+    """Raises RequestError, in the stock engine's words, for URNs and a type that are none."""
+    if (request.custom or request.remote) and request.type.count(":") != 2:
+        raise RequestError(f"Type '{request.type}' is not a valid type token (must have format '*:*:*')")
+    _require_urn("parent URN", request.parent)
+    for urn in request.dependencies:
+        _require_urn("dependency URN", urn, required=True)
+    for key, value in request.propertyDependencies.items():
+        for urn in value.urns:
+            _require_urn(f"dependency on property {key} URN", urn, required=True)
+    _require_urn("DeletedWith URN", request.deletedWith)
+    for urn in request.replace_with:
+        _require_urn("ReplaceWith URN", urn, required=True)
+    for urn in [*request.aliasURNs, *(a.urn for a in request.aliases if a.WhichOneof("alias") == "urn")]:
+        _require_urn("alias URN", urn, required=True)
+    for alias in request.aliases:
+        _require_urn("parent alias URN", alias.spec.parentUrn)
+
+
+def _require_urn(what: str, urn: str, *, required: bool = False) -> None:
+    if not urn and not required:
+        return
+    if not urn.startswith("urn:pulumi:") or urn.count("::") < 3:
+        raise RequestError(f'invalid {what}: invalid URN "{urn}"')
+
+
 def _property_dependencies(request: Request) -> dict[str, list[str]]:
     """What the program says each property depends on; where it says nothing of it, all that the resource does."""
     if not request.propertyDependencies and not request.remote:
@@ -91,7 +118,10 @@ def source_position(position: Any, root: Path) -> str:
 
 
 def read_of(request: Request, provider: str, root: Path) -> ReadResource:
-    """What a ReadResourceRequest asks for."""
+    """What a ReadResourceRequest asks for. Raises RequestError for names that are none."""
+    _require_urn("parent URN", request.parent)
+    for urn in request.dependencies:
+        _require_urn("dependency", urn, required=True)
     goal = Goal(
         type=request.type,
         name=request.name,

@@ -16,7 +16,7 @@ from google.protobuf import empty_pb2
 from engine import events, remote
 from engine.assets import with_hashes
 from engine.callbacks import STATUS_OF
-from engine.errors import CallbackError, EngineError, ProviderCallError
+from engine.errors import CallbackError, EngineError, ProviderCallError, RequestError
 from engine.hooks import Hooks
 from engine.operation import Options, RunInfo, Target
 from engine.packages import PluginSpec
@@ -404,5 +404,6 @@ def _abort(context: Context, error: Exception) -> Exception:
     if isinstance(error, MonitorStoppedError):
         context.abort(grpc.StatusCode.UNAVAILABLE, _STOPPED)
     if isinstance(error, EngineError):
-        context.abort(grpc.StatusCode.UNKNOWN, str(error))
+        invalid = isinstance(error, RequestError)
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT if invalid else grpc.StatusCode.UNKNOWN, str(error))
     return error
