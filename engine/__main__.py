@@ -1,4 +1,7 @@
-"""`python -m engine`: the command line in a process of its own. Ctrl-C asks to stop; twice stops at once."""
+"""`python -m engine`: the command line in a process of its own. Ctrl-C asks to stop; twice stops at once.
+
+At a question, the first one ends the command.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,8 @@ def run() -> int:
     token = CancelToken()
 
     def interrupted(_number: int, _frame: FrameType | None) -> None:
+        if token.asking:
+            raise KeyboardInterrupt
         if token.terminated.is_set():
             os._exit(1)
         token.signal()
@@ -24,9 +29,12 @@ def run() -> int:
     signal.signal(signal.SIGINT, interrupted)
     signal.signal(signal.SIGTERM, interrupted)
     environment = dict(os.environ)
-    return main(
-        sys.argv[1:], cwd=Path.cwd(), environment=environment, streams=console_streams(environment), cancel=token
-    )
+    streams = console_streams(environment)
+    try:
+        return main(sys.argv[1:], cwd=Path.cwd(), environment=environment, streams=streams, cancel=token)
+    except KeyboardInterrupt:
+        streams.stderr.write("\nerror: there was no answer: nothing more was done\n")
+        return 1
 
 
 if __name__ == "__main__":

@@ -66,9 +66,7 @@ def set_(context: Context) -> None:
     if len(arguments.positional) > 1:
         text = arguments.argument(1)
     elif context.streams.interactive:
-        import getpass
-
-        text = getpass.getpass("value: ") if arguments.flag("secret") else context.ask("value: ")
+        text = context.ask_secret("value: ") if arguments.flag("secret") else context.ask("value: ")
     else:
         text = context.streams.stdin.read().removesuffix("\n")
     path = arguments.flag("path")

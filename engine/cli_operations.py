@@ -297,7 +297,8 @@ class _Run:
         """What was previewed, in full."""
         display = Display(replace(self._shown, diff=True), self._context.streams.stdout)
         for event in self.events:
-            display.emit(event)
+            if "policyLoadEvent" not in event and "preludeEvent" not in event:
+                display.emit(event)
         display.details()
 
     def _close(self, log: EventSink) -> None:

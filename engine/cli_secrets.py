@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Any
 
 from engine.config import plain
@@ -65,8 +64,8 @@ def _new_passphrase(context: Context) -> str:
                 "PULUMI_CONFIG_PASSPHRASE"
             )
         return line.rstrip("\r\n")
-    first = getpass.getpass("Enter your new passphrase to protect config/secrets: ")
-    if getpass.getpass("Re-enter your new passphrase to confirm: ") != first:
+    first = context.ask_secret("Enter your new passphrase to protect config/secrets: ")
+    if context.ask_secret("Re-enter your new passphrase to confirm: ") != first:
         raise UsageError("the two are not the same: nothing was done")
     return first
 

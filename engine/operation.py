@@ -147,6 +147,8 @@ class CancelToken:
     def __init__(self) -> None:
         self.requested = threading.Event()
         self.terminated = threading.Event()
+        self.asking = False
+        """Whether a question waits for its answer: a signal then ends the command, which is doing nothing."""
         self._listeners: list[Callable[[], None]] = []
         self._last_listeners: list[Callable[[], None]] = []
 

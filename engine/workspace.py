@@ -5,7 +5,8 @@ Nothing here reads the process's own environment or folder: several commands run
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -85,7 +86,23 @@ class Context:
         """The answer to a question, trimmed; empty at the end of the input."""
         self.streams.stdout.write(question)
         self.streams.stdout.flush()
-        return self.streams.stdin.readline().strip()
+        with self._asking():
+            return self.streams.stdin.readline().strip()
+
+    def ask_secret(self, question: str) -> str:
+        """The answer to a question at the terminal, which does not show it."""
+        import getpass
+
+        with self._asking():
+            return getpass.getpass(question)
+
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[None]:
+        self.cancel.asking = True
+        try:
+            yield
+        finally:
+            self.cancel.asking = False
 
 
 class Stack:

@@ -2,6 +2,13 @@
 
 import io
 import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -290,3 +297,78 @@ def test_config_set_keeps_comments(workspace: Workspace) -> None:
     workspace.run("config", "set", "--secret", "size", "5")
     assert workspace.run("config", "get", "size").stdout == "5"
     assert "# metres" in path.read_text()
+
+
+# ------------------------------------------------------------------ at a terminal
+
+
+class Terminal:
+    """The command line in a process whose terminal is a test."""
+
+    def __init__(self, workspace: Workspace, *words: str) -> None:
+        self._ours, theirs = pty.openpty()
+        environment = {k: v for k, v in os.environ.items() if k != "CI"} | workspace.env
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "engine", *words],
+            cwd=workspace.folder,
+            env={**environment, "PYTHONPATH": ":".join(sys.path)},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+
+    def until(self, text: str) -> str:
+        """What it says, up to a text that must come."""
+        said = ""
+        deadline = time.monotonic() + 30
+        while text not in said and time.monotonic() < deadline:
+            if select.select([self._ours], [], [], 0.2)[0]:
+                try:
+                    said += os.read(self._ours, 4096).decode()
+                except OSError:
+                    break  # it has gone
+        assert text in said, said
+        return said
+
+    def answer(self, text: str) -> None:
+        os.write(self._ours, f"{text}\n".encode())
+
+    def end(self) -> int:
+        try:
+            return self.process.wait(20)
+        finally:
+            os.close(self._ours)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_at_a_question_ends_the_command(workspace: Workspace, number: int) -> None:
+    terminal = Terminal(workspace, "stack", "rm", "dev")
+    terminal.until("Type its name to go on: ")
+    terminal.process.send_signal(number)
+    terminal.until("nothing more was done")
+    assert terminal.end() == 1
+    assert workspace.state_file.exists()
+
+
+def test_an_answer_at_a_question(workspace: Workspace) -> None:
+    terminal = Terminal(workspace, "stack", "rm", "dev")
+    terminal.until("Type its name to go on: ")
+    terminal.answer("dev")
+    terminal.until("has been removed!")
+    assert terminal.end() == 0
+    assert not workspace.state_file.exists()
+
+
+def test_a_new_passphrase_is_asked_for_twice(workspace: Workspace) -> None:
+    # Made by a process like those that follow: with as many rounds for its key.
+    assert Terminal(workspace, "stack", "init", "prod").end() == 0
+    for second, end in (("other", "the two are not the same"), ("new-pass", "encrypted with the new passphrase")):
+        terminal = Terminal(workspace, "stack", "change-secrets-provider", "passphrase", "-s", "prod")
+        terminal.until("Enter your new passphrase to protect config/secrets: ")
+        terminal.answer("new-pass")
+        terminal.until("to confirm: ")
+        terminal.answer(second)
+        assert "new-pass" not in terminal.until(end)
+        assert terminal.end() == (end == "the two are not the same")
