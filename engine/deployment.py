@@ -29,6 +29,7 @@ from engine.import_steps import ImportStep
 from engine.journal import Journal
 from engine.operation import Kind, Operation, Outcome, RunInfo
 from engine.packages import spec_of_provider
+from engine.pending import pending_text
 from engine.planning import Planning
 from engine.plugin_host import PluginHost
 from engine.policies import PolicyPacks
@@ -36,7 +37,7 @@ from engine.program_modes import mode_of
 from engine.program_thread import ProgramThread
 from engine.provider_client import Provider
 from engine.providers import ProviderRegistry
-from engine.refresh import PendingCreates, RefreshStep, found_by, pending_creates, refreshed
+from engine.refresh_run import Refresher
 from engine.reporter import Reporter
 from engine.resource import (
     STACK_TYPE,
@@ -48,7 +49,7 @@ from engine.resource import (
     same_values,
 )
 from engine.resource_monitor import MonitorServer, MonitorStoppedError
-from engine.snapshot import PendingOperation, Snapshot, outputs_of, protected_with_needs
+from engine.snapshot import Snapshot, outputs_of, protected_with_needs
 from engine.source import (
     Event,
     ProgramEnded,
@@ -117,7 +118,7 @@ class _Deployment:
         self._held_outputs: PropertyMap | None = None
         self._failed = False
         self._import_error: EngineError | None = None
-        self._creates = PendingCreates()
+        self._refresher = Refresher(operation.options, self.reporter.diagnose)
         self._program_error: EngineError | None = None
         self._running: ProgramThread | None = None
         operation.cancel.on_request(self._on_cancel)
@@ -209,24 +210,18 @@ class _Deployment:
             self._delete()
 
     def _import(self) -> None:
-        operation = self._operation
         importer = Importer(
-            operation.imports,
+            self._operation.imports,
             resources=self._base.resources,
-            target=operation.target,
+            target=self._operation.target,
             registry=self._registry,
             executor=self._executor,
             diagnose=self.reporter.diagnose,
         )
-        try:
-            made = importer.run()
-        except BailError:
-            self._failed = True
-        except EngineError as error:
-            self._import_error, self._failed = error, True
-        else:
-            if made is not None:
-                self._registered[made.urn], self._held_outputs = made, {}
+        made, self._import_error = importer.run_to_end()
+        self._failed = self._import_error is not None
+        if made is not None:
+            self._registered[made.urn], self._held_outputs = made, {}
 
     def _require_program_for_hooks(self) -> None:
         """Raises UsageError where a destroy would have to run hooks, which only a running program has."""
@@ -243,7 +238,7 @@ class _Deployment:
         pending = self._base.pending
         settled = self._operation.kind is Kind.REFRESH or self._options.refresh
         if pending and not self._preview and not settled:
-            self.reporter.diagnose("warning", "", _pending_text(pending))
+            self.reporter.diagnose("warning", "", pending_text(pending))
 
     def _may_go_on(self) -> bool:
         if self._operation.cancel.requested.is_set() or self._program_error is not None or self._failed:
@@ -352,12 +347,9 @@ class _Deployment:
     def _refresh(self, *, everything: bool) -> None:
         selection, knows = self._generator.selection, self._generator.knows
         self._require_known([*selection.unknown_targets(knows), *selection.unknown_excludes(knows)])
-        self._settle_creates()
         self._host_ahead()
         chosen = [s for s in selection.to_refresh(self._base.resources) if everything or s.refresh_before_update]
-        steps = [RefreshStep(old=state) for state in [*chosen, *self._creates.look_for.values()]]
-        self._read_all(steps)
-        self._take_refreshed(found_by(steps))
+        self._take_refreshed(self._refresher.read(self._base, chosen, self._executor))
         if self._operation.kind is not Kind.REFRESH:
             self._executor.close()
             errored = self._executor.errored
@@ -370,33 +362,12 @@ class _Deployment:
             return
         kept = self._generator.kept()
         chosen = self._generator.selection.to_refresh(self._base.resources)
-        self._settle_creates()
         rest = [s for s in chosen if s.delete or s.urn not in kept]
-        steps = [RefreshStep(old=state) for state in [*rest, *self._creates.look_for.values()]]
-        self._read_all(steps)
-        self._take_refreshed({**found_by(steps), **self._mode.gone()})
-
-    def _settle_creates(self) -> None:
-        """Finds out what the options say of interrupted creations. Raises EngineError for what cannot be."""
-        options = self._options
-        self._creates = pending_creates(
-            self._base,
-            options.import_pending_creates,
-            forget=options.forget_pending_creates,
-            forget_all=options.clear_pending_creates,
-        )
-        for urn in self._creates.unknown:
-            self.reporter.diagnose("warning", "", f'"{urn}" did not correspond to a pending create')
-
-    def _read_all(self, steps: list[RefreshStep]) -> None:
-        """Reads side by side; one that fails keeps no other from being read."""
-        for step in steps:
-            self._executor.submit([step])
-        self._executor.wait()
+        self._take_refreshed({**self._refresher.read(self._base, rest, self._executor), **self._mode.gone()})
 
     def _take_refreshed(self, found: dict[State, State | None]) -> None:
         base = self._base if self._preview else self._journal.snapshot()
-        self._base = refreshed(base, found, self._creates)
+        self._base = self._refresher.taken(base, found)
         if self._preview:
             self._journal = Journal(self._base, lambda _: None)
         else:
@@ -686,21 +657,3 @@ def _urn_of(event: Event, operation: Operation) -> str:
         return ""
     goal = event.goal
     return make_urn(operation.target.stack, operation.target.project, goal.parent, goal.type, goal.name)
-
-
-def _pending_text(pending: list[PendingOperation]) -> str:
-    """The stock engine's warning, word for word: people search for it."""
-    lines = "".join(f"  * {p.resource.urn}, interrupted while {p.type}\n" for p in pending)
-    return (
-        f"Attempting to deploy or update resources with {len(pending)} pending operations from previous deployment.\n"
-        f"{lines}"
-        "These resources are in an unknown state because the Pulumi CLI was interrupted while waiting for changes to "
-        "these resources to complete. You should confirm whether or not the operations listed completed successfully "
-        "by checking the state of the appropriate provider. For example, if you are using AWS, you can confirm using "
-        "the AWS Console.\n"
-        "\n"
-        "Once you have confirmed the status of the interrupted operations, you can repair your stack using "
-        "`pulumi refresh` which will refresh the state from the provider you are using and clear the pending "
-        "operations if there are any.\n\n"
-        "Note that `pulumi refresh` will need to be run interactively to clear pending CREATE operations."
-    )

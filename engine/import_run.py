@@ -60,11 +60,17 @@ class Importer:
         self._providers: dict[str, str] = {}
         self._known: set[str] = set()
 
-    def run(self) -> Step | None:
-        """Does all of it; the step that made the stack's own resource, where there was none.
+    def run_to_end(self) -> tuple[Step | None, EngineError | None]:
+        """Does all of it: the step that made the stack's own resource, where there was none, and what went wrong.
 
-        Raises EngineError for imports that make no sense. A step that fails is in the executor's book.
+        A step that fails is in the executor's book alone.
         """
+        try:
+            return self._all(), None
+        except EngineError as error:
+            return None, error
+
+    def _all(self) -> Step | None:
         for wanted in self._imports:
             check_token(wanted)
         self._keep_what_is_there()
@@ -228,7 +234,7 @@ class PlannedImport(ImportStep):
 
 def failure_text(error: EngineError | None, step_error: Exception | None) -> str:
     """What is said after `update failed`, in the stock engine's words."""
-    if error is not None:
+    if error is not None and not isinstance(error, BailError):
         return f": {error}"
     return f": step application failed: {step_error}" if step_error is not None else ""
 

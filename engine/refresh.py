@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from engine.diff import Changes, DiffKind, DiffResult, PropertyDiff
-from engine.errors import EngineError
 from engine.events import StepInfo
-from engine.resource import State, StepOp, all_dependencies, is_provider_type, provider_ref, same_values
-from engine.snapshot import PendingOperation, Snapshot
+from engine.pending import PendingCreates
+from engine.resource import State, StepOp, all_dependencies, is_provider_type, same_values
+from engine.snapshot import Snapshot
 from engine.steps import Step, StepContext, now, require, with_secret_outputs
 
 _OPPOSITE: Final = {
@@ -103,48 +103,6 @@ def _inverted(detailed: Mapping[str, PropertyDiff] | None) -> Mapping[str, Prope
     if detailed is None:
         return None
     return {path: PropertyDiff(_OPPOSITE.get(d.kind, d.kind), d.input_diff) for path, d in detailed.items()}
-
-
-# ------------------------------------------------------------------ pending creates
-
-
-@dataclass(slots=True, kw_only=True)
-class PendingCreates:
-    """What is to become of creations that were interrupted, by URN: forgotten, or looked for under an id."""
-
-    forget_all: bool = False
-    forget: frozenset[str] = frozenset()
-    look_for: dict[str, State] = field(default_factory=dict)
-    unknown: list[str] = field(default_factory=list)
-    """URNs that no interrupted creation is of."""
-
-    def keeps(self, pending: PendingOperation) -> bool:
-        urn = pending.resource.urn
-        return pending.type == "creating" and not (self.forget_all or urn in self.forget)
-
-
-def pending_creates(
-    snapshot: Snapshot, ids: Iterable[tuple[str, str]], *, forget: Iterable[str] = (), forget_all: bool = False
-) -> PendingCreates:
-    """Finds the interrupted creations that `ids`, (URN, id), are about. Raises EngineError for one that cannot be."""
-    creating = {p.resource.urn: p.resource for p in snapshot.pending if p.type == "creating"}
-    living = {state.urn for state in snapshot.resources if not state.delete}
-    providers = {provider_ref(s.urn, s.id) for s in snapshot.resources if is_provider_type(s.type)}
-    found = PendingCreates(forget_all=forget_all, forget=frozenset(forget))
-    for urn, id_ in ids:
-        state = creating.get(urn)
-        if state is None:
-            found.unknown.append(urn)
-            continue
-        if urn in living:
-            raise EngineError(
-                f"'{urn}' is in the state already: it was created after the interruption. Use --clear-pending-creates "
-                "to forget the interrupted creation."
-            )
-        if state.provider not in providers:
-            raise EngineError(f"'{urn}' cannot be looked for: its provider '{state.provider}' is not in the state")
-        found.look_for[urn] = replace(state, id=id_, outputs={}, created=now(), modified=now())
-    return found
 
 
 # ------------------------------------------------------------------ the state afterwards
