@@ -84,9 +84,9 @@ class Context:
 
     def ask(self, question: str) -> str:
         """The answer to a question, trimmed; empty at the end of the input."""
-        self.streams.stdout.write(question)
-        self.streams.stdout.flush()
         with self._asking():
+            self.streams.stdout.write(question)
+            self.streams.stdout.flush()
             return self.streams.stdin.readline().strip()
 
     def ask_secret(self, question: str) -> str:

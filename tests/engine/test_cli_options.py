@@ -329,6 +329,9 @@ class Terminal:
                     said += os.read(self._ours, 4096).decode()
                 except OSError:
                     break  # it has gone
+        if text not in said:
+            self.process.kill()
+            self.end()
         assert text in said, said
         return said
 
@@ -339,6 +342,8 @@ class Terminal:
         try:
             return self.process.wait(20)
         finally:
+            self.process.kill()
+            self.process.wait()
             os.close(self._ours)
 
 
