@@ -64,3 +64,22 @@ def test_a_stack_that_is_not_there(project: Project, name: str) -> None:
     with pytest.raises(auto.CommandError) as caught:
         project.up("two", TAKES.format(name=name))
     assert f'unknown stack "{name}"' in str(caught.value)
+
+
+STASHES = """
+import pulumi
+class Found(pulumi.CustomResource):
+    output: pulumi.Output[str]
+    def __init__(self, urn):
+        super().__init__("pulumi:index:Stash", "s", {{"output": None}}, pulumi.ResourceOptions(urn=urn))
+kept = pulumi.Stash("s", input="{value}")
+pulumi.export("kept", kept.output)
+pulumi.export("found", kept.urn.apply(lambda urn: Found(urn).__dict__["output"]))
+"""
+
+
+def test_a_stash_and_a_resource_by_its_urn(project: Project) -> None:
+    project.up("two", STASHES.format(value="first"))
+    project.up("two", STASHES.format(value="second"))
+    shown = json.loads(project.run("stack", "output", "--json", "--stack", "two"))
+    assert shown == {"kept": "first", "found": "first"}
