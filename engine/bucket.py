@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from engine.errors import StateError
-from engine.files import keep_copy, sync_file, write_atomic
+from engine.files import keep_copy, sync_file, write_atomic, write_new
 
 
 class Bucket(Protocol):
@@ -79,7 +79,8 @@ class FileBucket:
     def __init__(self, url: str, folder: Path) -> None:
         self.url = url
         self.folder = folder
-        self._unsynced: dict[Path, None] = {}
+        self._unsynced: dict[Path, bool] = {}
+        """What was written without waiting, and whether it has replaced something."""
 
     def path(self, key: str) -> Path:
         return self.folder / key
@@ -98,16 +99,16 @@ class FileBucket:
 
     def write(self, key: str, data: bytes, *, sync: bool = True) -> None:
         path = self.path(key)
-        self._unsynced.pop(path, None)
+        replaces = self._unsynced.pop(path, False) or path.exists()
         if sync:
             self._sync_earlier()
-        write_atomic(path, data, sync=sync)
+        (write_atomic if replaces else write_new)(path, data, sync=sync)
         if not sync:
-            self._unsynced[path] = None
+            self._unsynced[path] = replaces
 
     def _sync_earlier(self) -> None:
-        for path in list(self._unsynced):
-            sync_file(path)
+        for path, replaced in self._unsynced.items():
+            sync_file(path, renamed=replaced)
         self._unsynced.clear()
 
     def write_all(self, items: Mapping[str, bytes], *, sync: bool = True) -> None:
