@@ -168,7 +168,7 @@ class _Run:
             outcome, config = self._under_lock()
             # After the second signal nothing more is written.
             if not self._preview and not context.cancel.terminated.is_set():
-                context.backend.record(self._stack.ref, self._entry(outcome, config))
+                self._record(outcome, config)
         self.outcome = outcome
         error = outcome.error
         if error is None and expect and outcome.changed and context.arguments.flag("expect-no-changes"):
@@ -191,6 +191,15 @@ class _Run:
     def _errors(self) -> str:
         found = (event.get("diagnosticEvent", {}) for event in self.events)
         return "".join(event["message"] for event in found if event.get("severity") == "error")
+
+    def _record(self, outcome: Outcome, config: dict[str, ConfigValue]) -> None:
+        """Adds the update to the history. Raises StateError, unless there is a failure that matters more."""
+        try:
+            self._context.backend.record(self._stack.ref, self._entry(outcome, config))
+        except StateError as error:
+            if outcome.error is None:
+                raise
+            self._context.warn(f"this update is not in the history: {error}")
 
     def _under_lock(self) -> tuple[Outcome, dict[str, ConfigValue]]:
         self._warm()

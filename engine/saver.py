@@ -12,11 +12,16 @@ object, before each step that touches one, and at the end: waiting each time mad
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from engine.errors import StateError
+from engine.files import write_atomic
 from engine.journal import Change, Mark, MarkKind
 from engine.journal_entries import Entry, EntryEncoder, NotInJournalError
 from engine.journal_store import JournalStore, digest, new_epoch
@@ -83,8 +88,26 @@ class Saver:
 
     def close(self) -> None:
         """Writes the whole once more, without remembered texts: should a state have changed in place."""
-        if self._last is not None and not self._stack.context.cancel.terminated.is_set():
-            self._stack.save(self._last.snapshot(), fresh=True)
+        if self._last is None or self._stack.context.cancel.terminated.is_set():
+            return
+        snapshot = self._last.snapshot()
+        try:
+            self._stack.save(snapshot, fresh=True)
+        except StateError as error:
+            raise StateError(f"{error}{self._rescued(snapshot)}") from error
+
+    def _rescued(self, snapshot: Snapshot) -> str:
+        """Puts the state where this process can still write; what to say of it. Secrets are encrypted, as ever."""
+        text, version, _ = self._stack.encode(snapshot)
+        name = f"{self._stack.ref.project}-{self._stack.ref.name}-{time.strftime('%Y%m%d-%H%M%S')}.unsaved.json"
+        for folder in (self._stack.context.project.root, Path(tempfile.gettempdir())):
+            with contextlib.suppress(StateError):
+                write_atomic(folder / name, f'{{"version": {version}, "deployment": {text}}}\n'.encode())
+                return (
+                    f"\nThe state as it is now, with what the last steps did, is in {folder / name}. When it can be "
+                    f"written again, run `pulumi cancel`, then `pulumi stack import --file {folder / name}`."
+                )
+        return "\nWhat the last steps did could be written nowhere: run `pulumi refresh` when it can be written again."
 
     def _verify(self) -> None:
         # A wrong passphrase is noticed before anything is done, even where nothing had to be decrypted yet.

@@ -1,5 +1,6 @@
 """Stacks whose state is in PostgreSQL, through the Automation API: their whole life, two workers, and a server gone."""
 
+import json
 import os
 import re
 import tempfile
@@ -199,6 +200,8 @@ def test_a_server_that_goes_in_the_middle_of_an_update(tmp_path: Path, things: P
         assert time.monotonic() - started < 90
         assert server.password not in str(failure.value)
         assert "What was written before is intact" in str(failure.value)
+        (unsaved,) = workspace.folder.glob("*.unsaved.json")
+        assert f"stack import --file {unsaved}" in str(failure.value)
         sandbox_postgres.start(home)
         state = stack.export_stack().deployment
         made = {resource["urn"].split("::")[-1] for resource in state["resources"] if resource["custom"]}
@@ -209,5 +212,9 @@ def test_a_server_that_goes_in_the_middle_of_an_update(tmp_path: Path, things: P
         again = workspace.stack(program=stopping("")).up()
         assert "interrupted while creating" in again.stdout
         assert again.summary.result == "succeeded"
+        # What was done while nobody could write it down.
+        kept = json.loads(unsaved.read_text())["deployment"]
+        assert {"a", "b"} <= {resource["urn"].split("::")[-1] for resource in kept["resources"]}
+        stack.import_stack(auto.Deployment(version=3, deployment=kept))
     finally:
         sandbox_postgres.remove(home)
