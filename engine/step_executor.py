@@ -99,6 +99,14 @@ class StepExecutor:
         return urn in self._failed_urns
 
     def _run_chain(self, chain: list[Step]) -> None:
+        try:
+            self._run_steps(chain)
+        except Exception as error:  # noqa: BLE001 - a defect, which is told like any failure, and keeps nobody waiting
+            step = next((s for s in chain if s.urn not in self._failed_urns), chain[-1])
+            self._fail(step, PluginError(f"internal error in a {step.op} of {step.urn}: {error!r}"))
+            self._break_off(chain, Step.give_up)
+
+    def _run_steps(self, chain: list[Step]) -> None:
         if self._is_out_of_reach(chain):
             self._break_off(chain, Step.skip)
             return
@@ -143,9 +151,9 @@ class StepExecutor:
             # Not even what became of the step can be written down.
             self._fail(step, error)
             return False
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a defect, which is told like any failure
             self._fail(step, PluginError(f"internal error in a {step.op} of {step.urn}: {error!r}"))
-            raise
+            return False
         late = self._after(step)
         self._observer.after(step)
         if late is not None:

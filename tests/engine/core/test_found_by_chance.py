@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 from engine.source import refuse, settle
-from tests.engine.core.dsl import Stack, delete, replace, update
+from tests.engine.core.dsl import Stack, create, delete, replace, update
 from tests.engine.core.program import Do, Run, bucket, provider, ref
 
 
@@ -101,6 +101,23 @@ def test_2_nobody_waits_for_a_default_provider_that_is_asked_for_too_late(stack:
     stack.up(Do(late)).fails("the cloud refuses to create a")
     assert len(seen) == 2
     assert all("shut down" in text for text in seen)
+
+
+def test_22_a_defect_of_the_engine_is_told_and_keeps_nobody_waiting(stack: Stack) -> None:
+    stack.up(bucket("a", size=1))
+
+    def defect(saves: int) -> None:
+        if saves == 1:
+            raise ValueError("a defect")
+
+    stack.on_save = defect
+    program = (bucket("a", size=2), bucket("b"))
+    stack.up(*program, continue_on_error=True).fails("internal error in a update", "a defect").expect(
+        update("a"), create("b")
+    )
+    stack.on_save = lambda _: None
+    stack.up(*program).succeeds()
+    stack.agrees_with_cloud()
 
 
 def test_23_an_answer_is_given_once() -> None:
