@@ -25,7 +25,7 @@ from engine.resource import (
 
 STASH_TYPE: Final = "pulumi:index:Stash"
 _READ_OUTPUTS: Final = "pulumi:pulumi:readStackOutputs"
-_GET_RESOURCE: Final = "pulumi:pulumi:getResource"
+GET_RESOURCE: Final = "pulumi:pulumi:getResource"
 _PROPERTY: Final = {STACK_REFERENCE_TYPE: "name", STASH_TYPE: "input"}
 
 
@@ -100,7 +100,7 @@ class BuiltinProvider:
     def invoke(self, token: str, args: PropertyMap, *, preview: bool) -> tuple[PropertyMap, Sequence[CheckFailure]]:
         if token == _READ_OUTPUTS:
             return self._reference(args), ()
-        if token == _GET_RESOURCE:
+        if token == GET_RESOURCE:
             return self._resource(args), ()
         raise ProviderCallError(f"unrecognized function name: '{token}'")
 

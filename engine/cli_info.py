@@ -6,6 +6,7 @@ import json
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 from engine.cli import help_text
 from engine.errors import EngineError, UsageError
+from engine.plugin_search import ENTRY_POINTS, installed_plugins, plugins_folder
 from engine.program import project_python
 from engine.project import whoami as user_name
 from engine.stack_ref import ORGANIZATION
@@ -64,22 +66,33 @@ def plugin_ls(context: Context) -> None:
 
 
 def _plugins(context: Context) -> list[dict[str, Any]]:
-    """Provider plugins that are Python packages, and executables on PATH."""
-    found: dict[str, dict[str, Any]] = {}
-    for entry in metadata.entry_points(group="pulumi.provider_plugins"):
-        number = entry.dist.version if entry.dist is not None else ""
-        found[entry.name] = _plugin(entry.name, number, None)
+    """The project's plugins, executables on PATH, what is installed in PULUMI_HOME, and Python packages, in that order.
+
+    Of a name and version only the first one is told of, as only that one is used.
+    """
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for name, number, path in _places(context):
+        found.setdefault((name, number), _plugin(name, number, path))
+    return [found[key] for key in sorted(found)]
+
+
+def _places(context: Context) -> Iterator[tuple[str, str, Path | None]]:
+    """(name, version, place) of each plugin."""
+    for plugin in context.project.plugins if context.arguments.flag("project") else ():
+        yield plugin.name, plugin.version, plugin.path
     for folder in context.environment.get("PATH", "").split(":"):
         for path in sorted(Path(folder).glob("pulumi-resource-*")) if folder else ():
-            name = path.name.removeprefix("pulumi-resource-").removesuffix(".exe")
-            found.setdefault(name, _plugin(name, "", path))
-    return [found[name] for name in sorted(found)]
+            yield path.name.removeprefix("pulumi-resource-").removesuffix(".exe"), "", path
+    for installed in installed_plugins(plugins_folder(context.environment)):
+        yield installed.name, installed.version, installed.folder
+    for entry in metadata.entry_points(group=ENTRY_POINTS):
+        yield entry.name, entry.dist.version if entry.dist is not None else "", None
 
 
 def _plugin(name: str, number: str, path: Path | None) -> dict[str, Any]:
-    stat = path.stat() if path is not None else None
+    stat = path.stat() if path is not None and path.exists() else None
     when = datetime.fromtimestamp(stat.st_mtime if stat else 0, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    size = stat.st_size if stat else 0
+    size = _size(path) if path is not None else 0
     return {
         "name": name,
         "kind": "resource",
@@ -88,6 +101,12 @@ def _plugin(name: str, number: str, path: Path | None) -> dict[str, Any]:
         "installTime": when,
         "lastUsedTime": when,
     }
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, or of all files below a folder."""
+    files = path.rglob("*") if path.is_dir() else (path,)
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def install(context: Context) -> None:

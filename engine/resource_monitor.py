@@ -15,6 +15,7 @@ from google.protobuf import empty_pb2
 
 from engine import events, remote
 from engine.assets import with_hashes
+from engine.builtin import GET_RESOURCE
 from engine.callbacks import STATUS_OF
 from engine.errors import CallbackError, EngineError, ProviderCallError, RequestError
 from engine.hooks import Hooks
@@ -375,7 +376,8 @@ class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
         answer = resource_pb2.ResourceInvokeResponse(
             failures=[provider_pb2.CheckFailure(property=f.property, reason=f.reason) for f in failures]
         )
-        if not request.acceptResources:
+        # Older SDKs ask for a resource and do not say that they take one.
+        if not request.acceptResources and request.tok != GET_RESOURCE:
             result = {key: plain_references(value) for key, value in result.items()}
         fill_struct(getattr(answer, "return"), result, secrets=True)
         return answer
