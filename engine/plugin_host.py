@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine import standby
+from engine.autonaming import Autonamer, autonamer_of
 from engine.errors import PluginError, ProviderCallError
 from engine.operation import Target
 from engine.packages import BUILTIN_PACKAGE, Parameter, PluginSpec
@@ -64,13 +65,19 @@ class PluginHost:
                 # The folder of the plugin itself, as the stock engine has it; of an attached one nobody knows.
                 handshake.root_directory = str(folder or self._target.root)
                 handshake.program_directory = str(folder or self._target.program_dir or self._target.root)
-            provider = PluginProvider(process, handshake)
+            provider = PluginProvider(
+                process, handshake, autonamer=self._autonamer(), warn=lambda text: self._log("warning", text)
+            )
             self._open.append((process, provider))
         if parameter is not None:
             provider.parameterize(parameter.name, parameter.version, parameter.value)
         if spec.version:
             self._compare_version(spec, provider)
         return provider
+
+    def _autonamer(self) -> Autonamer | None:
+        target = self._target
+        return autonamer_of(target.config, organization=target.organization, project=target.project, stack=target.stack)
 
     def _compare_version(self, spec: PluginSpec, provider: PluginProvider) -> None:
         """Warns of a plugin that is older than was asked for."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple, Protocol
 
 from google.protobuf import empty_pb2
 
 from engine.assets import restored
+from engine.autonaming import Autonamer
 from engine.diff import Changes, DiffResult
 from engine.errors import InitFailedError, PluginError, ProviderCallError
 from engine.plugin_connection import Abilities, PluginConnection, is_unimplemented
@@ -122,8 +123,17 @@ class UpdateCall:
 class PluginProvider:
     """A plugin process and its connection: unconfigured until `configure`."""
 
-    def __init__(self, process: Plugin, handshake: provider_pb2.ProviderHandshakeRequest) -> None:
+    def __init__(
+        self,
+        process: Plugin,
+        handshake: provider_pb2.ProviderHandshakeRequest,
+        *,
+        autonamer: Autonamer | None = None,
+        warn: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.connection = PluginConnection(process, handshake)
+        self._autonamer = autonamer
+        self._warn = warn
         self.abilities = Abilities()
         self.config_known = True
         self._config_error: PluginError | None = None
@@ -238,6 +248,7 @@ class PluginProvider:
             name=urn_name(urn),
             type=urn_type(urn),
         )
+        self._propose_name(request)
         answer = self.connection.call("Check", request)
         return self._annotate(from_struct(answer.inputs), news), _failures(answer)
 
@@ -262,7 +273,10 @@ class PluginProvider:
             name=urn_name(urn),
             type=urn_type(urn),
         )
-        return diff_result(self.connection.call("Diff", request))
+        result = diff_result(self.connection.call("Diff", request))
+        if self._autonamer is not None and self._autonamer.needs_the_old_one_gone(urn):
+            return replace(result, delete_before_replace=True)
+        return result
 
     def create(self, urn: str, news: PropertyMap, timeout: float, *, preview: bool) -> Created:
         foreseen = self._foreseen(news, preview=preview)
@@ -352,6 +366,21 @@ class PluginProvider:
         request = provider_pb2.InvokeRequest(tok=token, args=for_plugin(args, self.abilities), preview=preview)
         answer = self.connection.call("Invoke", request)
         return from_struct(getattr(answer, "return")), _failures(answer)
+
+    def _propose_name(self, request: provider_pb2.CheckRequest) -> None:
+        """Tells the provider how the stack wants its objects named, where it can heed that."""
+        naming = self._autonamer.naming(request.urn) if self._autonamer is not None else None
+        if naming is None:
+            return
+        if self.abilities.autonaming:
+            modes = provider_pb2.CheckRequest.AutonamingOptions.Mode
+            request.autonaming.mode = modes.Value(naming.strategy.mode.name)
+            request.autonaming.proposed_name = naming.strategy.name(request.urn, request.randomSeed)
+        elif naming.particular:
+            self._warn(
+                f"{request.urn} resource has a custom autonaming setting but the provider does not support autonaming "
+                f"configuration, consider upgrading to a newer version"
+            )
 
     # -------------------------------------------------------- answers
 

@@ -43,8 +43,15 @@ class Raw:
 
     def seen(self, method: str) -> list[dict[str, Any]]:
         """The requests of one method, oldest first."""
+        return [body for body in self._all() if body["method"] == method]
+
+    def order(self, *methods: str) -> list[str]:
+        """Which of the methods were called, in order."""
+        return [body["method"] for body in self._all() if body["method"] in methods]
+
+    def _all(self) -> list[dict[str, Any]]:
         lines = self._log.read_text(encoding="utf-8").splitlines() if self._log.exists() else []
-        return [body for body in map(json.loads, lines) if body["method"] == method]
+        return [json.loads(line) for line in lines]
 
     def forget(self) -> None:
         self._log.unlink(missing_ok=True)
