@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from engine.errors import PluginError
 from engine.plugin_search import DYNAMIC_PACKAGE, parse_version
-from engine.provider_client import INTERNAL_KEY
+from engine.provider_wire import INTERNAL_KEY
 from engine.resource import PropertyMap, Secret, package_of, unsecret
 
 BUILTIN_PACKAGE: Final = "pulumi"

@@ -6,7 +6,6 @@ that could not be configured says so when it is first asked for something.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple, Protocol
@@ -19,21 +18,26 @@ from engine.diff import Changes, DiffResult
 from engine.errors import InitFailedError, PluginError, ProviderCallError
 from engine.plugin_connection import Abilities, PluginConnection, is_unimplemented
 from engine.plugins import Plugin
-from engine.provider_wire import diff_result, for_plugin, known_only, with_secrets_of
+from engine.provider_wire import (
+    INTERNAL_KEY,
+    config_text,
+    diff_result,
+    for_plugin,
+    known_only,
+    plain_config,
+    with_secrets_of,
+)
 from engine.resource import (
     PropertyMap,
     contains_unknown,
     from_struct,
     package_of,
     to_struct,
-    unsecret,
     urn_name,
     urn_type,
 )
 from engine.rpc import provider_pb2
 
-INTERNAL_KEY: Final = "__internal"
-"""Where a provider resource keeps what is about its plugin, and never goes to it."""
 _UNAVAILABLE: Final = (
     "The provider for this resource has inputs that are not known during preview.\n"
     "This preview may not correctly represent the changes that will be applied during an update."
@@ -160,8 +164,8 @@ class PluginProvider:
     ) -> tuple[PropertyMap, Sequence[CheckFailure]]:
         request = provider_pb2.CheckRequest(
             urn=urn,
-            olds=_config(olds),
-            news=_config(news),
+            olds=plain_config(olds),
+            news=plain_config(news),
             name=urn_name(urn),
             type=urn_type(urn),
         )
@@ -181,9 +185,9 @@ class PluginProvider:
     ) -> DiffResult:
         request = provider_pb2.DiffRequest(
             urn=urn,
-            old_inputs=_config(old_inputs),
-            olds=_config(old_outputs),
-            news=_config(news),
+            old_inputs=plain_config(old_inputs),
+            olds=plain_config(old_outputs),
+            news=plain_config(news),
             ignoreChanges=ignored,
             name=urn_name(urn),
             type=urn_type(urn),
@@ -203,7 +207,7 @@ class PluginProvider:
             return
         package = package_of(urn_type(urn))
         request = provider_pb2.ConfigureRequest(
-            variables={f"{package}:config:{k}": _variable(v) for k, v in config.items() if k != "version"},
+            variables={f"{package}:config:{k}": config_text(v) for k, v in config.items() if k != "version"},
             args=to_struct(config),
             acceptSecrets=True,
             acceptResources=True,
@@ -413,18 +417,3 @@ class PluginProvider:
 
 def _failures(answer: Any) -> tuple[CheckFailure, ...]:
     return tuple(CheckFailure(f.property, f.reason) for f in answer.failures)
-
-
-def _config(inputs: PropertyMap) -> Any:
-    """A provider resource's properties as CheckConfig and DiffConfig get them: plain, without the engine's own."""
-    return to_struct({k: v for k, v in inputs.items() if k != INTERNAL_KEY}, secrets=False)
-
-
-def _variable(value: Any) -> str:
-    """A configuration value in the older form: text as it is, anything else as JSON."""
-    plain = unsecret(value)
-    if isinstance(plain, str):
-        return plain
-    text = json.dumps(plain, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
-    # Go's JSON writes these so, and plugins may compare texts.
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

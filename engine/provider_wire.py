@@ -6,6 +6,7 @@ come back plain: what has the name of a secret input is then made secret again, 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -26,6 +27,9 @@ from engine.resource import (
     unsecret,
 )
 from engine.rpc import provider_pb2
+
+INTERNAL_KEY: Final = "__internal"
+"""Where a provider resource keeps what is about its plugin, and never goes to it."""
 
 
 def for_plugin(properties: PropertyMap, abilities: Abilities, *, elide: bool = False) -> struct_pb2.Struct:
@@ -61,6 +65,21 @@ def _secret_like(value: Any, like: Any) -> Any:
 
 def _is_object(value: Any) -> bool:
     return isinstance(value, dict) and SIG_KEY not in value
+
+
+def plain_config(inputs: PropertyMap) -> struct_pb2.Struct:
+    """A provider resource's properties as CheckConfig and DiffConfig get them: plain, without the engine's own."""
+    return to_struct({k: v for k, v in inputs.items() if k != INTERNAL_KEY}, secrets=False)
+
+
+def config_text(value: Any) -> str:
+    """A configuration value in the older form: text as it is, anything else as JSON."""
+    plain = unsecret(value)
+    if isinstance(plain, str):
+        return plain
+    text = json.dumps(plain, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    # Go's JSON writes these so, and plugins may compare texts.
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 _KINDS: Final = {

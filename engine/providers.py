@@ -16,7 +16,6 @@ from engine.operation import Target
 from engine.packages import BUILTIN_PACKAGE, refuse_denied, spec_of_provider
 from engine.plugin_host import PluginHost
 from engine.provider_client import (
-    INTERNAL_KEY,
     CheckFailure,
     Created,
     PluginProvider,
@@ -25,6 +24,7 @@ from engine.provider_client import (
     UpdateCall,
     Updated,
 )
+from engine.provider_wire import INTERNAL_KEY
 from engine.resource import (
     UNKNOWN,
     UNKNOWN_SENTINEL,

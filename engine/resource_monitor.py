@@ -13,15 +13,15 @@ from typing import Any, Final, NoReturn, TypeVar, cast
 import grpc
 from google.protobuf import empty_pb2
 
-from engine import events, remote
+from engine import remote
 from engine.assets import with_hashes
 from engine.builtin import GET_RESOURCE
 from engine.callbacks import STATUS_OF
+from engine.engine_service import EngineService
 from engine.errors import CallbackError, EngineError, ProviderCallError, RequestError
 from engine.hooks import Hooks
 from engine.operation import Options, RunInfo, Target
 from engine.packages import PluginSpec
-from engine.program_host import NO_DEBUG
 from engine.provider_choice import ProviderChoice
 from engine.provider_client import Provider
 from engine.registration import goal_of, read_of, read_response, register_response
@@ -35,7 +35,7 @@ from engine.resource import (
     make_urn,
     plain_references,
 )
-from engine.rpc import CHANNEL_OPTIONS, engine_pb2, engine_pb2_grpc, provider_pb2, resource_pb2, resource_pb2_grpc
+from engine.rpc import CHANNEL_OPTIONS, engine_pb2_grpc, provider_pb2, resource_pb2, resource_pb2_grpc
 from engine.source import Event, ProgramEnded, RegisterOutputs, RegisterResource, refuse
 from engine.transforms import Transforms
 
@@ -63,7 +63,6 @@ SUPPORTED: Final = (
     resource_pb2.RESOURCE_MONITOR_FEATURE_RESOURCE_HOOKS,
     resource_pb2.RESOURCE_MONITOR_FEATURE_ERROR_HOOKS,
 )
-_SEVERITIES: Final = {0: "debug", 1: "info", 2: "warning", 3: "error"}
 _STOPPED: Final = "resource monitor shut down: the update has failed or was cancelled"
 
 
@@ -118,35 +117,6 @@ class MonitorServer:
     def stop(self) -> None:
         self._server.stop(grace=1).wait(5)
         self._pool.shutdown(wait=False)
-
-
-class EngineService(engine_pb2_grpc.EngineServicer):
-    """Log lines of the program and of plugins, and the root resource."""
-
-    def __init__(self, reporter: Reporter, *, debug: bool) -> None:
-        self._reporter = reporter
-        self._debug = debug
-        self._root = ""
-
-    def Log(self, request: Request, context: Context) -> empty_pb2.Empty:
-        severity = _SEVERITIES.get(request.severity, "info")
-        if severity == "debug" and not self._debug:
-            # Programs that know the word send no more of them.
-            context.set_trailing_metadata(((NO_DEBUG, ""),))
-            return empty_pb2.Empty()
-        self._reporter.program_log(
-            events.diagnostic(
-                severity, request.message, request.urn, stream=request.streamId, ephemeral=request.ephemeral
-            )
-        )
-        return empty_pb2.Empty()
-
-    def GetRootResource(self, request: Request, context: Context) -> engine_pb2.GetRootResourceResponse:
-        return engine_pb2.GetRootResourceResponse(urn=self._root)
-
-    def SetRootResource(self, request: Request, context: Context) -> engine_pb2.SetRootResourceResponse:
-        self._root = request.urn
-        return engine_pb2.SetRootResourceResponse()
 
 
 class ResourceMonitor(resource_pb2_grpc.ResourceMonitorServicer):
