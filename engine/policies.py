@@ -43,6 +43,7 @@ class PolicyPacks:
         self._analyzers: list[Analyzer] = []
         self._secrets = {target.config[key] for key in target.secret_keys if key in target.config}
         self._goals: dict[str, Goal] = {}
+        self._told: set[tuple[str, str, str]] = set()
         self._cancelled = False
         self.violated = False
         self.ran: dict[str, str] = {}
@@ -102,14 +103,18 @@ class PolicyPacks:
     # -------------------------------------------------------- a resource
 
     def inspect(self, goal: Goal, new: State, states: Mapping[str, State]) -> None:
-        """Has the inputs of a resource corrected and judged. Raises ResourceError for a pack that fails, BailError."""
+        """Has the inputs of a resource corrected and judged. Raises ResourceError for a pack that fails, BailError.
+
+        Called again where the inputs have been checked anew, for a replacement: it then tells only what is new.
+        """
         if not self._analyzers:
             return
+        again = new.urn in self._goals
         self._goals[new.urn] = goal
         subject = Subject(state=new, goal=goal, provider=_provider_of(new, states))
         for analyzer in self._analyzers:
             for remediation in self._asked(new, "remediation", partial(analyzer.remediate, subject)):
-                self._apply(new, remediation)
+                self._apply(new, remediation, again=again)
         stopped = False
         for analyzer in self._analyzers:
             for violation in self._asked(new, "policy", partial(analyzer.analyze, subject)):
@@ -126,7 +131,7 @@ class PolicyPacks:
             message = without(f"failed to run {what}: {error}", self._hidden(new))
             raise ResourceError(new.urn, message) from error
 
-    def _apply(self, new: State, remediation: Remediation) -> None:
+    def _apply(self, new: State, remediation: Remediation, *, again: bool) -> None:
         if remediation.diagnostic:
             self._tell(
                 new.urn,
@@ -140,7 +145,8 @@ class PolicyPacks:
                 new,
             )
         elif remediation.properties is not None:
-            self._reporter.send(events.policy_remediation(new.urn, remediation, new.inputs))
+            if not again:
+                self._reporter.send(events.policy_remediation(new.urn, remediation, new.inputs))
             new.inputs = remediation.properties
 
     # -------------------------------------------------------- the stack
@@ -169,6 +175,9 @@ class PolicyPacks:
         # One that could not be corrected stops as a mandatory one does, and is told as one.
         level = Level.MANDATORY if violation.stops else violation.level
         message = without(violation.message, self._hidden(about))
+        if (urn, violation.policy, message) in self._told:
+            return
+        self._told.add((urn, violation.policy, message))
         self._reporter.send(events.policy_violation(urn, dataclasses.replace(violation, level=level, message=message)))
 
     def _hidden(self, state: State) -> set[str]:

@@ -321,6 +321,7 @@ class StepGenerator:
         if provider is not None and not self._replacements.forced(old, new.urn):
             # The provider must choose names and defaults afresh: nothing of the old object counts.
             new.inputs = self._check(provider, new.urn, None, _ignoring(old, goal.inputs, goal.ignore_changes))
+            self._policies.inspect(goal, new, self.decided.states)
 
 
 # ------------------------------------------------------------------ helpers

@@ -19,7 +19,7 @@ from engine.policy import (
     parse_config,
 )
 from engine.resource import Secret
-from tests.engine.core.dsl import Result, Stack, a_stack, create, in_background, secret, update
+from tests.engine.core.dsl import Result, Stack, a_stack, create, in_background, replace, secret, update
 from tests.engine.core.program import bucket, group, provider, ref
 
 PACK = Path(__file__).parent / "policy_pack"
@@ -140,6 +140,22 @@ def test_a_correction_reaches_the_cloud_the_state_and_the_next_update(stack: Sta
     stack.up(program, **on).does_nothing()
     stack.up(program).succeeds().expect(update("a"))
     assert "owner" not in stack.cloud.of("a")
+
+
+@pytest.mark.parametrize("where", ["region", "zone"])
+def test_a_replacement_is_corrected_too(stack: Stack, where: str) -> None:
+    on = pack({"labelled": "remediate"})
+    stack.up(bucket("a", **{where: "x"}), **on).succeeds()
+    result = stack.up(bucket("a", **{where: "y"}), **on).succeeds().expect(replace("a"))
+    assert stack.cloud.of("a")["owner"] == "team"
+    assert len([e for e in result.events if "policyRemediationEvent" in e]) == 1
+    stack.up(bucket("a", **{where: "y"}), **on).does_nothing()
+
+
+def test_a_violation_of_a_replacement_is_told_once(stack: Stack) -> None:
+    stack.up(bucket("a", region="x", size=99)).succeeds()
+    result = stack.preview(bucket("a", region="y", size=99), **pack()).fails("preview failed")
+    assert violations(result) == [("mandatory", "small", "a")]
 
 
 def test_other_policies_judge_what_is_left_after_corrections(stack: Stack) -> None:
