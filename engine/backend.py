@@ -25,6 +25,7 @@ ROOT: Final = ".pulumi/"
 _HISTORY: Final = re.compile(r"-(\d+)\.history\.json$")
 _TAGS_VERSION: Final = 1
 _TRIES: Final = 10
+_COMPRESSED: Final = (".gz", ".zst")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +84,17 @@ class DiyBackend:
     # -------------------------------------------------------------- stacks
 
     def exists(self, ref: StackRef) -> bool:
-        return self.bucket.exists(self.stack_key(ref))
+        """Raises StateError for one that is there in a form that cannot be read."""
+        if self.bucket.exists(self.stack_key(ref)):
+            return True
+        for ending in _COMPRESSED:
+            key = f"{self.stack_key(ref)}{ending}"
+            if self.bucket.exists(key):
+                raise StateError(
+                    f"the state of stack '{ref.name}' in {self.bucket.place(key)} is compressed, which this engine "
+                    "does not read. Run an update with the stock Pulumi without PULUMI_DIY_BACKEND_GZIP, then retry."
+                )
+        return False
 
     def stacks(self) -> Iterator[StackRef]:
         """All stacks, by project and name."""

@@ -32,7 +32,7 @@ _DEFAULT_TABLE: Final = "pulumi_state"
 # The stock Pulumi puts the name into its statements as it is, so an unquoted one is all that it can serve.
 _TABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _PUT: Final = (
-    "INSERT INTO {table} (key, data) VALUES (%s, %s) "
+    "INSERT INTO {table} (key, data) VALUES (%s, %b) "
     "ON CONFLICT (key) DO UPDATE SET data = EXCLUDED.data, updated_at = now()"
 )
 _CREATE: Final = (
@@ -163,7 +163,7 @@ class PostgresBucket:
         """One statement by itself. Where there is no table, nothing is found in it, and nothing taken from it."""
 
         def run(connection: Connection) -> list[Row]:
-            cursor = connection.execute(self._sql(text), values)
+            cursor = connection.execute(self._sql(text), values, binary=True)
             return cursor.fetchall() if cursor.description is not None else []
 
         try:

@@ -191,6 +191,16 @@ def test_another_version_is_refused(backend: Backend) -> None:
         Backend(backend.root.parent).read(REF)
 
 
+def test_a_compressed_state_is_refused_by_name(backend: Backend) -> None:
+    assert not backend.exists(REF)
+    path = backend.stack_file(REF).with_name("dev.json.gz")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"")
+    for call in (backend.exists, lambda ref: backend.create(ref, deployment("new"))):
+        with pytest.raises(StateError, match=r"dev\.json\.gz is compressed.*without PULUMI_DIY_BACKEND_GZIP"):
+            call(REF)
+
+
 def test_history_comes_newest_first(backend: Backend) -> None:
     write(backend, "one")
     for number in range(12):
