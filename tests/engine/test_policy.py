@@ -1,6 +1,7 @@
 """Policy packs: a real one, run by pulumi-policy, on the fake cloud; and the decisions about them without one."""
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -327,6 +328,21 @@ def test_the_automation_api_runs_policy_packs(project: Project, tmp_path: Path) 
     (summary,) = [e.summary_event for e in seen if e.summary_event]
     assert summary.policy_packs == {f"rules|local|{PACK}": "1.2.3"}
     assert project.stack.preview(**options).change_summary
+
+
+def test_each_pack_runs_in_the_environment_that_it_names(project: Project, tmp_path: Path) -> None:
+    folder = tmp_path / "other"
+    shutil.copytree(PACK, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    options = {"name": "python", "options": {"virtualenv": "env"}}
+    (folder / "PulumiPolicy.yaml").write_text(yaml.safe_dump({"runtime": options, "version": "2.0.0"}))
+    python = folder / "env" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\ntouch "{tmp_path}/used"\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    result = project.stack.preview(policy_packs=[str(PACK), str(folder)])
+    assert f"✓ rules@v1.2.3 (local: {PACK})" in result.stdout
+    assert f"✓ rules@v2.0.0 (local: {folder})" in result.stdout
+    assert (tmp_path / "used").exists()
 
 
 @pytest.mark.parametrize(
