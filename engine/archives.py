@@ -167,7 +167,10 @@ def _fetch(uri: str) -> bytes:
         with httpx.Client(transport=transport, timeout=FETCH_SECONDS, follow_redirects=True) as client:
             answer = client.get(uri).raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise ContentError(f"cannot fetch {parts.scheme}://{parts.hostname}{parts.path}: {error!r}") from error
+        # Neither the address in full nor the library's words: a query may hold a token.
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        why = f"HTTP status {status}" if status else type(error).__name__
+        raise ContentError(f"cannot fetch {parts.scheme}://{parts.hostname}{parts.path}: {why}") from None
     return answer.content
 
 

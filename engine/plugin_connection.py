@@ -5,6 +5,7 @@ What a plugin can take is told by its Handshake; where it has none, by its answe
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -143,7 +144,11 @@ class PluginConnection:
             self._channel.close()
 
     def close(self) -> None:
-        """Ends the connection and the process."""
+        """Ends the connection and the process, which is asked first to clean up."""
+        if self._stub is not None and self._process.is_foreign and self._process.alive():
+            # Whether it knows a Cancel or not, and whatever it answers: it ends now.
+            with contextlib.suppress(grpc.RpcError, ValueError):
+                self._stub.Cancel(empty_pb2.Empty(), timeout=CANCEL_SECONDS)
         self.abandon()
         self._process.stop()
 

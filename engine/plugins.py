@@ -30,6 +30,8 @@ class Plugin(Protocol):
     package: str
     attached: bool
     """Whether somebody else has started it."""
+    is_foreign: bool
+    """Whether it was started and is not one of this engine's own, which need no farewell."""
 
     def address(self) -> str: ...
 
@@ -44,6 +46,7 @@ class AttachedPlugin:
     """A plugin that somebody else has started and will end: `PULUMI_DEBUG_PROVIDERS=name:port,...`."""
 
     attached = True
+    is_foreign = False
 
     def __init__(self, package: str, port: str) -> None:
         self.package = package
@@ -95,6 +98,7 @@ class PluginProcess:
         what: str = "",
     ) -> None:
         self.package = package
+        self.is_foreign = command.quiet
         self._what = what or f"the provider plugin for '{package}'"
         self._command = command
         self.on_line = on_line

@@ -130,6 +130,10 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
         self._enter("Delete", request)
         return empty_pb2.Empty()
 
+    def Cancel(self, request: Any, context: Any) -> Any:
+        self._enter("Cancel", request)
+        return empty_pb2.Empty()
+
     def Invoke(self, request: Any, context: Any) -> Any:
         self._enter("Invoke", request)
         return provider_pb2.InvokeResponse(**{"return": request.args})

@@ -11,6 +11,7 @@ import pytest
 
 from engine.resource import RESOURCE_SIG, SIG_KEY, UNKNOWN, Secret, from_struct, to_struct
 from engine.rpc import resource_pb2
+from tests.engine.core.callback_host import CallbackHost
 from tests.engine.core.dsl import Stack, a_stack, create, update
 from tests.engine.core.program import Do, Resource, Run, bucket, exports, provider, ref
 
@@ -96,6 +97,29 @@ def test_options_of_a_remote_component(stack: Stack) -> None:
     assert stack.resource("p-1").protect
     assert "mine::" in stack.resource("p-1").provider
     assert "old" not in stack.names
+
+
+def test_transforms_of_a_remote_component_are_for_what_its_plugin_registers(stack: Stack) -> None:
+    host = CallbackHost()
+    seen: list[str] = []
+
+    def resize(body: bytes) -> Any:
+        request = resource_pb2.TransformRequest.FromString(body)
+        seen.append(request.name)
+        answer = resource_pb2.TransformResponse()
+        answer.properties.CopyFrom(request.properties)
+        if request.name == "p-1":
+            answer.properties.fields["size"].number_value = 9
+        return answer
+
+    try:
+        stack.up(pair("p", opts={"transforms": [host.callback(resize)]}, size=1)).succeeds()
+    finally:
+        host.close()
+    # Asked for by the program, registered by the plugin, and what is in it.
+    assert sorted(seen) == ["p", "p", "p-1", "p-2"]
+    assert stack.resource("p-1").inputs["size"] == 9
+    assert stack.resource("p").inputs["size"] == 1
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,7 @@ def test_how_it_is_started(raw: Raw, tmp_path: Path) -> None:
     assert json.loads(started["env"]["PULUMI_CONFIG"]) == {"region": "eu"}
     assert handshake["root_directory"] == handshake["program_directory"] == str(raw.executable.parent)
     assert handshake["configure_with_urn"]
+    assert raw.order("Create", "Cancel") == ["Create", "Cancel"], "it is asked to clean up before it is ended"
 
 
 @pytest.mark.parametrize(("port", "message"), [("none", "invalid port to stdout: 'none'"), ("70000", "invalid port")])
