@@ -8,35 +8,27 @@ Cloud and program are in this process and outlive the command. TENANTRY_KILL_PLA
 from __future__ import annotations
 
 import copy
-import io
-import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from pulumi.runtime.proto import language_pb2, language_pb2_grpc
 
-from engine import cli, secrets
-from engine.checkpoint import Codec
-from engine.errors import ProgramError
-from engine.operation import RunInfo
-from engine.resource import is_provider_type, urn_name
-from engine.snapshot import Snapshot, verify
-from engine.streams import Streams
+from engine import secrets
+from engine.resource import urn_name
+from engine.snapshot import verify
 from tests.engine.core.cloud import Cloud, Fault
-from tests.engine.core.program import ProgramOf, bucket, exports, group, outputs, ref
+from tests.engine.core.program import bucket, exports, group, outputs, ref
+from tests.engine.core.site import Site, a_site
 
-ROOT = Path(__file__).resolve().parents[3]
+
 EVERY = int(os.environ.get("TENANTRY_KILL_PLACES", "1"))
 UP = ("up", "--yes", "--skip-preview", "--parallel", "1", "--stack", "test")
 DESTROY = ("destroy", "--yes", "--skip-preview", "--parallel", "1", "--stack", "test")
@@ -132,112 +124,27 @@ class KillingCloud(Cloud):
         self.secrets, self._made = copy.deepcopy(other.secrets), other._made
 
 
-class Language(language_pb2_grpc.LanguageRuntimeServicer):
-    """Runs the program, as the Automation API does for an inline one."""
-
-    def __init__(self, items: tuple[Any, ...]) -> None:
-        self.items = items
-
-    def Run(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
-        info = RunInfo(
-            monitor_address=request.monitor_address,
-            engine_address=request.args[0],
-            project=request.project,
-            stack=request.stack,
-            organization=request.organization,
-            config=dict(request.config),
-            secret_keys=frozenset(request.configSecretKeys),
-            dry_run=request.dryRun,
-            parallel=request.parallel,
-        )
-        try:
-            ProgramOf(self.items).run(info)
-        except (ProgramError, grpc.RpcError) as error:  # the command may be dead
-            return language_pb2.RunResponse(error=str(error))
-        return language_pb2.RunResponse()
-
-
-@dataclass(slots=True)
-class Site:
-    """A project with its stack on files, a cloud, and a language server."""
-
-    folder: Path
-    cloud: KillingCloud
-    language: Language
-    address: str
-    environment: dict[str, str] = field(default_factory=dict)
-
-    def command(self, *words: str) -> tuple[int, str]:
-        """One command in this process: its exit code and what it said."""
-        out = io.StringIO()
-        streams = Streams(stdin=io.StringIO(), stdout=out, stderr=out)
-        code = cli.main(self._with_client(words), cwd=self.folder, environment=self.environment, streams=streams)
-        return code, out.getvalue()
-
-    def killed(self, words: tuple[str, ...], moment: str, number: int) -> subprocess.CompletedProcess[str]:
-        """The same in a process of its own, which does not survive."""
-        at_write = moment in {"before", "after", "torn"}
-        self.cloud.kill_at, self.cloud.changing = (moment, number), 0
-        environment = {**self.environment, "KILL_AT": f"{moment}:{number}" if at_write else "never:0"}
-        command = [sys.executable, "-m", "tests.engine.core.killed_cli", *self._with_client(words)]
-        with subprocess.Popen(
-            command,
-            cwd=self.folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
-            self.cloud.victim = process
-            out, err = process.communicate(timeout=60)
-            self.cloud.victim = None
-        return subprocess.CompletedProcess(command, process.returncode, out, err)
-
-    def _with_client(self, words: tuple[str, ...]) -> tuple[str, ...]:
-        return (*words, f"--client={self.address}") if words[0] == "up" else words
-
-    @property
-    def snapshot(self) -> Snapshot:
-        """The state as the command line tells it, a journal included."""
-        code, text = self.command("stack", "export", "--show-secrets", "--stack", "test")
-        assert code == 0, text
-        return Codec(_NoCipher()).from_dict(json.loads(text)["deployment"])
-
-    @property
-    def owned(self) -> set[str]:
-        return {s.id for s in self.snapshot.resources if s.custom and not is_provider_type(s.type)}
-
-
-class _NoCipher:
-    def encrypt(self, plaintext: str) -> str:
-        raise AssertionError
-
-    def decrypt(self, text: str) -> str:
-        raise AssertionError
-
-
-@contextmanager
-def a_site(folder: Path) -> Iterator[Site]:
-    cloud, language = KillingCloud(), Language(())
-    server = grpc.server(ThreadPoolExecutor(max_workers=4))
-    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(language, server)  # type: ignore[no-untyped-call]
-    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-    server.start()
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder),
-        "PYTHONPATH": str(ROOT),
-        "PULUMI_HOME": str(folder / "home"),
-        "PULUMI_BACKEND_URL": f"file://{folder}",
-        "PULUMI_CONFIG_PASSPHRASE": "correct horse",
-        "PULUMI_DEBUG_PROVIDERS": f"fake:{cloud.port}",
-    }
-    try:
-        yield Site(folder, cloud, language, address, environment)
-    finally:
-        cloud.close()
-        server.stop(grace=None).wait(5)
+def die(
+    site: Site, cloud: KillingCloud, words: tuple[str, ...], moment: str, number: int
+) -> subprocess.CompletedProcess[str]:
+    """One command in a process of its own, which does not survive."""
+    at_write = moment in {"before", "after", "torn"}
+    cloud.kill_at, cloud.changing = (moment, number), 0
+    environment = {**site.environment, "KILL_AT": f"{moment}:{number}" if at_write else "never:0"}
+    command = [sys.executable, "-m", "tests.engine.core.killed_cli", *site.with_client(words)]
+    with subprocess.Popen(
+        command,
+        cwd=site.folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        cloud.victim = process
+        out, err = process.communicate(timeout=60)
+        cloud.victim = None
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 @pytest.fixture(autouse=True)
@@ -245,22 +152,23 @@ def _cheap_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secrets, "ROUNDS", 1)
 
 
-def places(site: Site, words: tuple[str, ...]) -> list[tuple[str, int]]:
+def places(site: Site, cloud: KillingCloud, words: tuple[str, ...]) -> list[tuple[str, int]]:
     """Every place where the update can die, from one that does not."""
-    done = site.killed(words, "never", 0)
+    done = die(site, cloud, words, "never", 0)
     assert done.returncode == 0, done.stdout + done.stderr
     writes = int(done.stderr.split()[-2])
     at_writes = [(moment, n) for n in range(1, writes + 1) for moment in ("before", "torn", "after")]
-    return at_writes + [(moment, n) for n in range(1, site.cloud.changing + 1) for moment in ("entered", "done")]
+    return at_writes + [(moment, n) for n in range(1, cloud.changing + 1) for moment in ("entered", "done")]
 
 
 def die_and_recover(base: Path, cloud: Cloud, folder: Path, case: Case, place: tuple[str, int]) -> None:
     shutil.copytree(base, folder)
     words = UP if case.after is not None else DESTROY
-    with a_site(folder) as site:
-        site.cloud.like(cloud)
+    dying = KillingCloud()
+    dying.like(cloud)
+    with a_site(folder, dying) as site:
         site.language.items = case.after or ()
-        killed = site.killed(words, *place)
+        killed = die(site, dying, words, *place)
         assert killed.returncode == -signal.SIGKILL, (place, killed.stdout, killed.stderr)
         if place[0] in {"entered", "done"}:
             assert bool(list((folder / ".pulumi" / "journal").rglob("*.json"))) == case.journal, place
@@ -298,16 +206,17 @@ def test_24_killed_at_every_step_boundary_and_run_again(tmp_path: Path, name: st
     base = tmp_path / "base"
     base.mkdir()
     (base / "Pulumi.yaml").write_text("name: killed\nruntime: python\n", encoding="utf-8")
-    with a_site(base) as site:
+    with a_site(base, KillingCloud()) as site:
         assert site.command("stack", "init", "test")[0] == 0
         site.language.items = case.before
         code, text = site.command(*UP)
         assert code == 0, text
         shutil.copytree(base, tmp_path / "counted")
-        with a_site(tmp_path / "counted") as counted:
-            counted.cloud.like(site.cloud)
+        counting = KillingCloud()
+        counting.like(site.cloud)
+        with a_site(tmp_path / "counted", counting) as counted:
             counted.language.items = case.after or ()
-            found = places(counted, UP if case.after is not None else DESTROY)
+            found = places(counted, counting, UP if case.after is not None else DESTROY)
         assert len(found) > 10, found
         with ThreadPoolExecutor(2) as pool:
             tried = [

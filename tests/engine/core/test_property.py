@@ -86,6 +86,7 @@ class World:
         self._compare(let_go, owned)
         failed = [event for event in result.events if "resOpFailedEvent" in event]
         assert result.outcome.error is not None or not failed, "a failure that nobody hears of"
+        assert "internal error" not in result.messages("error")
         assert SECRET not in stack.saved, "a secret in the state"
         assert SECRET not in str(result.events), "a secret in the events"
         return result
