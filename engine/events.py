@@ -159,6 +159,7 @@ def _state(state: State | None) -> dict[str, Any] | None:
         "protect": state.protect,
         "retainOnDelete": state.retain_on_delete,
         "initErrors": state.init_errors,
+        "taint": state.taint,
     }
     body.update({key: value for key, value in marks.items() if value})
     return body

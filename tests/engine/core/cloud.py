@@ -22,6 +22,7 @@ from engine.resource import (
     UNKNOWN,
     PropertyMap,
     Secret,
+    contains_secret,
     contains_unknown,
     from_struct,
     same_values,
@@ -248,7 +249,7 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
             if id_:
                 self.objects[id_] = {**unsecret(news), "arn": f"arn:{id_}"}
                 self.names[id_] = request.name
-                self.secrets[id_] = {k for k, v in news.items() if isinstance(v, Secret)}
+                self.secrets[id_] = {k for k, v in news.items() if contains_secret(v)}
                 holders = [i for i in self.objects if self.names[i] == self.holds.get(request.name)]
                 self._inside[id_] = holders[-1] if holders else ""
         self._leave(fault, id_, context)
@@ -269,7 +270,7 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
             context.abort(grpc.StatusCode.NOT_FOUND, f"there is no {request.id}")
         self.timeouts[f"update {request.name}"] = request.timeout
         self.objects[request.id] = {**unsecret(news), "arn": f"arn:{request.id}"}
-        self.secrets[request.id] = {k for k, v in news.items() if isinstance(v, Secret)}
+        self.secrets[request.id] = {k for k, v in news.items() if contains_secret(v)}
         self._leave(fault, request.id, context)
         properties = to_struct({**news, "arn": f"arn:{request.id}"})
         if fault is not None and fault.kind == "unready":

@@ -28,7 +28,6 @@ from tests.engine.core.cloud import Cloud, Fault
 from tests.engine.core.program import bucket, exports, group, outputs, ref
 from tests.engine.core.site import Site, a_site
 
-
 EVERY = int(os.environ.get("TENANTRY_KILL_PLACES", "1"))
 UP = ("up", "--yes", "--skip-preview", "--parallel", "1", "--stack", "test")
 DESTROY = ("destroy", "--yes", "--skip-preview", "--parallel", "1", "--stack", "test")
