@@ -27,8 +27,8 @@ class Departures:
     _marked: set[str] = field(default_factory=set)
     _waiting: defaultdict[_Key, list[tuple[State, bool]]] = field(default_factory=lambda: defaultdict(list))
     _over: set[_Key] = field(default_factory=set)
-    _lock: threading.RLock = field(default_factory=threading.RLock)
-    """Deletes of one layer end side by side."""
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    """Deletes of one layer end side by side: held from what leaves the state to its having left."""
 
     def goes(self, state: State, *, replaced: bool = False) -> None:
         """Notes that a resource is going to go; `replaced` says that it was in use until now."""
@@ -44,7 +44,7 @@ class Departures:
     def wait(self, state: State, *, recreated: bool) -> bool:
         """Notes that `state` goes when its holder does; False where that has gone already."""
         key = (self._name(state.deleted_with), state.delete)
-        with self._lock:
+        with self.lock:
             if key in self._over:
                 return False
             self._waiting[key].append((state, recreated))
@@ -53,7 +53,7 @@ class Departures:
     def gone(self, state: State, *, recreated: bool, called: bool) -> list[tuple[State, bool]]:
         """What leaves the state with `state`, each with whether its replacement is to come; nothing where it has to
         wait too. `called` says that a provider has deleted it, so that it cannot."""
-        with self._lock:
+        with self.lock:
             return self._gone(state, recreated=recreated, called=called)
 
     def _gone(self, state: State, *, recreated: bool, called: bool) -> list[tuple[State, bool]]:

@@ -390,6 +390,10 @@ class DeleteStep(Step):
         if not ok or (along and self._departures.wait(old, recreated=self.recreated)):
             journal.end(old)
             return
+        with self._departures.lock:
+            self._go(journal, old)
+
+    def _go(self, journal: Journal, old: State) -> None:
         gone: list[State] = []
         waiting: list[State] = []
         called = not self._nothing_to_call(old) and not is_provider_type(old.type)

@@ -1,11 +1,15 @@
 """What the property tests have found, each told as small as it can be."""
 
 import threading
+import time
 from concurrent.futures import Future
+from typing import Any
 
 import grpc
 import pytest
 
+from engine.departures import Departures
+from engine.resource import State
 from engine.source import refuse, settle
 from tests.engine.core.dsl import Stack, create, delete, replace, update
 from tests.engine.core.program import Do, Run, bucket, provider, ref
@@ -147,3 +151,26 @@ def test_9_what_goes_with_something_retained_that_is_replaced_goes(stack: Stack)
     stack.up(bucket("a", kept, region="eu"), bucket("f", {"deleted_with": "a", "depends_on": ["a"]}))
     stack.up(bucket("a", kept, region="us")).succeeds().expect(replace("a"), delete("f")).valid_after_every_step()
     assert stack.names == ["a"]
+
+
+def test_9_a_provider_does_not_leave_the_state_before_what_leaves_it_with_something_else(stack: Stack) -> None:
+    """The provider and the holder are of one layer; what is held leaves with the holder and needs the provider."""
+    stack.up(bucket("f"), provider("b"), bucket("a", {"provider": "b", "deleted_with": "f"}, source=ref("f")))
+    leaving, going = threading.Event(), Departures.gone
+
+    def slowly(self: Departures, state: State, **known: bool) -> list[tuple[State, bool]]:
+        found = going(self, state, **known)
+        if state.name == "f":
+            leaving.set()
+            time.sleep(0.3)  # the provider, which is deleted beside, would be quicker
+        return found
+
+    def look(event: dict[str, Any]) -> None:
+        if event.get("resourcePreEvent", {}).get("metadata", {}).get("urn", "").endswith("::b"):
+            leaving.wait(0.5)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Departures, "gone", slowly)
+        stack.on_event = look
+        stack.destroy().succeeds().valid_after_every_step()
+    assert not stack.snapshot.resources
