@@ -101,9 +101,11 @@ class ProviderRegistry:
         ref = provider_ref(state.urn, state.id)
         with self._lock:
             plugin = self._checked.pop(state.urn, None)
-            if plugin is None and ref not in self._ready:
+            # One that has read or deleted already, for a refresh or a replacement, goes on as it is configured.
+            ready = ref in self._ready
+            if plugin is None and not ready:
                 self._old[ref] = state
-        if plugin is not None:
+        if plugin is not None and not ready:
             self._configure(plugin, state.urn, state.id, state.inputs)
 
     # ------------------------------------------------ as the provider of providers

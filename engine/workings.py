@@ -54,6 +54,9 @@ class Workings:
             preview=self.preview,
             stopping=operation.cancel.requested.is_set,
         )
+        # Kept through a refresh: a provider that has read the objects is configured, and changes none of them.
+        builtin = BuiltinProvider(operation.stack_outputs, self.made)
+        self.registry = ProviderRegistry(self.host, operation.target, self.base.resources, builtin)
         self.failed = False
         self.program_error: EngineError | None = None
         self.start_over()
@@ -61,8 +64,6 @@ class Workings:
     def start_over(self) -> None:
         """Everything that depends on the old state; made anew after a refresh."""
         operation = self.operation
-        builtin = BuiltinProvider(operation.stack_outputs, self.made)
-        self.registry = ProviderRegistry(self.host, operation.target, self.base.resources, builtin)
         self.mode = mode_of(operation.kind, run_program=operation.options.run_program, preview=self.preview)
         self.generator = StepGenerator(
             project=operation.target.project,

@@ -192,6 +192,22 @@ def test_an_update_that_refreshes_first_counts_only_itself(stack: Stack) -> None
     assert ops[:4] == ["refresh"] * 4
 
 
+def test_a_provider_that_has_read_is_not_configured_again(stack: Stack) -> None:
+    stack.config = {"fake:account": "x"}
+    stack.up(bucket("a", size=1)).succeeds()
+    stack.cloud.configured.clear()
+    stack.up(bucket("a", size=2), refresh=True).succeeds().calling("read a", "update a")
+    assert len(stack.cloud.configured) == 1
+
+
+def test_a_provider_whose_configuration_changes_is_configured_anew_after_the_refresh(stack: Stack) -> None:
+    stack.up(provider("p", endpoint="x"), bucket("a", {"provider": "p"}, size=1)).succeeds()
+    stack.cloud.configured.clear()
+    result = stack.up(provider("p", endpoint="y"), bucket("a", {"provider": "p"}, size=1), refresh=True).succeeds()
+    assert ("update", "p") in result.ops
+    assert [config.get("endpoint") for config in stack.cloud.configured] == ["x", "y"]
+
+
 def test_a_preview_that_refreshes_shows_what_the_update_would_do(stack: Stack) -> None:
     stack.up(bucket("a", size=1), bucket("b", of=ref("a"))).succeeds()
     stack.cloud.change("a", size=5)
