@@ -1,7 +1,8 @@
-"""What a program's SDK is adapted to: debug messages that nobody shows are not sent."""
+"""What a program's SDK is adapted to: it keeps debug messages that nobody shows, and waits for outputs together."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf import empty_pb2
-from pulumi.runtime import Settings
+from pulumi import Output
+from pulumi.runtime import Settings, configure, stack
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 
 from engine.program_host import NO_DEBUG, adapt_sdk
@@ -61,3 +63,81 @@ def test_debug_messages_of_a_program(tmp_path: Path) -> None:
     project.run("stack", "init", "dev")
     assert "look here" in project.run("preview", "--debug")
     assert "look here" not in project.run("preview")
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many tasks each wait of the SDK was for, in a program of this process."""
+    adapt_sdk()
+    configure(Settings(project="p", stack="s"))
+    found: list[int] = []
+    real = asyncio.wait
+
+    async def wait(tasks: Any, **more: Any) -> Any:
+        found.append(len(tasks))
+        return await real(tasks, **more)
+
+    monkeypatch.setattr(asyncio, "wait", wait)
+    return found
+
+
+async def one_after_another(count: int) -> None:
+    before: Output[int] = Output.from_input(0)
+    for _ in range(count):
+        before = before.apply(lambda value: value + 1)
+
+
+async def fails(seconds: float) -> None:
+    await asyncio.sleep(seconds)
+    raise ValueError("no good")
+
+
+def test_a_program_waits_for_its_outputs_together(waits: list[int]) -> None:
+    async def program() -> None:
+        await one_after_another(200)
+        await stack.wait_for_rpcs()
+
+    asyncio.run(program())
+    assert sum(waits) < 1000, "each of them is waited for a few times at most"
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.05])
+def test_an_output_that_fails_ends_the_program_though_others_never_end(waits: list[int], seconds: float) -> None:
+    async def program() -> None:
+        never: asyncio.Future[int] = asyncio.Future()
+        waiting = Output.from_input(never)
+        failing = Output.from_input(fails(seconds))
+        with pytest.raises(ValueError, match="no good"):
+            await asyncio.wait_for(stack.wait_for_rpcs(), 20)
+        never.cancel()
+        await asyncio.gather(waiting.future(), failing.future(), return_exceptions=True)
+
+    asyncio.run(program())
+
+
+def test_an_output_that_is_made_later_and_fails_is_noticed_too(waits: list[int]) -> None:
+    async def program() -> None:
+        never: asyncio.Future[int] = asyncio.Future()
+        waiting = Output.from_input(never)
+        later: list[Output[Any]] = []
+        asyncio.get_running_loop().call_later(0.1, lambda: later.append(Output.from_input(fails(0))))
+        with pytest.raises(ValueError, match="no good"):
+            await asyncio.wait_for(stack.wait_for_rpcs(), 20)
+        never.cancel()
+        await asyncio.gather(waiting.future(), later[0].future(), return_exceptions=True)
+
+    asyncio.run(program())
+    assert len(waits) == 2
+
+
+def test_an_output_that_is_cancelled_ends_the_program(waits: list[int]) -> None:
+    async def program() -> None:
+        never, cancelled = asyncio.Future[int](), asyncio.Future[int]()
+        outputs = [Output.from_input(never), Output.from_input(cancelled)]
+        cancelled.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(stack.wait_for_rpcs(), 20)
+        never.cancel()
+        await asyncio.gather(*(output.future() for output in outputs), return_exceptions=True)
+
+    asyncio.run(program())
