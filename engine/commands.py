@@ -110,6 +110,7 @@ _ST: Final = "engine.cli_stack"
 _SE: Final = "engine.cli_state"
 _CF: Final = "engine.cli_config"
 _IN: Final = "engine.cli_info"
+_PL: Final = "engine.cli_plugins"
 
 _COMMANDS: Final = (
     Command((), f"{_IN}:overview", "what there is"),
@@ -406,13 +407,28 @@ _COMMANDS: Final = (
     Command(("whoami",), f"{_IN}:whoami", "show who you are", (_JSON,)),
     Command(("about",), f"{_IN}:about", "show what this is", (_JSON, _STACK)),
     Command(("plugin",), f"{_IN}:overview", "the provider plugins"),
+    Command(("plugin", "ls"), f"{_PL}:ls", "list the plugins that are found", (_JSON, Option("project", FLAG, "p"))),
     Command(
-        ("plugin", "ls"), f"{_IN}:plugin_ls", "list the plugins that are found", (_JSON, Option("project", FLAG, "p"))
+        ("plugin", "install"),
+        f"{_PL}:install",
+        "install a plugin from a file",
+        (
+            Option("file", VALUE, "f", "an archive, a folder or an executable"),
+            Option("reinstall", FLAG, "", "also where it is there already"),
+            Option("exact", FLAG, "", "taken without effect: a version is always that one"),
+            Option("server", VALUE, "", "", "the embedded engine downloads no plugins"),
+        ),
+        (0, 3),
+        "KIND NAME VERSION",
     ),
     Command(
-        ("plugin", "install"), "", "", (), (0, 9), "", "plugins come as Python packages, or as executables on PATH"
+        ("plugin", "rm"),
+        f"{_PL}:rm",
+        "remove installed plugins",
+        (_YES, Option("all", FLAG, "a", "all of them")),
+        (0, 3),
+        "[KIND [NAME [VERSIONS]]]",
     ),
-    Command(("plugin", "rm"), "", "", (), (0, 9), "", "plugins come as Python packages, or as executables on PATH"),
     Command(
         ("install",),
         f"{_IN}:install",
