@@ -116,18 +116,19 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
 
     def _remove(self, id_: str) -> None:
         if self.objects.pop(id_, None) is not None:
-            for inner in [i for i in self.objects if self._inside.get(i) == id_]:
+            # A copy in one step: other calls make and delete objects meanwhile.
+            for inner in [i for i in list(self.objects) if self._inside.get(i) == id_]:
                 self._remove(inner)
 
     def id_of(self, name: str) -> str:
-        (found,) = [id_ for id_ in self.objects if self.names[id_] == name]
+        (found,) = [id_ for id_ in list(self.objects) if self.names[id_] == name]
         return found
 
     def of(self, name: str) -> PropertyMap:
         return self.objects[self.id_of(name)]
 
     def count(self, name: str) -> int:
-        return sum(self.names[id_] == name for id_ in self.objects)
+        return sum(self.names[id_] == name for id_ in list(self.objects))
 
     def put(self, name: str, id_: str, **values: Any) -> str:
         """Somebody makes an object by hand; its id."""
@@ -250,7 +251,7 @@ class Cloud(provider_pb2_grpc.ResourceProviderServicer):
                 self.objects[id_] = {**unsecret(news), "arn": f"arn:{id_}"}
                 self.names[id_] = request.name
                 self.secrets[id_] = {k for k, v in news.items() if contains_secret(v)}
-                holders = [i for i in self.objects if self.names[i] == self.holds.get(request.name)]
+                holders = [i for i in list(self.objects) if self.names[i] == self.holds.get(request.name)]
                 self._inside[id_] = holders[-1] if holders else ""
         self._leave(fault, id_, context)
         properties = to_struct({**news, "arn": f"arn:{id_}"})

@@ -4,12 +4,15 @@ taint, protection, and what is left of a replacement that failed."""
 from __future__ import annotations
 
 import json
+import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from engine.departures import Departures
 from engine.resource import UNKNOWN, State
+from engine.steps import DeleteStep
 from tests.engine.core.dsl import Result, Stack, create, delete, replace, secret, update
 from tests.engine.core.program import GROUP, Do, Run, bucket, group, provider, read, ref
 
@@ -219,6 +222,36 @@ def test_departures_release_what_needs_something_that_is_really_gone() -> None:
     assert book.goes_along(child), "its holder goes by another name now"
     book.wait(child, recreated=False)
     assert [one.urn for one, _ in book.gone(between, recreated=False, called=True)] == ["urn:between", "urn:child"]
+
+
+def test_what_leaves_the_state_together_is_written_before_anything_that_it_needs_leaves() -> None:
+    """A delete that ends between the end of another and its writing would leave the child without its parent."""
+    states = {
+        "between": State(urn="urn:between", type="t", custom=False),
+        "child": State(urn="urn:child", type="t", custom=True, deleted_with="urn:box", parent="urn:between"),
+        "box": State(urn="urn:box", type="t", custom=True),
+    }
+    book, written, others = Departures({}), [], []
+
+    class SlowJournal:
+        def end(self, state: State, *, gone: Any = (), flagged: Any = ()) -> None:
+            if state is states["box"]:
+                others.append(threading.Thread(target=steps["between"].end, args=(self,), kwargs={"ok": True}))
+                others[0].start()
+                others[0].join(0.2)
+            written.append([one.urn for one in gone])
+
+    steps = {name: DeleteStep(old=state) for name, state in states.items()}
+    context: Any = SimpleNamespace(departures=book, preview=True, provider_of=lambda _: None)
+    for state in states.values():
+        book.goes(state)
+    for step in steps.values():
+        step.apply(context)
+    journal: Any = SlowJournal()
+    steps["child"].end(journal, ok=True)
+    steps["box"].end(journal, ok=True)
+    others[0].join()
+    assert written == [[], ["urn:box", "urn:child"], ["urn:between"]]
 
 
 # ------------------------------------------------------------------ replacement triggers
