@@ -15,7 +15,9 @@ NAME = "_tenantry_engine"
 
 def _end_with_the_engine() -> None:
     """A host must not outlive an engine that was killed: it ends when its standard input does, held by the engine."""
-    sys.stdin.buffer.read()
+    # Not through sys.stdin, whose lock a thread that waits would hold at the end of the process.
+    while os.read(0, 4096):
+        pass
     os._exit(0)
 
 

@@ -8,6 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.bucket import FileBucket
 from engine.config import StackSettings, full_key, lookup, project_defaults, reveal, split_key, to_store
 from engine.config_path import get_path, parse_path, remove_path, set_path, typed
 from engine.errors import SecretsError, StateError, UsageError
@@ -189,23 +190,27 @@ def test_defaults_of_the_project(tmp_path: Path) -> None:
     assert project.runtime_options == {"virtualenv": ".venv"}
 
 
+def folder_of(project: Project | None, environment: dict[str, str], cwd: Path) -> Path:
+    bucket = open_backend(project, environment, cwd).bucket
+    assert isinstance(bucket, FileBucket)
+    return bucket.folder
+
+
 def test_the_backend_is_relative_to_the_project(tmp_path: Path) -> None:
     project = make_project(tmp_path, "name: proj\nruntime: python\nbackend: {url: 'file://./.state/x'}\n")
     elsewhere = tmp_path / "sub"
-    assert open_backend(project, {}, elsewhere).folder == tmp_path / ".state" / "x"
-    named = open_backend(project, {"PULUMI_BACKEND_URL": tmp_path.as_uri()}, elsewhere)
-    assert named.folder == tmp_path
-    assert open_backend(None, {"HOME": str(tmp_path), "PULUMI_HOME": str(tmp_path)}, elsewhere).folder == tmp_path
+    assert folder_of(project, {}, elsewhere) == tmp_path / ".state" / "x"
+    assert folder_of(project, {"PULUMI_BACKEND_URL": tmp_path.as_uri()}, elsewhere) == tmp_path
+    home = {"HOME": str(tmp_path), "PULUMI_HOME": str(tmp_path)}
+    assert folder_of(None, home, elsewhere) == tmp_path
     (tmp_path / "credentials.json").write_text('{"current": "file://~/there"}')
-    assert (
-        open_backend(None, {"HOME": str(tmp_path), "PULUMI_HOME": str(tmp_path)}, elsewhere).folder
-        == tmp_path / "there"
-    )
+    assert folder_of(None, home, elsewhere) == tmp_path / "there"
 
 
-def test_a_backend_that_is_not_a_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="s3://bucket"):
-        open_backend(None, {"PULUMI_BACKEND_URL": "s3://bucket"}, tmp_path)
+def test_a_backend_that_is_not_served_is_refused_without_what_may_be_secret_in_it(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="s3://' is not served") as failure:
+        open_backend(None, {"PULUMI_BACKEND_URL": "s3://bucket?key=hush"}, tmp_path)
+    assert "hush" not in str(failure.value)
 
 
 def test_the_selection_is_remembered_by_project(tmp_path: Path) -> None:
