@@ -162,9 +162,10 @@ class _Run:
         """Runs it to its end; the exit code. Raises EngineError for what keeps it from starting."""
         context = self._context
         self._refuse_early()
-        with contextlib.nullcontext() if self._preview else context.locked(self._stack.ref):
+        with contextlib.nullcontext() if self._preview else context.locked(self._stack.ref) as lock:
             # Whatever was read before the lock may have changed since.
             self._stack = Stack(context, self._stack.ref)
+            self._stack.lock = lock
             outcome, config = self._under_lock()
             # After the second signal nothing more is written.
             if not self._preview and not context.cancel.terminated.is_set():
@@ -195,6 +196,7 @@ class _Run:
     def _record(self, outcome: Outcome, config: dict[str, ConfigValue]) -> None:
         """Adds the update to the history. Raises StateError, unless there is a failure that matters more."""
         try:
+            self._stack.check_lock()
             self._context.backend.record(self._stack.ref, self._entry(outcome, config))
         except StateError as error:
             if outcome.error is None:

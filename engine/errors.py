@@ -6,6 +6,7 @@ EngineError                    anything that ends a command with exit code 1
 ├── StackExistsError           a stack of that name is there already
 ├── StackLockedError           somebody else's update is running
 ├── StateError                 a checkpoint that cannot be read, or is not valid
+│   └── LockLostError          somebody has removed the lock of a running update
 ├── SecretsError               a passphrase that is missing or does not fit
 ├── PluginError                a provider plugin that cannot be found or started, or that broke
 │   └── ProviderCallError      a provider's answer to one call was an error
@@ -55,6 +56,10 @@ class StackLockedError(EngineError):
 
 class StateError(EngineError):
     """A checkpoint that cannot be read, written or trusted."""
+
+
+class LockLostError(StateError):
+    """The lock under which the state was worked on is gone: nothing more may be written."""
 
 
 class SecretsError(EngineError):

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.bucket import Bucket
-from engine.errors import StackLockedError, StateError
+from engine.errors import LockLostError, StackLockedError, StateError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +50,14 @@ class Lock:
     def __init__(self, bucket: Bucket, key: str) -> None:
         self.key = key
         self._bucket = bucket
+
+    def check(self) -> None:
+        """Raises LockLostError where somebody has removed it: from then on the state may be another's."""
+        if not self._bucket.exists(self.key):
+            raise LockLostError(
+                "the lock of this update was removed by somebody (`pulumi cancel`), and another update may be at work: "
+                "nothing more is written to the state"
+            )
 
     def release(self) -> None:
         """Raises StateError where the store does not take it away."""

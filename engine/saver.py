@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from engine.errors import StateError
+from engine.errors import LockLostError, StateError
 from engine.files import write_atomic
 from engine.journal import Change, Mark, MarkKind
 from engine.journal_entries import Entry, EntryEncoder, NotInJournalError
@@ -74,6 +74,7 @@ class Saver:
         """Raises StateError where it could not be written; the next save then writes that, too."""
         self._verify()
         self._last = change
+        self._stack.check_lock()
         if change.last:
             # `close` comes next, and writes all of it; so would any change that came all the same.
             self._told = False
@@ -92,21 +93,23 @@ class Saver:
             return
         snapshot = self._last.snapshot()
         try:
+            self._stack.check_lock()
             self._stack.save(snapshot, fresh=True)
+        except LockLostError as error:
+            advice = "Compare it with `pulumi stack export`, and import what is missing there."
+            raise StateError(f"{error}.{self._rescued(snapshot, advice)}") from error
         except StateError as error:
-            raise StateError(f"{error}{self._rescued(snapshot)}") from error
+            advice = "When it can be written again, run `pulumi cancel`, then `pulumi stack import --file` with it."
+            raise StateError(f"{error}{self._rescued(snapshot, advice)}") from error
 
-    def _rescued(self, snapshot: Snapshot) -> str:
+    def _rescued(self, snapshot: Snapshot, advice: str) -> str:
         """Puts the state where this process can still write; what to say of it. Secrets are encrypted, as ever."""
         text, version, _ = self._stack.encode(snapshot)
         name = f"{self._stack.ref.project}-{self._stack.ref.name}-{time.strftime('%Y%m%d-%H%M%S')}.unsaved.json"
         for folder in (self._stack.context.project.root, Path(tempfile.gettempdir())):
             with contextlib.suppress(StateError):
                 write_atomic(folder / name, f'{{"version": {version}, "deployment": {text}}}\n'.encode())
-                return (
-                    f"\nThe state as it is now, with what the last steps did, is in {folder / name}. When it can be "
-                    f"written again, run `pulumi cancel`, then `pulumi stack import --file {folder / name}`."
-                )
+                return f"\nThe state as it is now, with what the last steps did, is in {folder / name}. {advice}"
         return "\nWhat the last steps did could be written nowhere: run `pulumi refresh` when it can be written again."
 
     def _verify(self) -> None:

@@ -112,6 +112,8 @@ class Stack:
         self.context = context
         self.ref = ref
         self._codec: Codec | None = None
+        self.lock: Lock | None = None
+        """What an operation is under, which asks before each write whether it still is."""
 
     @property
     def backend(self) -> DiyBackend:
@@ -206,6 +208,11 @@ class Stack:
         if self._codec is None:
             self._codec = Codec(self.manager)
         return self._codec
+
+    def check_lock(self) -> None:
+        """Raises LockLostError where the lock that this is worked on under is gone."""
+        if self.lock is not None:
+            self.lock.check()
 
     def save(self, snapshot: Snapshot, *, fresh: bool = False, sync: bool = True) -> bytes:
         """Writes the state, and returns what was written; see `DiyBackend.write`, and `Codec.dumps` for `fresh`."""

@@ -47,6 +47,8 @@ class OneStack:
 
     def keep_salt(self) -> None: ...
 
+    def check_lock(self) -> None: ...
+
     def save(self, snapshot: Snapshot, *, fresh: bool = False, sync: bool = True) -> bytes:
         snapshot.secrets_provider = self.manager.provider()
         text = self.codec.dumps(snapshot, fresh=fresh)

@@ -201,7 +201,7 @@ def test_a_server_that_goes_in_the_middle_of_an_update(tmp_path: Path, things: P
         assert server.password not in str(failure.value)
         assert "What was written before is intact" in str(failure.value)
         (unsaved,) = workspace.folder.glob("*.unsaved.json")
-        assert f"stack import --file {unsaved}" in str(failure.value)
+        assert f"is in {unsaved}. When it can be written again" in str(failure.value)
         sandbox_postgres.start(home)
         state = stack.export_stack().deployment
         made = {resource["urn"].split("::")[-1] for resource in state["resources"] if resource["custom"]}

@@ -1,5 +1,6 @@
 """What an operation writes when nothing has changed, or nothing more comes."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,12 +8,13 @@ import pytest
 
 import engine.deployment
 from engine import secrets
+from engine.errors import EngineError, LockLostError
 from engine.journal import Journal
 from engine.journal_store import JournalStore
 from engine.operation import Operation
 from engine.resource import State
 from engine.saver import WHOLE_BYTES
-from tests.engine.test_cli import STACK_URN, THING_URN, FakeDeployment, Workspace, up
+from tests.engine.test_cli import STACK_URN, THING_URN, FakeDeployment, Workspace, makes_a_thing, up
 
 ROOT = State(urn=STACK_URN, type="pulumi:pulumi:Stack", custom=False)
 LARGE = State(
@@ -40,6 +42,37 @@ def workspace(tmp_path: Path) -> Workspace:
     found = Workspace(tmp_path)
     found.run("stack", "init", "dev")
     return found
+
+
+def test_a_run_whose_lock_was_broken_writes_nothing_more(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another one may have begun in the meantime: its state must not be undone."""
+    monkeypatch.setattr(secrets, "ROUNDS", 1000)
+    fake = FakeDeployment()
+    monkeypatch.setattr(engine.deployment, "run_operation", fake.run)
+    begun = []
+
+    def broken(operation: Operation) -> EngineError | None:
+        journal = Journal(operation.snapshot, operation.save)
+        journal.begin("creating", ROOT)
+        workspace.run("cancel", "--yes")
+        fake.script = makes_a_thing
+        up(workspace)
+        other = workspace.state_file.read_bytes()
+        begun.append(other)
+        try:
+            journal.end(ROOT, made=ROOT)
+        except LockLostError as error:
+            return error
+        return None
+
+    fake.script = broken
+    failed = workspace.fails("up", "--yes", "--skip-preview", "--client=127.0.0.1:1").stderr
+    assert "the lock of this update was removed by somebody (`pulumi cancel`)" in failed
+    assert workspace.state_file.read_bytes() == begun[0]
+    (unsaved,) = workspace.folder.glob("proj-dev-*.unsaved.json")
+    assert "warning: this update is not in the history: the lock of this update was removed" in failed
+    assert len(json.loads(workspace.run("stack", "history", "--json").stdout)) == 1
+    assert f"is in {unsaved}. Compare it with `pulumi stack export`" in failed
 
 
 def unchanged(operation: Operation, *, then_one_more: bool) -> None:
