@@ -8,6 +8,7 @@ are handled as in an update, so that they can be used.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.journal import Journal
@@ -41,6 +42,9 @@ class ProgramMode:
     def read(self, new: State) -> list[Step] | None:
         """The chain for a read; None where it is the one of an update."""
         return None
+
+    def settle(self, has_failed: Callable[[str], bool]) -> None:
+        """The program has ended, and so have its steps: what has become of those that failed."""
 
     def gone(self) -> dict[State, State | None]:
         """What was registered and not found, as `refreshed` takes it."""
@@ -88,6 +92,13 @@ class DestroyMode(ProgramMode):
             return self._skip(None, new)
         self.condemned.append(new)
         return None
+
+    def settle(self, has_failed: Callable[[str], bool]) -> None:
+        # What could not be had of the program is deleted as the state has it. Of an object that was read and is not
+        # ready the state knows all the same.
+        failed = (s for s in self.condemned if has_failed(s.urn) and not (s.external and s.init_errors))
+        self.skipped.update(state.urn for state in failed)
+        self.condemned = [state for state in self.condemned if state.urn not in self.skipped]
 
 
 class RefreshMode(ProgramMode):

@@ -178,7 +178,8 @@ class StepGenerator:
     def deletes(self) -> tuple[list[Step], list[Step]]:
         """What is left alone though the program did not register it, and what goes after the program: all else that is
         not registered, and what replacements left behind. Raises BailError where that is more than was asked for."""
-        allowed = self.selection.to_delete(self._resources, self._graph)
+        self._mode.settle(self._has_failed)
+        allowed = self.selection.to_delete([*self._mode.condemned, *self._resources], self.graph())
         self._ask_about_dependents(allowed)
         kept = self.kept()
         stays, steps = delete_steps(

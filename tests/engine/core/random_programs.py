@@ -166,6 +166,8 @@ def rounds(draw: st.DrawFn) -> Round:
     if kind in {"up", "destroy"}:
         options["refresh"] = draw(st.integers(0, 2)) == 0
         options["continue_on_error"] = draw(st.booleans())
+    if kind in {"refresh", "destroy"}:
+        options["run_program"] = draw(st.booleans())
     only: tuple[str, ...] = ()
     if draw(st.integers(0, 4)) == 0:
         only = tuple(draw(st.lists(st.sampled_from(NAMES), unique=True, min_size=1, max_size=3)))

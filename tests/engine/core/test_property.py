@@ -67,7 +67,7 @@ class World:
     def play(self, each: Round) -> Result:
         stack, cloud = self.stack, self.stack.cloud
         self._taint(each.tainted)
-        before, let_go, owned = stack.snapshot.resources, self._let_go_of(), stack.owned()
+        before, let_go, owned = stack.snapshot.resources, self._let_go_of() | self._let_go_by(each), stack.owned()
         self._meddle(each)
         for method, name, kind in each.faults:
             cloud.fail(method, name, kind=kind, times=1)
@@ -78,7 +78,8 @@ class World:
         if each.crash:
             items.append(crash())
         result: Result = getattr(stack, each.kind)(
-            *(items if each.kind in {"up", "preview"} else ()), **_options(each, before)
+            *(items if each.kind in {"up", "preview"} or each.options.get("run_program") else ()),
+            **_options(each, before),
         )
         stack.on_save = lambda _: None
         cloud.dead = False
@@ -187,9 +188,21 @@ class World:
     def _known(self) -> set[str]:
         return {s.id for s in self.stack.snapshot.resources if s.custom}
 
+    def _let_go_by(self, each: Round) -> set[str]:
+        """Ids of what the program of a destroy lets go: its options count there, and not those in the state."""
+        if not each.options.get("run_program"):
+            return set()
+        names = {alias["name"] for item in each.items for alias in item.opts.get("aliases", ()) if _lets_go(item)}
+        names |= {item.name for item in each.items if _lets_go(item)}
+        return {s.id for s in self.stack.snapshot.resources if s.name in names}
+
     def _let_go_of(self) -> set[str]:
         """Ids of what the next operation may forget without deleting it."""
         return {s.id for s in self.stack.snapshot.resources if s.retain_on_delete or s.deleted_with}
+
+
+def _lets_go(item: Item) -> bool:
+    return "retainOnDelete" in item.opts or "deleted_with" in item.opts
 
 
 def _stop(stack: Stack, stop: Stop | None, saves: int) -> None:

@@ -201,3 +201,34 @@ def test_a_preview_of_a_destroy_tells_what_would_go(stack: Stack) -> None:
     result = stack.destroy(bucket("a"), run_program=True, dry_run=True).succeeds().calling()
     assert sorted(result.ops) == [delete("a"), delete("b")]
     assert stack.saved == before
+
+
+def test_what_failed_in_the_program_is_deleted_as_the_state_has_it(stack: Stack) -> None:
+    stack.up(provider("p", token="x"), bucket("a", opts={"provider": "p"}))
+    program = (provider("p", token="x"), bucket("a", opts={"provider": "p"}), read("r", "nobody"))
+    stack.cloud.fail("read", "r")
+    stack.destroy(*program, run_program=True, continue_on_error=True).fails("the cloud refuses to read r")
+    assert not stack.cloud.objects
+    assert not stack.snapshot.resources
+
+
+def test_an_object_that_is_not_ready_is_let_go_all_the_same(stack: Stack) -> None:
+    stack.cloud.objects["other"] = {"size": 1, "arn": "arn:other"}
+    stack.cloud.names["other"] = "other"
+    stack.up(read("r", "other"))
+    stack.cloud.fail("read", "r", kind="unready")
+    stack.destroy(read("r", "other"), run_program=True, continue_on_error=True).fails("it did not become ready")
+    assert not stack.snapshot.resources
+    assert "other" in stack.cloud.objects
+
+
+def test_what_is_left_out_of_a_destroy_keeps_what_it_needs(stack: Stack) -> None:
+    stack.cloud.objects["other"] = {"size": 1, "arn": "arn:other"}
+    stack.cloud.names["other"] = "other"
+    stack.up(bucket("a"))
+    program = (bucket("a"), read("r", "other"))
+    stack.destroy(*program, run_program=True, excludes=("**::r",)).succeeds()
+    assert stack.names == ["r"]
+    assert [s.urn for s in stack.snapshot.resources if s.urn.endswith("::default")]
+    stack.destroy(*program, run_program=True).succeeds()
+    assert not stack.snapshot.resources
