@@ -13,6 +13,7 @@ import runpy
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,11 @@ _pickling = threading.RLock()
 
 
 def adapt_sdk() -> None:
-    """Takes three limits off the SDK in this process; doing it again changes nothing."""
+    """Takes four limits off the SDK in this process; doing it again changes nothing."""
     _keep_pickler()
     _keep_debug_messages()
     _wait_for_outputs_once()
+    _walk_dependencies()
 
 
 def _keep_pickler() -> None:
@@ -122,6 +124,27 @@ class _PatientAsyncio:
         if return_when == asyncio.FIRST_COMPLETED:
             return await asyncio.wait(tasks, timeout=self.LOOK_AGAIN, return_when=asyncio.FIRST_EXCEPTION)
         return await asyncio.wait(tasks, return_when=return_when)
+
+
+def _walk_dependencies() -> None:
+    """Makes the SDK's search for dependency cycles walk where it recurs.
+
+    It goes down to the first resource for each one: a RecursionError for the thousandth of a chain.
+    """
+    from pulumi.runtime import resource_cycle_breaker
+
+    deps = resource_cycle_breaker._deps  # noqa: SLF001 - what the function replaced here calls
+
+    def with_transitive_deps(r: Any, visited: set[Any]) -> Iterator[Any]:
+        waiting = [r]
+        while waiting:
+            one = waiting.pop()
+            if one not in visited:
+                visited.add(one)
+                yield one
+                waiting.extend(deps(one))
+
+    resource_cycle_breaker._with_transitive_deps = with_transitive_deps  # noqa: SLF001
 
 
 def _run(options: dict[str, Any], program: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,7 @@ from google.protobuf import empty_pb2
 from pulumi import Output
 from pulumi.runtime import Settings, configure, stack
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
+from pulumi.runtime.resource_cycle_breaker import declare_dependency
 
 from engine.program_host import NO_DEBUG, adapt_sdk
 from tests.engine.test_program import Project
@@ -141,3 +143,16 @@ def test_an_output_that_is_cancelled_ends_the_program(waits: list[int]) -> None:
         await asyncio.gather(*(output.future() for output in outputs), return_exceptions=True)
 
     asyncio.run(program())
+
+
+class Node:
+    """Stands for a resource: the search knows of it only what it depends on."""
+
+
+def test_a_chain_of_dependencies_may_be_long() -> None:
+    adapt_sdk()
+    chain: list[Any] = [Node() for _ in range(1500)]
+    assert all(declare_dependency(after, before) for before, after in itertools.pairwise(chain))
+    assert not declare_dependency(chain[0], chain[-1]), "that would be a cycle"
+    assert not declare_dependency(chain[0], chain[0])
+    assert declare_dependency(chain[-1], chain[0])
