@@ -18,12 +18,35 @@ GIVE_UP = "give_up"
 class Call:
     """One call: its resource's URN, the operation in small letters, and its provider as soon as that is loaded."""
 
-    __slots__ = ("operation", "provider", "urn")
+    __slots__ = ("_given_up", "_lock", "_provider", "operation", "urn")
 
     def __init__(self, urn: str, operation: str) -> None:
         self.urn = urn
         self.operation = operation
-        self.provider: Any = None
+        self._provider: Any = None
+        self._given_up = False
+        self._lock = threading.Lock()
+
+    def of(self, provider: Any) -> None:
+        """Its provider is loaded, which is told at once if nobody waits for the call any more."""
+        with self._lock:
+            self._provider = provider
+            late = self._given_up
+        if late:
+            self._tell()
+
+    def give_up(self) -> None:
+        """Nobody wants to wait any longer: its provider is told, as soon as there is one."""
+        with self._lock:
+            self._given_up = True
+            known = self._provider is not None
+        if known:
+            self._tell()
+
+    def _tell(self) -> None:
+        hook = getattr(self._provider, GIVE_UP, None)
+        if callable(hook):
+            threading.Thread(target=_run_hook, args=(hook, self), daemon=True).start()
 
 
 class CallFailedError(Exception):
@@ -51,7 +74,7 @@ class Calls:
         else:
             outcome.append(self._attempt(call, work))
         if not outcome:
-            _tell(call)
+            call.give_up()
             raise CallFailedError(_late(call, seconds), in_time=False)
         result, failure = outcome[0]
         if failure is not None:
@@ -63,7 +86,7 @@ class Calls:
         with self._lock:
             running = list(self._running)
         for call in running:
-            _tell(call)
+            call.give_up()
 
     def _attempt(self, call: Call, work: Callable[[], Any]) -> tuple[Any, str | None]:
         """(result, None), or (None, the traceback)."""
@@ -83,12 +106,6 @@ def _late(call: Call, seconds: float) -> str:
         f"{call.urn}: the {call.operation} took longer than the {seconds:g} seconds that its customTimeouts allow, and "
         f"is not waited for. It may still be at work, or have done its work: look at the object before you retry."
     )
-
-
-def _tell(call: Call) -> None:
-    hook = getattr(call.provider, GIVE_UP, None)
-    if callable(hook):
-        threading.Thread(target=_run_hook, args=(hook, call), daemon=True).start()
 
 
 def _run_hook(hook: Callable[[str, str], Any], call: Call) -> None:

@@ -56,8 +56,9 @@ class DynamicProviders(provider_pb2_grpc.ResourceProviderServicer):
         self._config: dict[str, Any] = {}
 
     def _load(self, call: Call, props: dict[str, Any]) -> Any:
-        call.provider = _sdk().PROVIDERS.get(props, self._config)
-        return call.provider
+        provider = _sdk().PROVIDERS.get(props, self._config)
+        call.of(provider)
+        return provider
 
     def GetPluginInfo(self, request: Any, context: Any) -> Any:
         return plugin_pb2.PluginInfo(version=VERSION)
