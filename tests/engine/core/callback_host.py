@@ -26,7 +26,7 @@ class CallbackHost(callback_pb2_grpc.CallbacksServicer):
         self.seen: list[str] = []
         self.requests: list[Any] = []
         self._functions: dict[str, Bytes] = {}
-        self._server = grpc.server(ThreadPoolExecutor(max_workers=16, thread_name_prefix="callbacks"))
+        self._server = grpc.server(ThreadPoolExecutor(max_workers=16, thread_name_prefix="host"))
         callback_pb2_grpc.add_CallbacksServicer_to_server(self, self._server)
         self.target = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
         self._server.start()

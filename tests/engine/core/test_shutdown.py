@@ -126,10 +126,12 @@ def test_an_sdk_that_cannot_be_told_of_failures_gets_an_error(stack: Stack) -> N
 
 
 def test_no_thread_of_the_operation_is_left(stack: Stack) -> None:
+    ours = ("rpc", "program", "step", "callbacks")
+    before = set(threading.enumerate())
+
     def left() -> list[str]:
-        return [
-            t.name for t in threading.enumerate() if t.name.split("_")[0] in ("rpc", "program", "step", "callbacks")
-        ]
+        new = set(threading.enumerate()) - before
+        return [thread.name for thread in new if thread.name.split("_")[0] in ours]
 
     stack.up(bucket("a"), Do(Run.wait_for_end)).succeeds()
     deadline = time.monotonic() + 10
