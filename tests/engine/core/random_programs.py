@@ -173,6 +173,8 @@ def rounds(draw: st.DrawFn) -> Round:
         only = tuple(draw(st.lists(st.sampled_from(NAMES), unique=True, min_size=1, max_size=3)))
         options["by"] = draw(st.sampled_from(("target", "target", "exclude")))
         options["dependents"] = draw(st.booleans())
+    if kind == "destroy":
+        options["exclude_protected"] = draw(st.integers(0, 3)) == 0
     if kind == "refresh":
         options["clear_pending_creates"] = draw(st.booleans())
     stop = None
