@@ -53,6 +53,8 @@ class PluginHost:
             if self._abandoned:
                 raise PluginError(f"the provider plugin for '{spec.name}' is not started: the operation was cancelled")
             self._asked.add(spec)
+            # Before anything runs: what is started from here on is ended by `close`.
+            autonamer = self._autonamer()
             ahead = self._ahead.pop(spec, None)
             process, folder = self._start(spec) if ahead is None else ahead
             handshake = provider_pb2.ProviderHandshakeRequest(
@@ -66,7 +68,7 @@ class PluginHost:
                 handshake.root_directory = str(folder or self._target.root)
                 handshake.program_directory = str(folder or self._target.program_dir or self._target.root)
             provider = PluginProvider(
-                process, handshake, autonamer=self._autonamer(), warn=lambda text: self._log("warning", text)
+                process, handshake, autonamer=autonamer, warn=lambda text: self._log("warning", text)
             )
             self._open.append((process, provider))
         if parameter is not None:

@@ -152,7 +152,7 @@ def main() -> None:
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(Plugin(), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    started = {"method": "start", "argv": sys.argv[1:], "cwd": str(Path.cwd())}
+    started = {"method": "start", "pid": os.getpid(), "argv": sys.argv[1:], "cwd": str(Path.cwd())}
     started["env"] = {key: value for key, value in os.environ.items() if key.startswith("PULUMI_")}
     with Path(os.environ["RAW_LOG"]).open("a", encoding="utf-8") as file:
         file.write(json.dumps(started) + "\n")

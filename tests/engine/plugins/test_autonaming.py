@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.autonaming import Autonamer, Mode, Strategy, autonamer_of
 from engine.errors import PluginError
-from tests.engine.core.dsl import a_stack, replace
-from tests.engine.plugins.test_stock_plugins import Raw, thing
+from tests.engine.core.dsl import replace
+from tests.engine.plugins.raw import Raw, thing
 
 URN = "urn:pulumi:dev::proj::aws:s3/bucket:Bucket::logs"
 
@@ -91,12 +89,6 @@ def test_random_parts_come_from_the_seed(pattern: str, form: str) -> None:
 def test_settings_that_are_none(text: str, message: str) -> None:
     with pytest.raises(PluginError, match=re.escape(message)):
         autonamer_of({"pulumi:autonaming": text}, organization="o", project="p", stack="s")
-
-
-@pytest.fixture
-def raw(tmp_path: Path) -> Iterator[Raw]:
-    with a_stack(tmp_path) as stack:
-        yield Raw(stack, tmp_path)
 
 
 def test_a_provider_is_told_of_names(raw: Raw) -> None:
