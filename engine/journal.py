@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from engine.errors import StateError
 from engine.resource import State, all_dependencies, is_provider_type, provider_ref
 from engine.snapshot import PendingOperation, Snapshot, rename_references
 
@@ -100,11 +101,13 @@ class Journal:
         self._found_by = found_by
 
     def begin(self, kind: str, state: State) -> None:
-        """Records that an operation on `state` is under way."""
+        """Records that an operation on `state` is under way. Raises StateError where nothing is recorded any more: then
+        nothing may be begun, since nobody would know of it."""
         with self._lock:
             operation, pending = self._next(), PendingOperation(type=kind, resource=state)
             self._pending[state] = operation, pending
-            self._write(Mark(kind=MarkKind.BEGIN, operation=operation, pending=pending))
+            if not self._write(Mark(kind=MarkKind.BEGIN, operation=operation, pending=pending)):
+                raise StateError(f"{state.urn} was left as it is: the operation was ended")
 
     def end(
         self, state: State, *, made: State | None = None, gone: Sequence[State] = (), flagged: Sequence[State] = ()
@@ -233,13 +236,16 @@ class Journal:
         """Nothing is written from here on: the second signal, whose handler may not wait for a lock."""
         self._closed = True
 
-    def _write(self, *marks: Mark, last: bool = False) -> None:
+    def _write(self, *marks: Mark, last: bool = False) -> bool:
+        """Whether it was written."""
         # Kept where the save fails, so that the next one says it again.
         self._held += marks
-        if not self._closed:
-            under_way = tuple(self._pending.values())
-            self._save(Change(marks=tuple(self._held), under_way=under_way, snapshot=self._snapshot, last=last))
-            self._held.clear()
+        if self._closed:
+            return False
+        under_way = tuple(self._pending.values())
+        self._save(Change(marks=tuple(self._held), under_way=under_way, snapshot=self._snapshot, last=last))
+        self._held.clear()
+        return True
 
     def left(self) -> list[State]:
         """Which of the old resources are still in the state."""

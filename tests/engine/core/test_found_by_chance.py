@@ -12,6 +12,7 @@ from engine.departures import Departures
 from engine.resource import State
 from engine.source import refuse, settle
 from tests.engine.core.dsl import Stack, create, delete, replace, update
+from tests.engine.core.inprocess import in_process
 from tests.engine.core.program import Do, Run, bucket, provider, ref
 
 
@@ -88,6 +89,27 @@ def test_23_the_second_signal_waits_for_nothing(stack: Stack) -> None:
     stack.up(bucket("a"), bucket("b")).fails("update canceled")
     assert len([t for t in threading.enumerate() if "signal" in t.name]) == 0
     assert threading.active_count() <= before + 3
+
+
+@pytest.mark.parametrize("op", ["create", "delete"])
+def test_23_after_the_second_signal_nothing_is_begun_that_nobody_would_know_of(stack: Stack, op: str) -> None:
+    """It comes after the look at whether to go on, and before the step is written down."""
+    stack.up(bucket("a"))
+
+    def signal_twice(event: dict[str, Any]) -> None:
+        if event.get("resourcePreEvent", {}).get("metadata", {}).get("op") == op:
+            stack.cancel.signal()
+            stack.cancel.signal()
+
+    stack.on_event = signal_twice
+    with in_process():  # where no call is given up, however late it comes
+        result = stack.up(bucket("a"), bucket("b")) if op == "create" else stack.destroy()
+    assert result.calls == []
+    assert "internal error" not in result.messages("error")
+    assert stack.names == ["a"]
+    stack.agrees_with_cloud()
+    stack.on_event = lambda _: None
+    stack.up(bucket("a"), bucket("b")).succeeds().expect(create("b"))
 
 
 def test_2_nobody_waits_for_a_default_provider_that_is_asked_for_too_late(stack: Stack) -> None:
