@@ -54,8 +54,8 @@ def _write_in_folder(path: Path, data: bytes, *, sync: bool, mode: int) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             _write(path, data, sync=sync, mode=mode)
             return
-        except FileNotFoundError:
-            # Somebody removed the folder as an empty one between these two lines.
+        except (FileNotFoundError, FileExistsError):
+            # Somebody removed the folder as an empty one between these two lines, or inside the first of them.
             if not tries_left:
                 raise
 
