@@ -37,20 +37,21 @@ class PluginHost:
         self._lock = threading.Lock()
         self._told: set[str] = set()
         self._abandoned = False
+        self._closed = False
 
     def start_ahead(self, spec: PluginSpec) -> None:
         """Starts a plugin that will be needed, while the program still starts. Trouble shows when it is asked for."""
         if spec.name == BUILTIN_PACKAGE or spec in self._asked:
             return
         with self._lock, contextlib.suppress(PluginError):
-            if spec not in self._asked:
+            if spec not in self._asked and not self._closed:
                 self._asked.add(spec)
                 self._ahead[spec] = self._start(spec)
 
     def provider(self, spec: PluginSpec, parameter: Parameter | None = None) -> PluginProvider:
         """A provider of the package, not configured yet."""
         with self._lock:
-            if self._abandoned:
+            if self._abandoned or self._closed:
                 raise PluginError(f"the provider plugin for '{spec.name}' is not started: the operation was cancelled")
             self._asked.add(spec)
             # Before anything runs: what is started from here on is ended by `close`.
@@ -159,6 +160,7 @@ class PluginHost:
     def close(self) -> None:
         """Ends every plugin, side by side."""
         with self._lock:
+            self._closed = True
             running, ahead = self._open, list(self._ahead.values())
             self._open, self._ahead = [], {}
         for process, provider in running:
