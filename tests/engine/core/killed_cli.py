@@ -11,36 +11,37 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import Any
 
-from engine import bucket, secrets
+from engine import secrets
+from engine.bucket import FileBucket
 
 
 def main() -> int:
     from engine.__main__ import run
 
     moment, _, number = os.environ["KILL_AT"].partition(":")
-    write = bucket.write_atomic
+    write = FileBucket.write
     writes = 0
 
-    def write_and_die(path: Path, data: bytes, **options: Any) -> None:
+    def write_and_die(self: FileBucket, key: str, data: bytes, **options: Any) -> None:
         nonlocal writes
-        if not {"stacks", "journal"} & {*path.parts}:
-            write(path, data, **options)
+        if not {"stacks", "journal"} & {*key.split("/")}:
+            write(self, key, data, **options)
             return
         writes += 1
         now = moment if writes == int(number) else ""
         if now == "torn":
+            path = self.path(key)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.with_name(f".{path.name}.0123456789ab.tmp").write_bytes(data[: len(data) // 2])
         if now in {"before", "torn"}:
             os.kill(os.getpid(), signal.SIGKILL)
-        write(path, data, **options)
+        write(self, key, data, **options)
         if now == "after":
             os.kill(os.getpid(), signal.SIGKILL)
 
-    bucket.write_atomic = write_and_die
+    FileBucket.write = write_and_die  # type: ignore[method-assign]
     secrets.ROUNDS = 1  # type: ignore[misc] # a million are for those who guess passphrases
     code = run()
     if moment == "never":

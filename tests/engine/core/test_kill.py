@@ -216,7 +216,7 @@ def test_24_killed_at_every_step_boundary_and_run_again(tmp_path: Path, name: st
         with a_site(tmp_path / "counted", counting) as counted:
             counted.language.items = case.after or ()
             found = places(counted, counting, UP if case.after is not None else DESTROY)
-        assert len(found) > 10, found
+        assert len(found) > 20, found
         with ThreadPoolExecutor(2) as pool:
             tried = [
                 pool.submit(die_and_recover, base, site.cloud, tmp_path / f"{place[0]}{place[1]}", case, place)
