@@ -16,9 +16,12 @@ GIVE_UP = "give_up"
 
 
 class Call:
-    """One call: its resource's URN, the operation in small letters, and its provider as soon as that is loaded."""
+    """One call: its resource's URN, the operation in small letters, and its provider as soon as that is loaded.
 
-    __slots__ = ("_given_up", "_lock", "_provider", "operation", "urn")
+    `answered` says that it took too long and has been answered: what has not begun by then must not begin any more.
+    """
+
+    __slots__ = ("_given_up", "_lock", "_provider", "answered", "operation", "urn")
 
     def __init__(self, urn: str, operation: str) -> None:
         self.urn = urn
@@ -26,6 +29,7 @@ class Call:
         self._provider: Any = None
         self._given_up = False
         self._lock = threading.Lock()
+        self.answered = False
 
     def of(self, provider: Any) -> None:
         """Its provider is loaded, which is told at once if nobody waits for the call any more."""
@@ -74,6 +78,7 @@ class Calls:
         else:
             outcome.append(self._attempt(call, work))
         if not outcome:
+            call.answered = True
             call.give_up()
             raise CallFailedError(_late(call, seconds), in_time=False)
         result, failure = outcome[0]

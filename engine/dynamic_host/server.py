@@ -57,6 +57,8 @@ class DynamicProviders(provider_pb2_grpc.ResourceProviderServicer):
 
     def _load(self, call: Call, props: dict[str, Any]) -> Any:
         provider = _sdk().PROVIDERS.get(props, self._config)
+        if call.answered:
+            raise CallFailedError(f"{call.urn}: the {call.operation} did not begin in time", in_time=False)
         call.of(provider)
         return provider
 

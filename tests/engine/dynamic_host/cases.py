@@ -151,11 +151,16 @@ class Slow(Patient):
 
 
 class SlowToConfigure(ResourceProvider):
+    def __init__(self) -> None:
+        super().__init__()
+        self.made = 0
+
     def configure(self, req: ConfigureRequest) -> None:
         RELEASED.wait(60)
 
     def create(self, props: Props) -> CreateResult:
-        return CreateResult("released")
+        self.made += 1
+        return CreateResult("released", {"made": self.made})
 
 
 class Obliging(Patient):

@@ -101,10 +101,19 @@ def test_a_call_that_outlives_its_time_is_answered(method: str, host: Host) -> N
 
 def test_a_provider_is_told_of_a_call_that_nobody_waits_for(host: Host) -> None:
     obliging = pickled(Obliging())
+    host.stub.Create(create(obliging, "told"))  # it is loaded now
     assert host.ask("Create", create(obliging, timeout=HALF_A_SECOND)).code == "DEADLINE_EXCEEDED"
     host.stub.Create(create(obliging))  # returns when the hook has let all of them go
     told = host.stub.Create(create(obliging, "told")).properties["told"]
     assert [list(call) for call in told] == [[URN, "create"]]
+
+
+def test_a_call_whose_time_is_over_before_its_provider_is_loaded_does_not_begin(host: Host) -> None:
+    slow = pickled(SlowToConfigure())
+    assert host.ask("Create", create(slow, timeout=HALF_A_SECOND)).code == "DEADLINE_EXCEEDED"
+    host.ask("Delete", request("Delete", id_="i", properties={"__provider": pickled(Patient())}))  # lets it go on
+    made = host.stub.Create(create(slow)).properties["made"]
+    assert made == 1, "the first one has not been made"
 
 
 @pytest.mark.parametrize("provider", [Obliging(), Clumsy()])
