@@ -183,6 +183,8 @@ class Journal:
         marks = []
         for state in self._referring(old):
             rename_references(state, {old: made.urn})
+            if state in self._moved:
+                rename_references(self._moved[state], {old: made.urn})
             if state in self._left:
                 marks.append(Mark(kind=MarkKind.OUTPUTS, made=self._moved.get(state, state), gone=(state,)))
         return marks
@@ -196,7 +198,7 @@ class Journal:
             ref = provider_ref(old.urn, old.id)
             for state in self._referring(old.urn) if ref != new else ():
                 if state.provider == ref:
-                    state.provider = new
+                    state.provider = self._moved.get(state, state).provider = new
                     if state in self._left:
                         marks.append(Mark(kind=MarkKind.OUTPUTS, made=self._moved.get(state, state), gone=(state,)))
         return marks

@@ -196,3 +196,12 @@ def test_9_a_provider_does_not_leave_the_state_before_what_leaves_it_with_someth
         stack.on_event = look
         stack.destroy().succeeds().valid_after_every_step()
     assert not stack.snapshot.resources
+
+
+def test_5_what_was_replaced_under_a_new_name_follows_the_new_names_of_what_it_needs(stack: Stack) -> None:
+    stack.up(bucket("d", zone="x"), bucket("e", region="x", source=ref("d")))
+    stack.up(
+        bucket("f", {"aliases": [{"name": "e"}]}, region="y"), bucket("b", {"aliases": [{"name": "d"}]}, zone="y")
+    ).succeeds().valid_after_every_step()
+    assert sorted(stack.names) == ["b", "f"]
+    stack.agrees_with_cloud()
