@@ -71,12 +71,15 @@ class ProviderRegistry:
             return self._ready.get(ref) or self._load_old(ref)
 
     def _load_old(self, ref: str) -> PluginProvider:
-        state = self._old.get(ref)
+        urn, id_ = split_provider_ref(ref)
+        # A provider that got another name and was replaced is referred to by its new name; its id is its own.
+        renamed = (s for s in self._old.values() if s.id == id_ and urn_type(s.urn) == urn_type(urn))
+        state = self._old.get(ref) or next(renamed, None)
         if state is None:
-            urn, _ = split_provider_ref(ref)
             raise ResourceError(urn, f"unknown provider '{ref}': register it before what uses it")
         plugin = self._start(state.urn, state.inputs)
         self._configure(plugin, state.urn, state.id, state.inputs)
+        self._ready[ref] = plugin
         return plugin
 
     def _start(self, urn: str, inputs: PropertyMap) -> PluginProvider:

@@ -205,3 +205,11 @@ def test_5_what_was_replaced_under_a_new_name_follows_the_new_names_of_what_it_n
     ).succeeds().valid_after_every_step()
     assert sorted(stack.names) == ["b", "f"]
     stack.agrees_with_cloud()
+
+
+def test_11_a_provider_may_be_renamed_and_replaced_at_once(stack: Stack) -> None:
+    stack.up(provider("d", account="1"), bucket("dropped", {"provider": "d"}), bucket("x", {"provider": "d"}))
+    renamed = (provider("b", {"aliases": [{"name": "d"}]}, account="2"), bucket("x", {"provider": "b"}))
+    stack.up(*renamed).succeeds().expect(replace("b"), replace("x"), delete("dropped")).valid_after_every_step()
+    stack.agrees_with_cloud()
+    stack.up(*renamed).does_nothing()
