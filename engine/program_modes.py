@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from engine.journal import Journal
 from engine.operation import Kind
 from engine.refresh import RefreshStep, is_dangling, pruned
-from engine.resource import State, StepOp, all_dependencies, contains_unknown, is_provider_type
+from engine.resource import State, StepOp, all_dependencies, contains_unknown, is_provider_type, split_provider_ref
 from engine.steps import SameStep, SkippedStep, Step, StepContext, require
 
 
@@ -112,6 +112,9 @@ class RefreshMode(ProgramMode):
     def instead(self, old: State | None, new: State) -> list[Step] | None:
         lacking = self._lacks_skipped(new)
         if old is None and (lacking or _is_managed(new)):
+            return self._skip(old, new)
+        if new.provider and split_provider_ref(new.provider)[0] in self.skipped:
+            # There is no such provider. It stays where it is, with the one that it has, and is read with the rest.
             return self._skip(old, new)
         self._present.add(new.urn)
         if old is None or (not _is_managed(new) and not lacking):

@@ -57,6 +57,17 @@ def test_a_refresh_drops_what_is_gone_and_the_references_to_it(stack: Stack) -> 
     stack.up(*program).succeeds().expect(create("a"))
 
 
+def test_a_resource_whose_new_provider_is_not_made_keeps_the_one_it_has(stack: Stack) -> None:
+    # A provider that needs what a refresh does not make has no id: no state may name it.
+    stack.up(bucket("c", size=1))
+    stack.cloud.change("c", size=7)
+    program = (bucket("new"), provider("p", endpoint=ref("new")), bucket("c", size=1, opts={"provider": "p"}))
+    stack.refresh(*program, run_program=True).succeeds().valid_after_every_step()
+    assert stack.names == ["c"]
+    assert stack.resource("c").inputs == {"size": 7}
+    stack.agrees_with_cloud()
+
+
 def test_a_resource_that_is_not_made_is_no_longer_referred_to(stack: Stack) -> None:
     stack.up(bucket("b"))
     stack.refresh(bucket("a"), bucket("b", opts={"depends_on": ["a"]}), run_program=True).succeeds()
