@@ -1,5 +1,5 @@
 """The embedded Pulumi engine: one deployment engine in Python, with nothing of Tenantry in it.
 
-Modules import only from those above them in this list: errors, resource, source, secrets, events, snapshot, checkpoint,
-diff, callbacks, providers, steps, deletions, step_generator, step_executor, deployment, resource_monitor, cli, command.
+`command.EmbeddedCommand` is the way in from a program, `python -m engine` the one by hand. docs/engine.md has the modules,
+from bottom to top: each imports only from those below it.
 """
