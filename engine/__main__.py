@@ -29,6 +29,8 @@ def run() -> int:
     signal.signal(signal.SIGINT, interrupted)
     signal.signal(signal.SIGTERM, interrupted)
     environment = dict(os.environ)
+    # A program that ends takes its callback service with it; gRPC would say so among what users read.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     streams = console_streams(environment)
     try:
         return main(sys.argv[1:], cwd=Path.cwd(), environment=environment, streams=streams, cancel=token)

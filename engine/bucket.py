@@ -140,7 +140,7 @@ class FileBucket:
     def keys(self, prefix: str) -> list[str]:
         start, _, _ = prefix.rpartition("/")
         found = []
-        for folder, _, names in os.walk(self.path(start)):
+        for folder, _, names in os.walk(self.path(start), onerror=_unless_gone):
             paths = (Path(folder) / name for name in names)
             found += [path.relative_to(self.folder).as_posix() for path in paths if _is_ours(path)]
         return sorted(key for key in found if key.startswith(prefix))
@@ -165,9 +165,15 @@ class FileBucket:
     def claim(self, key: str, data: bytes, among: str) -> list[str]:
         if others := self.keys(among):
             return others
-        self.write(key, data)
-        # Two that came at once both see the other's: neither goes on. So does the stock Pulumi.
-        others = [other for other in self.keys(among) if other != key]
+        try:
+            self.write(key, data)
+            # Two that came at once both see the other's: neither goes on. So does the stock Pulumi.
+            others = [other for other in self.keys(among) if other != key]
+        except StateError:
+            # It must not stand in anybody's way, though nobody holds it.
+            with contextlib.suppress(StateError):
+                self.delete(key)
+            raise
         if others:
             with contextlib.suppress(StateError):
                 self.delete(key)
@@ -181,3 +187,9 @@ class FileBucket:
 
     def close(self) -> None:
         """Nothing is held open."""
+
+
+def _unless_gone(error: OSError) -> None:
+    """A folder that cannot be listed is not an empty one."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise StateError(f"cannot list {error.filename}: {error.strerror or error}. Retry.") from error

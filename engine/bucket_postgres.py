@@ -319,6 +319,12 @@ def parameters_of(url: str, environment: Mapping[str, str]) -> tuple[dict[str, s
     parts = urlsplit(url)
     known = {option.keyword.decode(): (option.envvar or b"").decode() for option in pq.Conninfo.get_defaults()}
     user, host, port = _authority(parts.netloc)
+    if parts.fragment or "@" in parts.path + parts.query or any(p and not p.isdecimal() for p in port.split(",")):
+        # It would be shown, and used, as what it is not.
+        raise UsageError(
+            "the backend's URL cannot be understood: in a user's name or password, write / # ? @ [ ] and % as %2F %23 "
+            "%3F %40 %5B %5D and %25"
+        )
     given = {"dbname": unquote(parts.path.lstrip("/")), "host": host, "port": port, **user}
     table = _DEFAULT_TABLE
     for name, value in parse_qsl(parts.query, keep_blank_values=True):

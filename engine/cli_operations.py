@@ -19,6 +19,7 @@ from engine.display import Display
 from engine.errors import BailError, EngineError, NoChangesExpectedError, StateError, UsageError
 from engine.event_log import EventSink, NoEventLog, open_event_log
 from engine.json_display import JsonDigest, JsonEvents
+from engine.masking import Mask
 from engine.operation import CancelToken, Event, Import, Kind, Operation, Outcome, Program, Target
 from engine.plan import Plan
 from engine.policy import PackSource
@@ -150,6 +151,7 @@ class _Run:
         self._preview = preview
         self._silent_log = silent_log
         self._imports = imports
+        self._mask = Mask(())
         self.events: list[Event] = []
         self._plan = plan
         self._options = operation_options(stack.context.arguments, preview=preview)
@@ -179,7 +181,7 @@ class _Run:
             write_plan(self._stack, outcome.plan)
             return 0
         if not isinstance(error, BailError):
-            context.streams.stderr.write(f"error: {error}\n")
+            context.streams.stderr.write(f"error: {self._mask.text(str(error))}\n")
         explain_violation(self._stack, self._errors())
         return error.exit_code
 
@@ -229,8 +231,10 @@ class _Run:
         from engine.deployment import run_operation
 
         display = self._display()
+        self._mask = mask = Mask(value.text for value in config.values() if value.secret)
 
         def emit(event: Event) -> None:
+            event = mask.event(event)
             self.events.append(event)
             log.emit(event)
             display.emit(event)

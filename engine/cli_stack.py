@@ -38,7 +38,8 @@ def create(context: Context, ref: StackRef) -> Stack:
         # A settings file that was kept: its salt fits only its passphrase.
         stack.manager.verify()
     text, _, _ = stack.encode(Snapshot())
-    context.backend.create(ref, text)
+    with context.locked(ref):
+        context.backend.create(ref, text)
     stack.keep_salt()
     return stack
 
@@ -238,7 +239,9 @@ def rename(context: Context) -> None:
         raise UsageError(f"a stack cannot move from project '{stack.ref.project}' to '{new.project}'")
     if context.backend.exists(new):
         raise StackExistsError(f"a stack named {new.name} already exists")
-    with context.locked(stack.ref):
+    with context.locked(stack.ref), context.locked(new):
+        if context.backend.exists(new):
+            raise StackExistsError(f"a stack named {new.name} already exists")
         snapshot = renamed(stack.load(), stack.ref.name, new.name)
         deployment, version, features = stack.encode(snapshot, fresh=True)
         context.backend.rename(stack.ref, new, deployment, version=version, features=features)
@@ -288,7 +291,9 @@ def history(context: Context) -> None:
     stack = context.stack()
     arguments = context.arguments
     entries = list(context.backend.updates(stack.ref))
-    size, page = arguments.integer("page-size", 10), max(arguments.integer("page", 1), 1)
+    size, page = arguments.integer("page-size", 10), arguments.integer("page", 1)
+    if size < 1 or page < 1:
+        raise UsageError("--page and --page-size are 1 or more")
     # Without either, the Automation API expects everything.
     if arguments.value("page-size") or arguments.value("page"):
         entries = entries[(page - 1) * size : page * size]

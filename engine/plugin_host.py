@@ -72,6 +72,8 @@ class PluginHost:
                 process, handshake, autonamer=autonamer, warn=lambda text: self._log("warning", text)
             )
             self._open.append((process, provider))
+            if self._abandoned:
+                raise PluginError(f"the provider plugin for '{spec.name}' is not used: the operation was cancelled")
         if parameter is not None:
             provider.parameterize(parameter.name, parameter.version, parameter.value)
         if spec.version:
@@ -151,10 +153,9 @@ class PluginHost:
 
     def abandon(self) -> None:
         """Waits for no plugin any more: every call that is running fails at once."""
-        with self._lock:
-            self._abandoned = True
-            providers = [provider for _, provider in self._open]
-        for provider in providers:
+        # Called by a signal's handler, whose own thread may hold the lock.
+        self._abandoned = True
+        for _, provider in list(self._open):
             provider.connection.abandon()
 
     def close(self) -> None:

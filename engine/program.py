@@ -103,7 +103,8 @@ class PythonProgram:
             self._command(info),
             cwd=self._project.program_dir,
             env=self._environ(info),
-            stdin=subprocess.DEVNULL,
+            # Its end tells the program that the engine is gone, however that went.
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -116,8 +117,11 @@ class PythonProgram:
             code = process.wait()
         finally:
             self._stop()
+            if process.stdin is not None:
+                process.stdin.close()
             for reader in readers:
-                reader.join()
+                # What the program has left behind may hold its output open for ever.
+                reader.join(_GRACE_SECONDS)
         if self._cancelled.is_set() or code == SHOWN_EXIT_CODE:
             raise ProgramError("the program failed", shown=True)
         if code:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import pickle
 import runpy
 import sys
@@ -182,11 +183,19 @@ def _run(options: dict[str, Any], program: str) -> int:
         log.error(f"RPC error: {error.details()}")
         return SHOWN_EXIT_CODE
     except Exception:  # noqa: BLE001 - whatever the program raises is shown as the program's own error
-        log.error(f"Program failed with an unhandled exception:\n{traceback.format_exc()}")
+        log.error(f"Program failed with an unhandled exception:\n{_trace_of_the_program()}")
         return SHOWN_EXIT_CODE
     finally:
         _drain(loop)
     return 0
+
+
+def _trace_of_the_program() -> str:
+    """The traceback from the program's first line on: what ran the program is not its author's concern."""
+    frames = traceback.extract_tb(sys.exc_info()[2])
+    runners = [number for number, frame in enumerate(frames) if "runpy" in frame.filename]
+    first = runners[-1] + 1 if runners else 0
+    return traceback.format_exc(limit=first - len(frames)) if 0 < first < len(frames) else traceback.format_exc()
 
 
 def _run_path(program: str) -> None:
@@ -202,7 +211,22 @@ def _drain(loop: asyncio.AbstractEventLoop) -> None:
     loop.close()
 
 
+def _end_with_the_engine() -> None:
+    """A program must not outlive an engine that was killed: its standard input ends then, whose place nothing takes."""
+    watched = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+
+    def watch() -> None:
+        os.read(watched, 1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def main() -> int:
+    _end_with_the_engine()
     options, program = json.loads(sys.argv[1]), sys.argv[2]
     # As if the program itself had been started: its folder comes first on the path, and it sees its own name.
     folder = program if Path(program).is_dir() else str(Path(program).parent)

@@ -80,7 +80,7 @@ def find_project(start: Path) -> Project:
                 return load_project(folder / name)
     raise UsageError(
         "no Pulumi.yaml project file found (searching upwards from "
-        f"{start}). If you have not created a project yet, use `pulumi new` to do so"
+        f"{start}). Write one, with a name and `runtime: python`, or name the project's folder with --cwd"
     )
 
 
@@ -150,7 +150,14 @@ def open_backend(project: Project | None, environment: Mapping[str, str], cwd: P
 
 
 def _bucket(url: str, environment: Mapping[str, str], base: Path) -> Bucket:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise UsageError(
+            "the backend's URL cannot be understood: write it as file://FOLDER or postgres://..."
+        ) from None
+    if not parts.scheme:
+        raise UsageError(f"the backend '{url}' has no scheme: a folder is written as file://{url}")
     if parts.scheme == "file":
         text = unquote(parts.netloc + parts.path)
         home = _user_home(environment)

@@ -144,12 +144,12 @@ def rename_resource(snapshot: Snapshot, urn: str, name: str) -> Snapshot:
     if not name:
         raise EngineError("a resource name may not be empty")
     if sum(state.urn == urn for state in snapshot.resources) != 1:
-        raise EngineError("The input URN does not correspond to an existing resource")
+        raise EngineError(f"The input URN does not correspond to an existing resource: {urn}")
     new = urn.removesuffix(urn_name(urn)) + name
     if new == urn:
         return snapshot
     if any(state.urn == new for state in snapshot.resources):
-        raise EngineError("The chosen new urn for the state corresponds to an already existing resource")
+        raise EngineError(f"The chosen new urn for the state corresponds to an already existing resource: {new}")
     for state in (*snapshot.resources, *(op.resource for op in snapshot.pending)):
         if state.urn == urn:
             state.urn = new

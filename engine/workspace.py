@@ -178,6 +178,7 @@ class Stack:
     def read(self) -> Snapshot:
         """The state, decrypted, valid or not."""
         deployment = self._deployment
+        _ = self.settings  # outside: a settings file that cannot be read is no fault of the state
         try:
             return self.decode(deployment)
         except StateError as error:
@@ -188,6 +189,7 @@ class Stack:
         resources = self._deployment.get("resources")
         if isinstance(resources, list):
             resources = [r for r in resources if not isinstance(r, dict) or r.get("type") == STACK_TYPE]
+        _ = self.settings
         try:
             return outputs_of(self.decode({**self._deployment, "resources": resources, "pending_operations": []})) or {}
         except StateError as error:

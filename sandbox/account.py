@@ -77,7 +77,7 @@ def place(wanted: Path, *, create: bool) -> Placement:
         return Placement(account=Account(), home=home, bin=programs)
     account = _lent_account()
     if create and not wanted.exists():
-        wanted.mkdir(parents=True)
+        wanted.mkdir(parents=True, exist_ok=True)
         wanted.chmod(0o711)  # to be passed through; what is in it stays closed
     home = wanted / "cluster" if _can_reach(account, wanted) else _ROOT_DATA / f"tenantry-postgres-{_digest(wanted)}"
     if create:

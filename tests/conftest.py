@@ -12,12 +12,16 @@ import pytest
 from hypothesis import settings
 from psycopg import sql
 
+from engine.program_host import adapt_sdk
 from sandbox import postgres as sandbox_postgres
 from sandbox.postgres import EmbeddedPostgres
 
 # Shared machines stall now and then: a slow example is no failure, and a failure must come again on the next run.
 settings.register_profile("tenantry", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "tenantry"))
+
+# This process constructs more dynamic resources than the SDK's pickler bears.
+adapt_sdk()
 
 _AMBIENT = ("DB_", "PULUMI_", "PG", "TENANTRY_ENGINE", "TENANTRY_DB")
 _KEPT = {"PULUMI_HOME"}

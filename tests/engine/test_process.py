@@ -184,6 +184,7 @@ def test_ctrl_c_in_the_first_moments_is_heard(tmp_path: Path) -> None:
 
 @pytest.fixture
 def prepared(tmp_path: Path) -> Iterator[process.Worker]:
+    process._dismiss_all()  # one that another test may have left
     process.prepare(("pulumi-python",), project="proj", cwd=tmp_path, environment=ENVIRONMENT)
     [worker] = process._waiting.values()
     yield worker
