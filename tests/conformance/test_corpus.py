@@ -1,7 +1,6 @@
 """The recorded behaviour of the stock engine, scenario by scenario, on the engine that TENANTRY_ENGINE chooses.
 
-The corpus lies beside the repository (or where TENANTRY_CONFORMANCE says). What the embedded engine does not do yet is
-listed by name in `NOT_YET`, strictly: a scenario that starts to pass must be taken off the list.
+The corpus lies beside the repository (or where TENANTRY_CONFORMANCE says). All of it must pass.
 """
 
 from __future__ import annotations
@@ -22,10 +21,8 @@ CORPUS = Path(os.environ.get("TENANTRY_CONFORMANCE") or ROOT.parent / "shared" /
 SCENARIOS = sorted((CORPUS / "public" / "scenarios").glob("*.py"))
 STOCK = os.environ.get("TENANTRY_ENGINE") == "stock"
 
+
 # Subjects of the next issue; each names what is missing.
-NOT_YET: dict[str, str] = {}
-
-
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """What the engine did in every scenario: the harness's recordings by name."""
@@ -43,28 +40,11 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]
     sys.modules.pop("common", None)
 
 
-def _cases() -> list[Any]:
-    return [
-        pytest.param(
-            path.stem,
-            marks=[pytest.mark.xfail(reason=NOT_YET[path.stem], strict=True)]
-            if path.stem in NOT_YET and not STOCK
-            else [],
-        )
-        for path in SCENARIOS
-    ]
-
-
 @pytest.mark.timeout(1500)
 @pytest.mark.skipif(not SCENARIOS, reason=f"the corpus is not at {CORPUS}; set TENANTRY_CONFORMANCE to its folder")
-@pytest.mark.parametrize("name", _cases())
+@pytest.mark.parametrize("name", [path.stem for path in SCENARIOS])
 def test_engine_does_what_was_recorded(name: str, corpus: dict[str, Any]) -> None:
     golden = json.loads((CORPUS / "public" / "golden" / f"{name}.json").read_text(encoding="utf-8"))
     differences = corpus["compare"](golden, corpus["results"][name])
     shown = [f"step {step} {field}: {text}" for step, field, text, _ in differences[:10]]
     assert not differences, "\n".join(shown)
-
-
-@pytest.mark.skipif(not SCENARIOS, reason=f"the corpus is not at {CORPUS}")
-def test_the_list_of_what_does_not_pass_yet_names_real_scenarios() -> None:
-    assert set(NOT_YET) <= {path.stem for path in SCENARIOS}
