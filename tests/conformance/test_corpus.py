@@ -22,7 +22,6 @@ SCENARIOS = sorted((CORPUS / "public" / "scenarios").glob("*.py"))
 STOCK = os.environ.get("TENANTRY_ENGINE") == "stock"
 
 
-# Subjects of the next issue; each names what is missing.
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """What the engine did in every scenario: the harness's recordings by name."""
