@@ -3,6 +3,7 @@
 And what only a server can do: hang, and be gone.
 """
 
+import errno
 import json
 import os
 import signal
@@ -469,3 +470,32 @@ def test_urls_that_are_refused(url: str, words: str) -> None:
     with pytest.raises(UsageError, match=words) as failure:
         PostgresBucket(url, {})
     assert "pw" not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgres://u:Hunter2/ss@localhost/db",
+        "postgres://u:Hunter2#ss@localhost/db",
+        "postgres://u:s3?Hunter2=x@localhost/db",
+        "postgres://u:12/Hunter2@localhost/db",
+    ],
+)
+def test_a_password_that_is_not_escaped_is_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(UsageError, match="%2F") as failure:
+        parameters_of(url, {})
+    assert "Hunter2" not in str(failure.value)
+
+
+def test_a_folder_that_cannot_be_listed_is_not_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket = FileBucket(tmp_path.as_uri(), tmp_path)
+    bucket.write(".pulumi/locks/o/p/s/one.json", b"{}")
+
+    def full(_path: str) -> None:
+        raise OSError(errno.EMFILE, "Too many open files", "the folder")
+
+    monkeypatch.setattr(os, "scandir", full)
+    with pytest.raises(StateError, match="cannot list the folder: Too many open files"):
+        bucket.keys(".pulumi/locks/o/p/s/")
+    with pytest.raises(StateError):
+        bucket.claim(".pulumi/locks/o/p/s/two.json", b"{}", ".pulumi/locks/o/p/s/")

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -167,3 +168,55 @@ def test_inline_programs_and_references_between_stacks(tmp_path: Path) -> None:
     assert (found.value, found.secret) == ("hush", True)
     assert [entry.result for entry in stack.history()] == ["succeeded"]
     assert "hush" not in "".join(path.read_text() for path in (tmp_path / ".pulumi").rglob("*.json"))
+
+
+def test_a_program_ends_with_an_engine_that_was_killed(tmp_path: Path) -> None:
+    program = (
+        "import os, pathlib, time\npathlib.Path(os.environ['MARK']).write_text(str(os.getpid()))\ntime.sleep(60)\n"
+    )
+    project = Project(tmp_path, program)
+    mark = tmp_path / "pid"
+    project.env["MARK"] = str(mark)
+    project.run("stack", "init", "dev")
+    with project.start("preview") as process:
+        _until(lambda: mark.exists() and mark.read_text() != "")
+        process.kill()
+    pid = int(mark.read_text())
+    _until(lambda: not _runs(pid))
+
+
+def test_what_a_program_leaves_behind_does_not_hold_the_update(tmp_path: Path) -> None:
+    program = "import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(40)'])\n"
+    project = Project(tmp_path, program)
+    project.run("stack", "init", "dev")
+    with project.start("preview") as process:
+        # Whoever reads the engine's own output is not what waits: the child holds only the program's.
+        process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+def test_secret_configuration_is_hidden_in_what_a_program_says(tmp_path: Path) -> None:
+    program = "import pulumi\nprint('it is hunter2')\nraise RuntimeError('not hunter2!')\n"
+    project = Project(tmp_path, program)
+    project.run("stack", "init", "dev")
+    project.run("config", "set", "--secret", "pw", "hunter2")
+    with project.start("preview", "--event-log", "events") as process:
+        stdout, stderr = process.communicate(timeout=60)
+    assert "it is [secret]" in stdout
+    assert "not [secret]!" in stdout
+    assert "hunter2" not in stdout + stderr + (tmp_path / "events").read_text()
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
