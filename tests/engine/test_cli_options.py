@@ -47,7 +47,7 @@ def deployment(monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
 
 
 @pytest.fixture
-def _no_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_lock(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     def locked(*_: Any) -> None:
         raise AssertionError("the stack was locked")
 
