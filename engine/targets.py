@@ -122,13 +122,17 @@ class Selection:
 
     def _kept(self, resources: Sequence[State], graph: DependencyGraph) -> set[str]:
         if self._exclude_dependents:
-            kept = set(_closure(resources, self._excludes, graph))
+            kept = {state.urn for state in _closure(resources, self._excludes, graph)}
         else:
-            kept = {state for state in resources if state.urn in self._excludes}
-        for state in reversed(resources):
-            if state in kept:
-                kept |= graph.dependencies_of(state)
-        return {state.urn for state in kept}
+            kept = {state.urn for state in resources if state.urn in self._excludes}
+        count = -1
+        # What a replacement left behind bears the same URN, stays along, and may need what nothing else needs any more.
+        while count != len(kept):
+            count = len(kept)
+            for state in reversed(resources):
+                if state.urn in kept:
+                    kept |= {needed.urn for needed in graph.dependencies_of(state)}
+        return kept
 
     def is_asked_for(self, urn: str) -> bool:
         """Whether a resource that has to be deleted along with a target was named, or all such ones were."""

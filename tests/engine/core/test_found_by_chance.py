@@ -213,3 +213,15 @@ def test_11_a_provider_may_be_renamed_and_replaced_at_once(stack: Stack) -> None
     stack.up(*renamed).succeeds().expect(replace("b"), replace("x"), delete("dropped")).valid_after_every_step()
     stack.agrees_with_cloud()
     stack.up(*renamed).does_nothing()
+
+
+def test_9_what_a_replacement_left_behind_keeps_what_it_needs_while_its_successor_has_to_stay(stack: Stack) -> None:
+    """The excluded resource needs d; the old d, which could not be deleted, bears that URN too and needs a."""
+    stack.up(bucket("a"), bucket("d", region="x", source=ref("a"))).succeeds()
+    stack.cloud.fail("delete", "d", times=1)
+    stack.up(bucket("d", region="y"), bucket("c", source=ref("d"))).fails("the cloud refuses to delete d")
+    stack.up(excludes=("**::c",)).succeeds().expect().valid_after_every_step()
+    assert (stack.cloud.count("a"), stack.cloud.count("d")) == (1, 2)
+    stack.up(bucket("d", region="y"), bucket("c", source=ref("d"))).succeeds()
+    assert (stack.cloud.count("a"), stack.cloud.count("d")) == (0, 1)
+    stack.agrees_with_cloud()
