@@ -29,12 +29,13 @@ def connect(
 ) -> psycopg.Connection[Any]:
     """A connection to the main database. Raises DatabaseError saying which server, why, and what to do."""
     try:
-        return psycopg.connect(**_parameters(settings, application, database), **options)
+        return psycopg.connect(**parameters(settings, application, database), **options)
     except psycopg.Error as error:
         raise explain(settings, error) from None
 
 
-def _parameters(settings: Settings, application: str, database: str | None) -> dict[str, Any]:
+def parameters(settings: Settings, application: str, database: str | None) -> dict[str, Any]:
+    """libpq's parameters for a connection; `database` None is the main one. Holds the password: not for printing."""
     server = settings.database
     return {
         "host": server.host,
@@ -108,7 +109,7 @@ def ensure_ready(settings: Settings) -> str:
     Any number of processes may do this at once. When nothing is to be done it costs one query and no Alembic.
     """
     try:
-        with psycopg.connect(**_parameters(settings, "tenantry", None), autocommit=True) as connection:
+        with psycopg.connect(**parameters(settings, "tenantry", None), autocommit=True) as connection:
             found = _revision(connection)
     except psycopg.Error as error:
         if not _is_missing(error):

@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision in `migrations/versions`; a test holds the two together."""
 
 
@@ -44,8 +44,9 @@ class DeploymentStatus(StrEnum):
 
 
 class TenantStatus(StrEnum):
-    """What a tenant is now."""
+    """What a tenant is now. PENDING: asked for, and nothing of it begun."""
 
+    PENDING = "pending"
     PROVISIONING = "provisioning"
     ACTIVE = "active"
     FAILED = "failed"
@@ -62,11 +63,12 @@ metadata = MetaData(
     }
 )
 
-_now = func.now()
-_timestamp = DateTime(timezone=True)
+NOW = func.now()
+TIMESTAMP = DateTime(timezone=True)
 
 
-def _one_of(column: str, values: type[StrEnum] | tuple[str, ...]) -> CheckConstraint:
+def one_of(column: str, values: type[StrEnum] | tuple[str, ...]) -> CheckConstraint:
+    """The column holds one of these words."""
     quoted = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({quoted})", name=column)
 
@@ -75,14 +77,17 @@ tenants = Table(
     "tenants",
     metadata,
     Column("slug", Text, primary_key=True),
+    Column("line", Text, nullable=False, server_default="cabinet"),
     Column("name", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("template_id", Text),
     Column("template_version", Text),
     Column("last_good_manifest", JSONB),
-    Column("created_at", _timestamp, nullable=False, server_default=_now),
-    Column("updated_at", _timestamp, nullable=False, server_default=_now),
-    _one_of("status", TenantStatus),
+    # The newest of its `manifests`, whether it has been applied or not.
+    Column("manifest_version", Integer, nullable=False, server_default=text("0")),
+    Column("created_at", TIMESTAMP, nullable=False, server_default=NOW),
+    Column("updated_at", TIMESTAMP, nullable=False, server_default=NOW),
+    one_of("status", TenantStatus),
 )
 
 deployments = Table(
@@ -105,16 +110,18 @@ deployments = Table(
     Column("manifest", JSONB),
     Column("previous_manifest", JSONB),
     Column("rollback_of", Uuid, ForeignKey("deployments.id")),
+    # The job that this was run for; none for a run by hand. No foreign key: jobs are cleared away sooner than history.
+    Column("job_id", Uuid),
     Column("progress", Integer, nullable=False, server_default=text("0")),
     Column("changes", JSONB),
     Column("error", Text),
     Column("leftovers", JSONB),
-    Column("started_at", _timestamp, nullable=False, server_default=_now),
-    Column("ended_at", _timestamp),
+    Column("started_at", TIMESTAMP, nullable=False, server_default=NOW),
+    Column("ended_at", TIMESTAMP),
     Column("duration_ms", BigInteger),
-    _one_of("status", DeploymentStatus),
-    _one_of("operation", ("up", "refresh", "destroy", "rollback")),
-    _one_of("phase", ("run", "rollback")),
+    one_of("status", DeploymentStatus),
+    one_of("operation", ("up", "refresh", "destroy", "rollback")),
+    one_of("phase", ("run", "rollback")),
     CheckConstraint("progress BETWEEN 0 AND 100", name="progress"),
 )
 
@@ -125,6 +132,8 @@ Index(
     postgresql_where=deployments.c.status == text("'running'"),
 )
 Index("deployments_tenant_number_idx", deployments.c.tenant, deployments.c.number.desc())
+Index("deployments_job_id_idx", deployments.c.job_id, postgresql_where=deployments.c.job_id.is_not(None))
+Index("tenants_status_idx", tenants.c.status)
 
 deployment_steps = Table(
     "deployment_steps",
@@ -135,13 +144,13 @@ deployment_steps = Table(
     Column("title", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
-    Column("started_at", _timestamp),
-    Column("ended_at", _timestamp),
+    Column("started_at", TIMESTAMP),
+    Column("ended_at", TIMESTAMP),
     Column("duration_ms", BigInteger),
-    Column("rolled_back_at", _timestamp),
+    Column("rolled_back_at", TIMESTAMP),
     Column("message", Text, nullable=False, server_default=""),
     Column("error", Text),
-    _one_of("status", ("pending", "running", "completed", "failed", "skipped", "rolled_back")),
+    one_of("status", ("pending", "running", "completed", "failed", "skipped", "rolled_back")),
 )
 
 deployment_logs = Table(
@@ -149,7 +158,7 @@ deployment_logs = Table(
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("deployment_id", Uuid, ForeignKey("deployments.id", ondelete="CASCADE"), nullable=False, index=True),
-    Column("at", _timestamp, nullable=False, server_default=_now),
+    Column("at", TIMESTAMP, nullable=False, server_default=NOW),
     Column("level", Text, nullable=False),
     Column("step", Text),
     Column("message", Text, nullable=False),
@@ -170,8 +179,8 @@ cabinets = Table(
     Column("template_id", Text),
     Column("template_version", Text),
     Column("database_name", Text),
-    Column("created_at", _timestamp, nullable=False, server_default=_now),
-    Column("updated_at", _timestamp, nullable=False, server_default=_now),
-    Column("activated_at", _timestamp),
-    _one_of("status", ("provisioning", "active", "inactive")),
+    Column("created_at", TIMESTAMP, nullable=False, server_default=NOW),
+    Column("updated_at", TIMESTAMP, nullable=False, server_default=NOW),
+    Column("activated_at", TIMESTAMP),
+    one_of("status", ("provisioning", "active", "inactive")),
 )
