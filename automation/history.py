@@ -97,13 +97,19 @@ def tenant_facts(connection: Connection, slug: str) -> TenantFacts:
     )
 
 
-def take_over(connection: Connection, tenant: str) -> list[RowMapping]:
-    """Marks the runs of dead processes as interrupted; returns them. Only for the holder of the tenant's lock."""
+def take_over(connection: Connection, tenant: str, job: uuid.UUID | None = None) -> list[RowMapping]:
+    """Marks the runs of dead processes as interrupted; returns them. With `job`, only the runs made for it.
+
+    Only for the holder of the tenant's lock, or for the worker that has seen the job's process end.
+    """
     message = "its process ended before the run did"
+    running = and_(deployments.c.tenant == tenant, deployments.c.status == DeploymentStatus.RUNNING)
+    if job is not None:
+        running = and_(running, deployments.c.job_id == job)
     dead = list(
         connection.execute(
             update(deployments)
-            .where(deployments.c.tenant == tenant, deployments.c.status == DeploymentStatus.RUNNING)
+            .where(running)
             .values(
                 status=DeploymentStatus.INTERRUPTED,
                 error=message,

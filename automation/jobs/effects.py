@@ -1,0 +1,117 @@
+"""What goes with every change of a job, in the same transaction: its events, the audit row, and its tenant put right.
+
+Decides what each change tells and to whom. It never changes a job's status: `store` does.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Text, bindparam, func, select, update
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from automation import history
+from automation.jobs import audit
+from automation.jobs.model import Caller, Job
+from automation.jobs.rows import storable
+from automation.jobs.submission import Accepted
+from automation.models import TenantStatus, tenants
+from automation.models_jobs import EventKind, JobOperation, JobStatus
+
+CONTROL_CHANNEL = "tenantry_control"
+EVENTS_CHANNEL = "tenantry_events"
+
+_EVENT = select(func.tenantry_event(bindparam("job"), bindparam("kind", type_=Text), bindparam("data", type_=JSONB)))
+
+
+async def event(connection: AsyncConnection, job: uuid.UUID, kind: EventKind, data: Mapping[str, Any]) -> None:
+    """Adds an event to the job and tells whoever follows it when the transaction commits."""
+    await connection.execute(_EVENT, {"job": job, "kind": kind.value, "data": data})
+
+
+async def accepted(connection: AsyncConnection, caller: Caller, one: Accepted) -> None:
+    """A job was accepted."""
+    job = one.job
+    await event(connection, job.id, EventKind.JOB, job.to_dict())
+    await audit.record(
+        connection,
+        caller=caller,
+        action=f"tenant.{job.operation.value}",
+        tenant=job.tenant,
+        object=f"job {job.id}",
+        job_id=job.id,
+        before=one.before,
+        after=one.after,
+    )
+
+
+async def ended(connection: AsyncConnection, job: Job, before: JobStatus) -> None:
+    """A job has ended: the last events it will have."""
+    was, now = await _settle_tenant(connection, job)
+    await event(connection, job.id, EventKind.JOB, job.to_dict())
+    await event(connection, job.id, EventKind.END, job.to_dict())
+    await audit.record(
+        connection,
+        caller=asked_by(job),
+        action=f"tenant.{job.operation.value}.{job.status.value}",
+        tenant=job.tenant,
+        object=f"job {job.id}",
+        job_id=job.id,
+        before={"job": before.value, "tenant": was},
+        after={"job": job.status.value, "tenant": now, "message": job.message},
+    )
+
+
+def asked_by(job: Job) -> Caller:
+    """Who asked for the job, from where."""
+    return Caller(subject=job.actor, address=job.address, correlation_id=job.correlation_id)
+
+
+async def _settle_tenant(connection: AsyncConnection, job: Job) -> tuple[str | None, str | None]:
+    """Puts right what no deployment of the job did: a run that died, a tenant whose first run never began."""
+    statement = select(tenants.c.status).where(tenants.c.slug == job.tenant).with_for_update(key_share=True)
+    was = (await connection.execute(statement)).scalar_one_or_none()
+    if was is None or job.operation is JobOperation.PREVIEW:
+        return was, was
+    dead = await connection.run_sync(history.take_over, job.tenant, job.id)
+    now = tenant_status_after(job, TenantStatus(was), died=bool(dead))
+    if now != was:
+        await connection.execute(
+            update(tenants).where(tenants.c.slug == job.tenant).values(status=now, updated_at=func.now())
+        )
+    return was, now.value
+
+
+def tenant_status_after(job: Job, status: TenantStatus, *, died: bool) -> TenantStatus:
+    """What the tenant is once `job` has ended. `died`: a run of it was cut off, and nobody wrote how it ended."""
+    if died and job.operation is not JobOperation.REFRESH:
+        # What was begun and not undone is neither the old tenant nor the new one.
+        return TenantStatus.FAILED
+    if status is TenantStatus.PENDING:
+        return TenantStatus.REMOVED if job.status is JobStatus.CANCELLED else TenantStatus.FAILED
+    return status
+
+
+async def notify(connection: AsyncConnection, channel: str, payload: str) -> None:
+    """Tells the listeners of `channel` when the transaction commits."""
+    await connection.execute(select(func.pg_notify(channel, payload)))
+
+
+def clean(value: Any, secrets: Iterable[str]) -> Any:
+    """JSON as it may be stored: without secrets, and without what no text of PostgreSQL can hold."""
+    from automation.redaction import redactor
+
+    redact = redactor(secrets)
+
+    def walk(one: Any) -> Any:
+        if isinstance(one, str):
+            return redact(one)
+        if isinstance(one, Mapping):
+            return {key: walk(inner) for key, inner in one.items()}
+        return [walk(inner) for inner in one] if isinstance(one, list | tuple) else one
+
+    return walk(json.loads(json.dumps(storable(value), default=str)))

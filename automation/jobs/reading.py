@@ -1,0 +1,223 @@
+"""What the API and the pages show: JSON-safe dictionaries. Never writes. Jobs and audit are `reading_jobs`', passed on.
+
+Decides what is shown, in which order, and how much at once. Whoever calls says which tenants its reader may see.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from automation.errors import InputError, NotFoundError
+from automation.jobs.audit import masked
+from automation.jobs.reading_jobs import audit_page, job_detail, job_logs, job_steps, jobs_page
+from automation.jobs.reading_pages import COUNT_LIMIT, bounded, page_of
+from automation.jobs.rows import ACTIVE_SQL, json_safe, storable
+from automation.models import TenantStatus, cabinets, deployment_steps, deployments, tenants
+from automation.models_jobs import jobs
+from automation.models_jobs import manifests as manifest_versions
+
+__all__ = [
+    "COUNT_LIMIT",
+    "audit_page",
+    "deployment",
+    "deployments_page",
+    "job_detail",
+    "job_logs",
+    "job_steps",
+    "jobs_page",
+    "manifest",
+    "manifests",
+    "tenant",
+    "tenants_page",
+]
+
+_DEPLOYMENT = tuple(
+    deployments.c[name]
+    for name in (
+        *("id", "tenant", "operation", "status", "phase", "correlation_id", "actor", "engine", "progress", "changes"),
+        *("error", "leftovers", "rollback_of", "job_id", "first_create", "started_at", "ended_at", "duration_ms"),
+    )
+)
+_TENANT = tuple(
+    tenants.c[name]
+    for name in (
+        *("slug", "line", "name", "status", "template_id", "template_version", "manifest_version"),
+        *("created_at", "updated_at"),
+    )
+)
+_JOB = tuple(jobs.c[name] for name in ("id", "operation", "status", "progress", "current_step", "created_at"))
+_STEP = tuple(one for one in deployment_steps.c if one.name not in {"deployment_id", "position"})
+
+
+async def tenants_page(
+    connection: AsyncConnection,
+    *,
+    search: str | None = None,
+    status: str | None = None,
+    line: str | None = None,
+    visible: AbstractSet[str] | None = None,
+    page: int = 1,
+    size: int = 50,
+) -> tuple[list[dict[str, Any]], int]:
+    """Tenants by slug, each with its active `job` and its `last` deployment, or None; and how many there are in all.
+
+    `search` is looked for in slug and name. `status` None leaves out removed tenants; "all" leaves out none. `visible`
+    None means all tenants. Raises InputError for a page or size that is out of bounds.
+    """
+    statement = select(*_TENANT).where(*_tenant_filters(search, status, line, visible)).order_by(tenants.c.slug)
+    rows, total = await page_of(connection, statement, page, size)
+    slugs = [row["slug"] for row in rows]
+    active = await _by_tenant(
+        connection, select(jobs.c.tenant, *_JOB).where(jobs.c.tenant.in_(slugs), text(ACTIVE_SQL)) if slugs else None
+    )
+    last = await _by_tenant(connection, _last_deployments(slugs) if slugs else None)
+    return [row | {"job": active.get(row["slug"]), "last": last.get(row["slug"])} for row in rows], total
+
+
+def _tenant_filters(
+    search: str | None, status: str | None, line: str | None, visible: AbstractSet[str] | None
+) -> list[ColumnElement[bool]]:
+    filters: list[ColumnElement[bool]] = []
+    if search:
+        wanted = storable(search)
+        filters.append(or_(*(column.icontains(wanted, autoescape=True) for column in (tenants.c.slug, tenants.c.name))))
+    if status is None:
+        filters.append(tenants.c.status != TenantStatus.REMOVED)
+    elif status != "all":
+        filters.append(tenants.c.status == storable(status))
+    if line is not None:
+        filters.append(tenants.c.line == storable(line))
+    if visible is not None:
+        filters.append(tenants.c.slug == func.any(sorted(visible)))
+    return filters
+
+
+def _last_deployments(slugs: list[str]) -> Select[Any]:
+    wanted = func.unnest(slugs).column_valued("wanted")
+    newest = (
+        select(
+            *(deployments.c[name] for name in ("id", "operation", "status", "progress", "error", "started_at")),
+            deployments.c.ended_at,
+        )
+        .where(deployments.c.tenant == wanted)
+        .order_by(deployments.c.number.desc())
+        .limit(1)
+        .lateral("newest")
+    )
+    return select(wanted.label("tenant"), *newest.c).join(newest, text("true"))
+
+
+async def _by_tenant(connection: AsyncConnection, statement: Select[Any] | None) -> dict[str, dict[str, Any]]:
+    if statement is None:
+        return {}
+    rows = (await connection.execute(statement)).mappings()
+    return {row["tenant"]: {key: value for key, value in json_safe(row).items() if key != "tenant"} for row in rows}
+
+
+async def tenant(connection: AsyncConnection, slug: str) -> dict[str, Any]:
+    """A tenant with its newest `manifest`, its `record`, its active `job`, and its last `deployment` with steps.
+
+    Raises NotFoundError.
+    """
+    slug = storable(slug)
+    row = (await connection.execute(select(*_TENANT).where(tenants.c.slug == slug))).mappings().one_or_none()
+    if row is None:
+        raise _no_tenant(slug)
+    answer = json_safe(row)
+    newest = and_(manifest_versions.c.tenant == slug, manifest_versions.c.version == row["manifest_version"])
+    answer["manifest"] = masked(
+        (await connection.execute(select(manifest_versions.c.manifest).where(newest))).scalar_one_or_none()
+    )
+    record = (await connection.execute(select(cabinets).where(cabinets.c.slug == slug))).mappings().one_or_none()
+    answer["record"] = json_safe(record) if record is not None else None
+    running = select(jobs.c.tenant, *_JOB).where(jobs.c.tenant == slug, text(ACTIVE_SQL))
+    answer["job"] = (await _by_tenant(connection, running)).get(slug)
+    last = select(*_DEPLOYMENT).where(deployments.c.tenant == slug).order_by(deployments.c.number.desc()).limit(1)
+    found = (await connection.execute(last)).mappings().one_or_none()
+    answer["deployment"] = await _with_steps(connection, json_safe(found)) if found is not None else None
+    return answer
+
+
+async def deployments_page(
+    connection: AsyncConnection, slug: str, *, page: int = 1, size: int = 50
+) -> tuple[list[dict[str, Any]], int]:
+    """A tenant's deployments, newest first, without steps. Raises NotFoundError for a tenant that is not there."""
+    statement = select(*_DEPLOYMENT).where(deployments.c.tenant == storable(slug)).order_by(deployments.c.number.desc())
+    rows, total = await page_of(connection, statement, page, size)
+    if not total:
+        await _require(connection, slug)
+    return rows, total
+
+
+async def deployment(connection: AsyncConnection, wanted: uuid.UUID) -> dict[str, Any]:
+    """A deployment with its `steps`, and the `manifest` it was of. Raises NotFoundError."""
+    statement = select(*_DEPLOYMENT, deployments.c.manifest, deployments.c.previous_manifest)
+    row = (await connection.execute(statement.where(deployments.c.id == wanted))).mappings().one_or_none()
+    if row is None:
+        raise NotFoundError(
+            f"there is no deployment {wanted}", hint="a tenant's page and its list of deployments show those there are"
+        )
+    answer = json_safe(row)
+    for key in ("manifest", "previous_manifest"):
+        answer[key] = masked(_asked_for(row[key]))
+    return await _with_steps(connection, answer)
+
+
+def _asked_for(resolved: Mapping[str, Any] | None) -> Any:
+    """The manifest inside a resolved one."""
+    return resolved.get("manifest", resolved) if resolved else None
+
+
+async def _with_steps(connection: AsyncConnection, row: dict[str, Any]) -> dict[str, Any]:
+    statement = (
+        select(*_STEP)
+        .where(deployment_steps.c.deployment_id == uuid.UUID(row["id"]))
+        .order_by(deployment_steps.c.position)
+    )
+    steps = (await connection.execute(statement)).mappings()
+    return row | {"steps": [json_safe(step) for step in steps]}
+
+
+async def manifests(
+    connection: AsyncConnection, slug: str, *, page: int = 1, size: int = 50
+) -> tuple[list[dict[str, Any]], int]:
+    """The versions of a tenant's manifest, newest first: version, actor, created_at. Raises NotFoundError."""
+    columns = (manifest_versions.c.version, manifest_versions.c.actor, manifest_versions.c.created_at)
+    statement = (
+        select(*columns)
+        .where(manifest_versions.c.tenant == storable(slug))
+        .order_by(manifest_versions.c.version.desc())
+    )
+    rows, total = await page_of(connection, statement, page, size)
+    if not total:
+        await _require(connection, slug)
+    return rows, total
+
+
+async def manifest(connection: AsyncConnection, slug: str, version: int) -> dict[str, Any]:
+    """One version of a tenant's manifest: version, manifest, actor, created_at. Raises NotFoundError."""
+    bounded("version", version, 1, 2**31 - 1)
+    one = and_(manifest_versions.c.tenant == storable(slug), manifest_versions.c.version == version)
+    row = (await connection.execute(select(manifest_versions).where(one))).mappings().one_or_none()
+    if row is None:
+        await _require(connection, slug)
+        raise NotFoundError(
+            f"tenant '{slug}' has no version {version} of its manifest", hint="its list of manifests shows those it has"
+        )
+    return {key: value for key, value in masked(json_safe(row)).items() if key != "tenant"}
+
+
+async def _require(connection: AsyncConnection, slug: str) -> None:
+    statement = select(tenants.c.slug).where(tenants.c.slug == storable(slug))
+    if (await connection.execute(statement)).one_or_none() is None:
+        raise _no_tenant(slug)
+
+
+def _no_tenant(slug: str) -> InputError:
+    return NotFoundError(f"there is no tenant '{slug}'", hint="the list of tenants shows those there are")

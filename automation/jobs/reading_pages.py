@@ -1,0 +1,42 @@
+"""A page of rows and how many there are in all, at a cost that does not grow with the table. Never writes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Select, func, literal, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from automation.errors import InputError
+from automation.jobs.rows import json_safe
+
+COUNT_LIMIT = 10_000
+"""Counting stops here: a total of COUNT_LIMIT means as many or more. Nobody pages that far; a full count would cost
+every reader of the first page what the whole table costs."""
+
+PAGE_LIMIT = 100_000
+SIZE_LIMIT = 200
+
+
+async def page_of(
+    connection: AsyncConnection, statement: Select[Any], page: int, size: int
+) -> tuple[list[dict[str, Any]], int]:
+    """The rows of a page (the first is 1) and the total. Raises InputError for a page or size out of bounds."""
+    bounded("page", page, 1, PAGE_LIMIT)
+    bounded("size", size, 1, SIZE_LIMIT)
+    found = (await connection.execute(statement.limit(size).offset((page - 1) * size))).mappings()
+    rows = [json_safe(row) for row in found]
+    if rows and len(rows) < size:
+        # The last page says by itself how many there are.
+        return rows, min((page - 1) * size + len(rows), COUNT_LIMIT)
+    if not rows and page == 1:
+        return rows, 0
+    some = statement.with_only_columns(literal(1)).order_by(None).limit(COUNT_LIMIT).subquery()
+    return rows, (await connection.execute(select(func.count()).select_from(some))).scalar_one()
+
+
+def bounded(name: str, value: int, least: int, most: int) -> None:
+    """Raises InputError when `value` is not from `least` to `most`."""
+    if not least <= value <= most:
+        valid = f"a whole number from {least} to {most}"
+        raise InputError(f"{name} is {value}", hint=f"give {valid}", problems=[(name, str(value), f"must be {valid}")])
