@@ -13,6 +13,7 @@ from stacks import steps as cabinet_steps
 from stacks.manifest import CabinetManifest, ManifestError, parse_manifest
 from stacks.problems import FieldProblem, closest, shown
 from stacks.resolve import ResolvedManifest, resolve
+from stacks.settings import Settings
 from stacks.steps import Step
 from stacks.templates import TemplateStore
 
@@ -65,7 +66,24 @@ class Line:
 
 
 def _cabinet_schema() -> dict[str, Any]:
-    return CabinetManifest.model_json_schema(by_alias=True)
+    """The manifest's schema, with that of the settings where the manifest takes overrides of them.
+
+    An override has no default: what is left out is the template's value.
+    """
+    schema = CabinetManifest.model_json_schema(by_alias=True)
+    settings = Settings.model_json_schema(by_alias=True)
+    sections = {**settings.pop("$defs", {}), "Settings": settings}
+    defaults = [one for section in sections.values() if not section.get("required") for one in _properties(section)]
+    for one in defaults:
+        one.pop("default", None)
+    schema["$defs"] = {**sections, **schema.get("$defs", {})}
+    overrides = {"$ref": "#/$defs/Settings", "default": {}, "description": "what differs from the template"}
+    schema["properties"]["customSettings"] = overrides
+    return schema
+
+
+def _properties(section: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return list(section.get("properties", {}).values())
 
 
 CABINET = Line(

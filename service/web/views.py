@@ -1,0 +1,225 @@
+"""What the templates show, worked out from rows: words and tones for statuses, times, diffs grouped by step. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from automation.engine_events import property_changes
+from service.web.fields import words
+
+# What Pulumi writes in place of a secret, and of a value that only the run itself will know.
+_SIGNATURE = "4dabf18193072939515e22adb298388d"
+_UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+HIDDEN, LATER = "[secret]", "known after apply"
+
+_WORDS = {
+    "pending": "Waiting",
+    "provisioning": "In progress",
+    "active": "Active",
+    "failed": "Failed",
+    "removed": "Removed",
+    "running": "Running",
+    "succeeded": "Succeeded",
+    "completed": "Done",
+    "skipped": "Skipped",
+    "rolled_back": "Rolled back",
+    "rollback_failed": "Rollback failed",
+    "cancelled": "Cancelled",
+    "interrupted": "Interrupted",
+    "delivered": "Delivered",
+    "dropped": "Dropped",
+}
+_TONES = {
+    "good": ("active", "succeeded", "completed", "delivered"),
+    "busy": ("provisioning", "running"),
+    "wait": ("pending",),
+    "bad": ("failed", "rollback_failed", "interrupted"),
+    "undone": ("rolled_back", "cancelled", "dropped"),
+}
+_OPERATIONS = {
+    "preview": "Preview",
+    "up": "Apply",
+    "refresh": "Refresh",
+    "destroy": "Remove",
+    "rollback": "Roll back",
+}
+_OPS = {
+    "create": ("create", "Create"),
+    "update": ("update", "Change"),
+    "delete": ("delete", "Remove"),
+    "replace": ("replace", "Replace"),
+    "create-replacement": ("replace", "Replace"),
+    "delete-replaced": ("delete", "Remove the replaced one"),
+    "import": ("create", "Import"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One value that differs. `kind` is added, removed or changed."""
+
+    path: str
+    kind: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceDiff:
+    """What happens to one resource. `op` is create, update, delete or replace."""
+
+    op: str
+    word: str
+    title: str
+    type: str
+    name: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepDiff:
+    """The resources of one step."""
+
+    key: str
+    title: str
+    resources: tuple[ResourceDiff, ...]
+
+
+def status_word(status: str) -> str:
+    """A status as a person reads it."""
+    return _WORDS.get(status, words(status))
+
+
+def tone(status: str) -> str:
+    """Which of the page's tones a status has; never the only sign of it."""
+    return next((name for name, statuses in _TONES.items() if status in statuses), "quiet")
+
+
+def operation_word(operation: str) -> str:
+    """What a job does, as a person reads it."""
+    return _OPERATIONS.get(operation, words(operation))
+
+
+def plan(changes: Iterable[Mapping[str, Any]], steps: Sequence[tuple[str, str]]) -> tuple[StepDiff, ...]:
+    """A preview's changes by step, in the order of the steps; components, which are no objects, are left out."""
+    titles = dict(steps)
+    grouped: dict[str, list[ResourceDiff]] = {key: [] for key in titles}
+    for change in changes:
+        if not change["properties"] and _is_component(str(change["type"])):
+            continue
+        key = change["step"] if change["step"] in titles else ""
+        grouped.setdefault(key, []).append(_resource(change))
+    return tuple(
+        StepDiff(key=key, title=titles.get(key, "Other objects"), resources=tuple(resources))
+        for key, resources in grouped.items()
+        if resources
+    )
+
+
+def counted(groups: Iterable[StepDiff]) -> tuple[tuple[str, int], ...]:
+    """How many objects are created, changed, replaced and removed, in this order."""
+    found = [resource.op for group in groups for resource in group.resources]
+    order = ("create", "update", "replace", "delete")
+    return tuple((op, found.count(op)) for op in order if op in found)
+
+
+def differences(before: object, after: object) -> tuple[Row, ...]:
+    """The leaves that differ between two documents."""
+    one = before if isinstance(before, Mapping) else {}
+    two = after if isinstance(after, Mapping) else {}
+    return tuple(_row(change.path, change.before, change.after) for change in property_changes(one, two))
+
+
+def _is_component(kind: str) -> bool:
+    return kind.startswith(("tenantry:", "pulumi:pulumi:"))
+
+
+def _resource(change: Mapping[str, Any]) -> ResourceDiff:
+    op, word = _OPS.get(change["op"], ("update", words(str(change["op"]))))
+    kind = str(change["type"])
+    rows = tuple(_row(one["path"], one["before"], one["after"]) for one in change["properties"])
+    title = words(kind.rsplit(":", 1)[-1])
+    return ResourceDiff(op=op, word=word, title=title, type=kind, name=str(change["name"]), rows=rows)
+
+
+def _row(path: str, before: Any, after: Any) -> Row:
+    kind = "added" if before is None else "removed" if after is None else "changed"
+    return Row(path=path, kind=kind, before=value_text(before), after=value_text(after))
+
+
+def value_text(value: Any) -> str:
+    """A value on one line; secrets and values not known yet by name."""
+    if value is None:
+        return ""
+    if isinstance(value, Mapping) and _SIGNATURE in value:
+        return HIDDEN
+    if value == _UNKNOWN:
+        return LATER
+    if isinstance(value, str):
+        return value
+    return json.dumps(_plain(value), ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return HIDDEN if _SIGNATURE in value else {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return LATER if value == _UNKNOWN else value
+
+
+def parsed(moment: str | datetime | None) -> datetime | None:
+    """A time with a zone, from ISO 8601; None for none."""
+    if moment is None or isinstance(moment, datetime):
+        return moment
+    found = datetime.fromisoformat(moment)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def exact(moment: str | datetime | None) -> str:
+    """`21 Nov 2026, 12:06:23 UTC`."""
+    found = parsed(moment)
+    return f"{found.astimezone(UTC):%-d %b %Y, %H:%M:%S} UTC" if found else ""
+
+
+def ago(moment: str | datetime | None, now: datetime | None = None) -> str:
+    """`just now`, `40 s ago`, `3 min ago`, `5 h ago`, `2 days ago`; `in 4 min` for what is to come."""
+    found = parsed(moment)
+    if found is None:
+        return ""
+    passed = (now or datetime.now(UTC)) - found
+    text = _span(abs(passed))
+    if not text:
+        return "just now"
+    return f"{text} ago" if passed > timedelta(0) else f"in {text}"
+
+
+def _span(passed: timedelta) -> str:
+    seconds = int(passed.total_seconds())
+    if seconds < 5:
+        return ""
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min"
+    if seconds < 2 * 86_400:
+        return f"{seconds // 3600} h"
+    return f"{seconds // 86_400} days"
+
+
+def duration(milliseconds: float | None) -> str:
+    """`420 ms`, `2.0 s`, `1 min 05 s`, `2 h 03 min`."""
+    if milliseconds is None:
+        return ""
+    if milliseconds < 1000:
+        return f"{milliseconds:.0f} ms"
+    if milliseconds < 59_950:
+        return f"{milliseconds / 1000:.1f} s"
+    seconds = round(milliseconds / 1000)
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60:02d} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
