@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from automation.cli_ci import app as ci_app
 from automation.cli_support import Output, Shared, context_for, finish_run, main_with_errors
 from automation.errors import EXIT_CODES, InputError
 
@@ -31,6 +32,7 @@ templates_app = typer.Typer(help="Templates: presets of settings.", no_args_is_h
 database_app = typer.Typer(help="The main database.", no_args_is_help=True)
 app.add_typer(templates_app, name="templates")
 app.add_typer(database_app, name="db")
+app.add_typer(ci_app, name="ci")
 
 
 def _complete_tenant(incomplete: str) -> list[str]:
@@ -91,12 +93,13 @@ def preview(
         bool, typer.Option("--expect-no-changes", help="Exit with 7 when there are changes.")
     ] = False,
     as_json: Json = False,
+    as_lines: JsonLines = False,
 ) -> None:
     """Show what `up` would do. Changes nothing."""
     from automation import manifests, operations
     from automation.errors import ChangesFoundError
 
-    output = Output(as_json=as_json)
+    output = Output(as_json=as_json, as_lines=as_lines)
     context = context_for(output)
     result = operations.preview(context, manifests.load(context.settings, tenant, file))
     output.preview(result)

@@ -49,13 +49,15 @@ def up_many(
     fleet = Fleet(
         lambda tenant: ["-m", "automation", "up", tenant, "--jsonl", *options], workers=workers, on_line=board.line
     )
-    with _forwarding(fleet), board.live():
+    with forwarding(fleet), board.live():
         results = fleet.run(tenants)
     _summarise(output, results)
 
 
 @contextlib.contextmanager
-def _forwarding(fleet: Fleet) -> Iterator[None]:
+def forwarding(fleet: Fleet) -> Iterator[None]:
+    """While in the block, Ctrl-C and SIGTERM go to the fleet's processes."""
+
     def handle(_number: int, _frame: FrameType | None) -> None:
         # Not in the handler itself: it may interrupt the very thread that holds the fleet's lock.
         threading.Thread(target=fleet.cancel, daemon=True).start()

@@ -31,7 +31,7 @@ _LOOKS = {
     StepStatus.SKIPPED: ("-", "dim"),
     StepStatus.ROLLED_BACK: ("↩", "yellow"),
 }
-_SIGNS = {
+SIGNS = {
     "create": "+",
     "delete": "-",
     "update": "~",
@@ -226,7 +226,7 @@ def preview_lines(result: PreviewResult) -> Iterator[str]:
     for change in result.changes:
         kind = change.type.rsplit(":", 1)[-1]
         step = f"  [{change.step}]" if change.step else ""
-        yield f"  {_SIGNS.get(change.op, '*')} {change.op} {kind} {change.name}{step}"
+        yield f"  {SIGNS.get(change.op, '*')} {change.op} {kind} {change.name}{step}"
         yield from _property_lines(change)
     counts = ", ".join(f"{count} to {op}" for op, count in sorted(result.counts.items()) if op != "same" and count)
     same = result.counts.get("same", 0)
@@ -240,14 +240,15 @@ def _property_lines(change: PlannedChange) -> Iterator[str]:
         if row.before is None and row.after is None:
             continue
         if row.before is None:
-            yield f"      + {row.path}: {_shown(row.after)}"
+            yield f"      + {row.path}: {shown(row.after)}"
         elif row.after is None:
-            yield f"      - {row.path}: {_shown(row.before)}"
+            yield f"      - {row.path}: {shown(row.before)}"
         else:
-            yield f"      ~ {row.path}: {_shown(row.before)} -> {_shown(row.after)}"
+            yield f"      ~ {row.path}: {shown(row.before)} -> {shown(row.after)}"
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value as JSON, cut short."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= _VALUE_CHARS else f"{text[:_VALUE_CHARS]}..."
 

@@ -6,18 +6,22 @@ Decides how many run at a time and collects their JSON lines. It knows nothing o
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 _KEPT_STDERR = 4000
+_KILL_AFTER = 30.0
+"""Seconds that an interrupted process has to end in order."""
+_FINAL = frozenset({"result", "preview", "error"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +50,21 @@ class Fleet:
     """Worker processes for many tenants. `cancel` stops those that run and starts no more."""
 
     def __init__(
-        self, words: Callable[[str], Sequence[str]], *, workers: int, on_line: Callable[[str, dict[str, Any]], None]
+        self,
+        words: Callable[[str], Sequence[str]],
+        *,
+        workers: int,
+        on_line: Callable[[str, dict[str, Any]], None],
+        limit: float | None = None,
     ) -> None:
-        """`words` makes the command line for a tenant, after the interpreter; it must print JSON lines."""
+        """`words` makes the command line for a tenant, after the interpreter; it must print JSON lines.
+
+        A process that takes longer than `limit` seconds is interrupted, and killed when that does not end it.
+        """
         self._words = words
         self._workers = workers
         self._on_line = on_line
+        self._limit = limit
         self._lock = threading.Lock()
         self._processes: set[subprocess.Popen[str]] = set()
         self._cancelled = False
@@ -84,7 +97,8 @@ class Fleet:
             )
             self._processes.add(process)
         try:
-            document, complaint = self._follow(tenant, process)
+            with self._limited(process):
+                document, complaint = self._follow(tenant, process)
         finally:
             code = process.wait()
             with self._lock:
@@ -94,6 +108,24 @@ class Fleet:
             document = {"error": {"kind": "error", "message": message, "exit_code": code}}
         elapsed = round((time.monotonic() - began) * 1000)
         return FleetResult(tenant=tenant, exit_code=code if code >= 0 else 1, document=document, duration_ms=elapsed)
+
+    @contextlib.contextmanager
+    def _limited(self, process: subprocess.Popen[str]) -> Iterator[None]:
+        if self._limit is None:
+            yield
+            return
+        timers = [
+            threading.Timer(self._limit, process.send_signal, (signal.SIGINT,)),
+            threading.Timer(self._limit + _KILL_AFTER, process.kill),
+        ]
+        for timer in timers:
+            timer.daemon = True
+            timer.start()
+        try:
+            yield
+        finally:
+            for timer in timers:
+                timer.cancel()
 
     def _follow(self, tenant: str, process: subprocess.Popen[str]) -> tuple[dict[str, Any] | None, str]:
         complaints: list[str] = []
@@ -110,7 +142,7 @@ class Fleet:
                 except ValueError:
                     complaints.append(line)
                     continue
-                if content.get("type") in {"result", "error"}:
+                if content.get("type") in _FINAL:
                     final = content
                 self._on_line(tenant, content)
             drain.join()
