@@ -125,6 +125,10 @@ def up(
         typer.Option("--rollback/--no-rollback", help="Overrides the manifest's enableRollback.", show_default=False),
     ] = None,
     new: Annotated[bool, typer.Option("--new", help="Refuse a slug that is in use.")] = False,
+    step: Annotated[
+        list[str] | None,
+        typer.Option("--step", help="Only this step, and what depends on it. May be given again.", show_default=False),
+    ] = None,
     expect_no_changes: Annotated[
         bool, typer.Option("--expect-no-changes", help="Exit with 7 when anything had to be changed.")
     ] = False,
@@ -141,6 +145,8 @@ def up(
 
         if file is not None:
             raise InputError("--file goes with one tenant only", hint="leave out --file, or name one tenant")
+        if step:
+            raise InputError("--step goes with one tenant only", hint="leave out --step, or name one tenant")
         if every and names:
             raise InputError("--all and names of tenants were given", hint="give one of the two")
         up_many(output, names, workers=workers, rollback=rollback_on_failure, new=new, expect=expect_no_changes)
@@ -149,7 +155,9 @@ def up(
     from automation import manifests, operations
 
     manifest = manifests.load(context.settings, names[0] if names else None, file)
-    options = operations.UpOptions(enable_rollback=rollback_on_failure, new=new, expect_no_changes=expect_no_changes)
+    options = operations.UpOptions(
+        enable_rollback=rollback_on_failure, new=new, expect_no_changes=expect_no_changes, steps=tuple(step or ())
+    )
     with output.running(f"up {manifest.slug}"):
         result = operations.up(context, manifest, options, correlation=correlation)
     finish_run(output, result)

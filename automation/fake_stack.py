@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from automation.engines import EngineChoice
@@ -63,11 +64,11 @@ class FakeStack:
     def ensure(self) -> None:
         self._backend.stacks.setdefault(self._tenant, {})
 
-    def up(self, program: Program, on_event: OnEvent) -> None:
+    def up(self, program: Program, on_event: OnEvent, *, targets: Sequence[str] = ()) -> None:
         del program
         self._begin("up")
         resources = self._backend.stacks[self._tenant]
-        for key in self._keys():
+        for key in self._targeted(targets):
             op = ("update" if key in self._backend.changed else "same") if key in resources else "create"
             self._operate(on_event, "up", key, op)
             resources[key] = f"id-{key}"
@@ -174,6 +175,12 @@ class FakeStack:
 
     def _end(self, on_event: OnEvent) -> None:
         self._raw(on_event, {"cancelEvent": {}})
+
+    def _targeted(self, targets: Sequence[str]) -> list[str]:
+        """Each step depends on the one before it, so that the first target and all after it take part."""
+        keys = self._keys()
+        hit = [fnmatchcase(self._urn(key), target.replace("**", "*")) for key in keys for target in targets]
+        return keys if not targets else keys[hit.index(True) // len(targets) :] if any(hit) else []
 
     def _keys(self) -> list[str]:
         return [step.key for step in STEPS if step.component_type is not None and step.key not in self._backend.skipped]

@@ -32,13 +32,18 @@ from automation.steps import StepState, StepStatus
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantFacts:
-    """What is known of a tenant before a run. `record_mark` is None where there is no cabinet record of that slug."""
+    """What is known of a tenant before a run. `record_mark` is None where there is no cabinet record of that slug.
+
+    `line` is None for a tenant that we have no row of; `removed` says that the row is all that is left of it.
+    """
 
     exists: bool
     last_good: Mapping[str, Any] | None
     record_mark: str | None
     record_template: tuple[str, str] | None
     was_active: bool
+    line: str | None = None
+    removed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +60,7 @@ class NewDeployment:
     manifest: Mapping[str, Any] | None = None
     previous_manifest: Mapping[str, Any] | None = None
     rollback_of: uuid.UUID | None = None
+    line: str = "cabinet"
     id: uuid.UUID = field(default_factory=uuid.uuid4)
 
 
@@ -73,9 +79,16 @@ def actor() -> str:
         return str(os.getuid())
 
 
+def job() -> uuid.UUID | None:
+    """The job that this process runs: TENANTRY_JOB, which a worker sets; None for a run by hand."""
+    value = os.environ.get("TENANTRY_JOB")
+    return uuid.UUID(value) if value else None
+
+
 def tenant_facts(connection: Connection, slug: str) -> TenantFacts:
     """What the main database says of `slug`."""
-    tenant = connection.execute(select(tenants.c.last_good_manifest).where(tenants.c.slug == slug)).one_or_none()
+    known = select(tenants.c.last_good_manifest, tenants.c.line, tenants.c.status).where(tenants.c.slug == slug)
+    tenant = connection.execute(known).one_or_none()
     record = (
         connection.execute(
             select(
@@ -94,6 +107,8 @@ def tenant_facts(connection: Connection, slug: str) -> TenantFacts:
         record_mark=record["tenant_mark"] if record is not None else None,
         record_template=template,
         was_active=record is not None and record["activated_at"] is not None,
+        line=tenant.line if tenant is not None else None,
+        removed=tenant is not None and tenant.status == TenantStatus.REMOVED,
     )
 
 
@@ -144,7 +159,7 @@ def start(
     connection: Connection, new: NewDeployment, steps: Sequence[StepState], tenant_values: Mapping[str, Any]
 ) -> None:
     """Writes a deployment with its steps as running. Raises LockedError when another one of the tenant is running."""
-    values = {"name": new.name, **tenant_values, "updated_at": func.now()}
+    values = {"name": new.name, "line": new.line, **tenant_values, "updated_at": func.now()}
     connection.execute(
         upsert(tenants)
         .values(slug=new.tenant, **{"status": TenantStatus.PROVISIONING, **values})
@@ -165,6 +180,7 @@ def start(
         "manifest": new.manifest,
         "previous_manifest": new.previous_manifest,
         "rollback_of": new.rollback_of,
+        "job_id": job(),
         "started_at": now(),
     }
     try:

@@ -6,7 +6,7 @@ Decides where a tenant's manifest is looked for. What is valid is decided in `st
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from automation.errors import InputError, NotFoundError
 from automation.settings import Settings
 
 if TYPE_CHECKING:
+    from stacks.lines import Line
     from stacks.manifest import CabinetManifest
     from stacks.resolve import ResolvedManifest
 
@@ -57,30 +58,58 @@ def tenants_with_manifest(settings: Settings) -> list[str]:
 
 def load(settings: Settings, tenant: str | None, file: Path | None) -> CabinetManifest:
     """The manifest of `tenant`, from `file` where given. Raises InputError with every problem."""
-    from stacks.manifest import load_manifest
-
     if file is None:
         if not tenant:
             raise InputError("no tenant given", hint="name a tenant, or a manifest with --file")
         file = manifest_path(settings, tenant)
     elif not file.is_file():
         raise NotFoundError(f"there is no manifest file {file}", hint="check the path given with --file")
+    from stacks.problems import ManifestError
+    from stacks.yaml_source import read_yaml
+
     with explained():
-        return load_manifest(file, stack=tenant)
+        return _parsed(read_yaml(file, ManifestError), str(file), tenant)
+
+
+def parsed(data: object, tenant: str | None = None) -> CabinetManifest:
+    """The manifest in a mapping, by the line that its `kind` names. Raises InputError with every problem."""
+    with explained():
+        return _parsed(data, f"manifest of '{tenant}'" if tenant else "manifest", tenant)
+
+
+def _parsed(data: object, source: str, tenant: str | None) -> CabinetManifest:
+    from stacks.lines import line_of
+
+    return line_of(data, source).parse(data, source=source, stack=tenant)
+
+
+def line_named(kind: str) -> Line:
+    """The line of that kind. Raises InputError for one that this version does not know."""
+    from stacks.lines import LINES
+
+    if kind not in LINES:
+        raise InputError(
+            f"there is no product line '{kind}' in this version; known: {', '.join(sorted(LINES))}",
+            hint="use the version of Tenantry that made the tenant, or a newer one",
+        )
+    return LINES[kind]
 
 
 def resolved(manifest: CabinetManifest, pinned: tuple[str, str] | None) -> ResolvedManifest:
     """The manifest over its template, at the version the tenant was built from."""
-    from stacks.resolve import resolve
-    from stacks.templates import TemplateStore
-
+    line = line_named(manifest.kind)
     with explained():
-        return resolve(manifest, TemplateStore(), pinned=pinned, source=f"manifest of '{manifest.slug}'")
+        return line.resolve(manifest, line.templates(), pinned=pinned, source=f"manifest of '{manifest.slug}'")
 
 
 def restored(data: Mapping[str, Any]) -> ResolvedManifest:
     """A manifest out of history."""
-    from stacks.resolve import ResolvedManifest
+    from stacks.lines import line_of
 
     with explained():
-        return ResolvedManifest.from_dict(data)
+        return line_of(data.get("manifest"), "saved manifest").restore(data)
+
+
+def program(resolved: ResolvedManifest) -> Callable[[], None]:
+    """The Pulumi program of a resolved manifest."""
+    return line_named(resolved.manifest.kind).program(resolved)

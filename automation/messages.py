@@ -40,6 +40,7 @@ _STATE = re.compile(
     re.IGNORECASE,
 )
 _ACCESS = re.compile(r"permission denied|read-only file system|EACCES|EROFS", re.IGNORECASE)
+_NOT_A_TARGET = re.compile(r"depends on '(?P<urn>urn:[^']+)' which was (?:was )?not specified in --target list")
 _STDERR = re.compile(r"^ ?stderr: ?(?P<text>.*)\Z", re.DOTALL | re.MULTILINE)
 
 
@@ -76,6 +77,12 @@ def engine_failure(text: str, *, tenant: str, backend: str) -> TenantryError | N
             hint="give this user the right to read and write it, then retry",
         )
     return None
+
+
+def missing_target(text: str) -> str | None:
+    """The URN that a targeted resource needs and that does not exist yet, where that is what failed."""
+    found = _NOT_A_TARGET.search(text)
+    return found["urn"] if found else None
 
 
 def _reason(text: str) -> str:

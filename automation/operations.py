@@ -6,53 +6,60 @@ Decides what each one checks first and records at its end. Running, retrying and
 from __future__ import annotations
 
 import contextlib
+import os
 import uuid
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import RowMapping
-
-from automation import history, manifests, queries
+from automation import checks, history, manifests
 from automation.database import engine_for, ensure_ready, transaction
-from automation.engine_events import PlannedChange, planned_change, run_event
+from automation.engine_events import planned_change
 from automation.errors import ChangesFoundError, InputError, TenantryError
-from automation.history import NewDeployment, TenantFacts
+from automation.history import NewDeployment
 from automation.locks import tenant_lock
-from automation.messages import engine_failure, summary
+from automation.messages import summary
 from automation.models import DeploymentStatus, TenantStatus, deployments
-from automation.redaction import redactor
-from automation.results import PreviewResult, RunResult
+from automation.previewing import preview
+from automation.results import RunResult
 from automation.rollback import Decision, Plan
 from automation.run import Context, Held, Run
 from automation.settings import PROJECT_NAME
-from automation.steps import RunState, Started, complete, is_object, new_run
+from automation.skipping import skipped_steps
+from automation.steps import RunState, complete, new_run
 from automation.supervision import Outcome
-from automation.workspace import open_for_preview
-from stacks.steps import STEPS, step_of
 
 if TYPE_CHECKING:
     from pulumi.automation.events import EngineEvent
 
+    from stacks.lines import Line
     from stacks.manifest import CabinetManifest
     from stacks.resolve import ResolvedManifest
+
+__all__ = ["UpOptions", "correlation_id", "destroy", "preview", "refresh", "rollback", "up"]
 
 VALIDATION = "validation"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpOptions:
-    """How an `up` differs from the plain one. `enable_rollback` None means what the manifest says."""
+    """How an `up` differs from the plain one. `enable_rollback` None means what the manifest says.
+
+    `steps`: only these, and what depends on them, are applied. `skip`: steps that the manifest skips for the first
+    time, refused where that would remove something.
+    """
 
     enable_rollback: bool | None = None
     new: bool = False
     expect_no_changes: bool = False
+    steps: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
 
 
 def correlation_id() -> str:
-    """A new correlation id."""
-    return uuid.uuid4().hex[:16]
+    """The correlation id of this process, TENANTRY_CORRELATION_ID, or a new one."""
+    return os.environ.get("TENANTRY_CORRELATION_ID") or uuid.uuid4().hex[:16]
 
 
 def up(
@@ -60,8 +67,11 @@ def up(
 ) -> RunResult:
     """Creates the tenant or brings it to its manifest. Rolls back by itself when that fails and rollback is enabled."""
     began = history.now()
+    line = manifests.line_named(manifest.kind)
     with _held(context, manifest.slug, "up") as held:
-        _refuse_taken(manifest.slug, held.facts, new=options.new)
+        checks.slug_free(manifest.slug, held.facts, kind=line.kind, new=options.new)
+        checks.steps_known(line, options.steps, left_out=skipped_steps(line, manifest.to_dict()))
+        checks.may_skip(context, held, line, manifest.slug, options.skip)
         resolved = manifests.resolved(manifest, held.facts.record_template)
         enabled = manifest.enable_rollback if options.enable_rollback is None else options.enable_rollback
         new = NewDeployment(
@@ -70,29 +80,32 @@ def up(
             operation="up",
             engine=context.choice.name,
             correlation_id=correlation or correlation_id(),
-            enable_rollback=enabled,
+            # What is retried step by step was left on purpose: it is undone only where the caller says so.
+            enable_rollback=bool(options.enable_rollback) if options.steps else enabled,
             first_create=held.facts.last_good is None and not held.facts.was_active,
             manifest=resolved.to_dict(),
             previous_manifest=held.facts.last_good,
+            line=line.kind,
         )
-        state = complete(_steps(), VALIDATION, started=began, ended=history.now())
-        with Run(context, held, new, state) as run:
+        with Run(context, held, new, _validated(line, began)) as run:
             return _apply(run, held, resolved, options)
 
 
 def _apply(run: Run, held: Held, resolved: ResolvedManifest, options: UpOptions) -> RunResult:
-    from stacks.program import program_for
-
     def work() -> None:
         run.stack.ensure()
-        run.stack.up(program_for(resolved), run.tracker.engine_event)
+        heed = _of_these(run, options.steps) if options.steps else run.tracker.engine_event
+        run.stack.up(manifests.program(resolved), heed, targets=_targets(run.new, options.steps))
 
     outcome = run.execute(work)
     run.end_events(outcome)
     if not outcome.ok:
         last_good = held.facts.last_good
-        again = (lambda: program_for(manifests.restored(last_good))) if last_good is not None else None
+        again = (lambda: manifests.program(manifests.restored(last_good))) if last_good is not None else None
         return run.recover(outcome, again)
+    if options.steps and (remains := _remaining(run, resolved)):
+        run.tracker.log("warning", f"the retried steps are done; not yet in place: {', '.join(remains)}")
+        return run.finish(DeploymentStatus.SUCCEEDED, _as_before(held))
     if held.dead:
         _tidy(run)
     error: TenantryError | None = None
@@ -103,6 +116,45 @@ def _apply(run: Run, held: Held, resolved: ResolvedManifest, options: UpOptions)
             hint=f"`tenantry history {run.new.tenant}` shows them; they are applied",
         )
     return run.finish(DeploymentStatus.SUCCEEDED, TenantStatus.ACTIVE, error=error, **_good(resolved))
+
+
+def _targets(new: NewDeployment, steps: Sequence[str]) -> list[str]:
+    """The URNs of all that belongs to these steps, made or not yet made, as globs."""
+    line = manifests.line_named(new.line)
+    stack = f"urn:pulumi:{new.tenant}::{PROJECT_NAME}::"
+    return [f"{stack}**{line.step(key).component_type}{end}" for key in steps for end in ("::**", "$**")]
+
+
+def _of_these(run: Run, steps: Sequence[str]) -> Callable[[EngineEvent], None]:
+    """Leaves out what the engine says of resources that are no targets: `same`, whether they exist or not."""
+    step_of = manifests.line_named(run.new.line).step_of
+
+    def heed(event: EngineEvent) -> None:
+        told = event.resource_pre_event or event.res_outputs_event
+        if told is not None and told.metadata.op == "same" and step_of(told.metadata.urn) not in steps:
+            return
+        run.tracker.engine_event(event)
+
+    return heed
+
+
+def _remaining(run: Run, resolved: ResolvedManifest) -> tuple[str, ...]:
+    """What an `up` of the whole would still do, as the names of the steps. Only if nothing is left does the tenant
+    work by its manifest.
+    """
+    step_of = manifests.line_named(run.new.line).step_of
+    found: dict[str, None] = {}
+
+    def on_event(event: EngineEvent) -> None:
+        if (change := planned_change(event, step_of)) is not None:
+            found[change.step or change.name] = None
+
+    outcome = run.execute(lambda: run.stack.preview(manifests.program(resolved), on_event))
+    if not outcome.ok:
+        text = run.failure(outcome)[1]
+        run.tracker.log("warning", f"whether anything remains to be done could not be found out: {text}")
+        return ("unknown",)
+    return tuple(found)
 
 
 def _good(resolved: ResolvedManifest) -> dict[str, Any]:
@@ -123,62 +175,15 @@ def _tidy(run: Run) -> None:
             run.tracker.log("warning", f"pending operations could not be cleared from the state: {summary(str(error))}")
 
 
-def preview(context: Context, manifest: CabinetManifest) -> PreviewResult:
-    """What `up` would do. Takes no lock and leaves nothing behind."""
-    from stacks.program import program_for
-
-    settings = context.settings
-    ensure_ready(settings)
-    with transaction(engine_for(settings), settings) as connection:
-        facts = history.tenant_facts(connection, manifest.slug)
-    _refuse_taken(manifest.slug, facts, new=False)
-    resolved = manifests.resolved(manifest, facts.record_template)
-    changes: list[PlannedChange] = []
-    counts: Counter[str] = Counter()
-    said: list[str] = []
-    redact = redactor(settings.secrets())
-
-    def on_event(event: EngineEvent) -> None:
-        if (change := planned_change(event, step_of)) is not None:
-            changes.append(change)
-        told = run_event(event, history.now(), redact)
-        if isinstance(told, Started) and is_object(told.urn, custom=told.custom):
-            counts[told.op] += 1
-        if event.diagnostic_event is not None and event.diagnostic_event.severity == "error":
-            said.append(redact(event.diagnostic_event.message))
-
-    try:
-        with open_for_preview(settings, manifest.slug, context.choice) as stack:
-            stack.preview(program_for(resolved), on_event)
-    except TenantryError:
-        raise
-    except Exception as error:
-        raise _preview_error(context, manifest.slug, said, redact(str(error))) from error
-    return PreviewResult(tenant=manifest.slug, engine=context.choice.name, changes=tuple(changes), counts=dict(counts))
-
-
-def _preview_error(context: Context, tenant: str, said: list[str], text: str) -> TenantryError:
-    from automation.engine_events import clean
-    from automation.errors import EngineError
-
-    known = engine_failure(text, tenant=tenant, backend=context.settings.backend)
-    if known is not None:
-        return known
-    reasons = [clean(one) for one in said if clean(one) not in {"preview failed", "update failed"}]
-    return EngineError(
-        f"preview of '{tenant}' failed: {'; '.join(reasons) or summary(text)}", hint="nothing was changed"
-    )
-
-
 def refresh(
     context: Context, tenant: str, *, expect_no_changes: bool = False, correlation: str | None = None
 ) -> RunResult:
     """Reads what is really there into the state and says what has drifted. Changes nothing of the tenant's."""
     began = history.now()
     with _held(context, tenant, "refresh") as held:
-        _require_known(held, tenant)
+        checks.known(held, tenant)
         new = _simple(context, held, tenant, "refresh", correlation)
-        with Run(context, held, new, complete(_steps(), VALIDATION, started=began, ended=history.now())) as run:
+        with Run(context, held, new, _validated(_line(held), began)) as run:
 
             def work() -> None:
                 if not run.stack.exists():
@@ -202,8 +207,8 @@ def destroy(context: Context, tenant: str, *, correlation: str | None = None) ->
     with _held(context, tenant, "destroy") as held:
         new = _simple(context, held, tenant, "destroy", correlation)
         if not held.facts.exists:
-            _require_stack(context, held, tenant)
-        with Run(context, held, new, complete(_steps(), VALIDATION, started=began, ended=history.now())) as run:
+            checks.has_stack(context, held, tenant)
+        with Run(context, held, new, _validated(_line(held), began)) as run:
             return _remove(run, held)
 
 
@@ -234,8 +239,6 @@ def _adopt(run: Run, held: Held) -> None:
     """A killed run may have made an object that its state does not know: `up` adopts it, so that destroy removes it."""
     from sqlalchemy import desc, select
 
-    from stacks.program import program_for
-
     statement = (
         select(deployments.c.manifest)
         .where(deployments.c.tenant == run.new.tenant, deployments.c.manifest.is_not(None))
@@ -247,7 +250,7 @@ def _adopt(run: Run, held: Held) -> None:
     if manifest is None:
         return
     run.tracker.log("info", "a killed run left an unfinished create: adopting it first, so that it is removed too")
-    program = program_for(manifests.restored(manifest))
+    program = manifests.program(manifests.restored(manifest))
     outcome = run.execute(lambda: run.stack.up(program, lambda _event: None))
     if not outcome.ok:
         run.tracker.log("warning", f"adopting did not succeed: {run.failure(outcome)[1]}")
@@ -264,7 +267,7 @@ def rollback(context: Context, deployment: str, *, force: bool = False, correlat
         with transaction(held.database, settings) as connection:
             row = history.find_deployment(connection, deployment)
             newer = history.newer_effective(connection, row)
-        _refuse_rollback(row, newer, force=force)
+        checks.undoable(row, newer, force=force)
         previous = row["previous_manifest"]
         new = NewDeployment(
             tenant=tenant,
@@ -275,19 +278,18 @@ def rollback(context: Context, deployment: str, *, force: bool = False, correlat
             manifest=previous,
             previous_manifest=held.facts.last_good,
             rollback_of=row["id"],
+            line=_line(held).kind,
         )
-        with Run(context, held, new, complete(_steps(), VALIDATION, started=began, ended=history.now())) as run:
+        with Run(context, held, new, _validated(_line(held), began)) as run:
             if previous is None:
                 return _remove(run, held, undone=row["id"])
             return _reapply(run, manifests.restored(previous), row["id"])
 
 
 def _reapply(run: Run, resolved: ResolvedManifest, undone: uuid.UUID) -> RunResult:
-    from stacks.program import program_for
-
     def work() -> None:
         run.stack.ensure()
-        run.stack.up(program_for(resolved), run.tracker.engine_event)
+        run.stack.up(manifests.program(resolved), run.tracker.engine_event)
 
     outcome = run.execute(work)
     run.end_events(outcome)
@@ -300,27 +302,6 @@ def _reapply(run: Run, resolved: ResolvedManifest, undone: uuid.UUID) -> RunResu
         also=lambda connection: history.mark_rolled_back(connection, undone),
         **_good(resolved),
     )
-
-
-def _refuse_rollback(row: RowMapping, newer: list[RowMapping], *, force: bool) -> None:
-    name = f"deployment {str(row['id'])[:8]} of '{row['tenant']}'"
-    if row["operation"] != "up":
-        raise InputError(
-            f"{name} is a {row['operation']}, which cannot be undone", hint="name a deployment made by `up`"
-        )
-    if row["status"] == DeploymentStatus.ROLLED_BACK:
-        raise InputError(f"{name} has been rolled back already", hint=f"see `tenantry history {row['tenant']}`")
-    if row["previous_manifest"] is None and not row["first_create"]:
-        raise InputError(
-            f"{name} changed a tenant that worked before, but no earlier settings are on record",
-            hint="write the settings you want into the manifest and run `up`",
-        )
-    if newer and not force:
-        listed = ", ".join(f"{str(one['id'])[:8]} ({one['operation']})" for one in newer)
-        raise InputError(
-            f"{name} is not the newest: rolling it back would undo {listed} too",
-            hint="roll back the newest first, or add --force",
-        )
 
 
 @contextlib.contextmanager
@@ -337,34 +318,6 @@ def _held(context: Context, tenant: str, operation: str) -> Iterator[Held]:
         yield Held(lock=lock, database=database, facts=facts, dead=dead)
 
 
-def _refuse_taken(slug: str, facts: TenantFacts, *, new: bool) -> None:
-    mark = f"{PROJECT_NAME}/{slug}"
-    if facts.record_mark is not None and facts.record_mark != mark:
-        raise InputError(
-            f"the slug '{slug}' is taken: a cabinet that belongs to {facts.record_mark} has it",
-            hint="choose another slug in the manifest; nothing was touched",
-            problems=[("slug", slug, "taken by another cabinet; choose another one")],
-        )
-    if new and (facts.record_mark is not None or facts.last_good is not None):
-        raise InputError(
-            f"the slug '{slug}' is taken: there is a tenant of that name already",
-            hint="choose another slug in the manifest, or leave out --new to change the tenant that is there",
-            problems=[("slug", slug, "taken by a tenant that exists; choose another one")],
-        )
-
-
-def _require_known(held: Held, tenant: str) -> None:
-    if not held.facts.exists:
-        raise queries.unknown_tenant(tenant, ())
-
-
-def _require_stack(context: Context, held: Held, tenant: str) -> None:
-    """A tenant we have no row of may have been made by `pulumi up` by hand: its stack says so."""
-    with context.stacks(context.settings, tenant, context.choice) as stack:
-        if not stack.exists() and held.facts.record_mark is None:
-            raise queries.unknown_tenant(tenant, ())
-
-
 def _simple(context: Context, held: Held, tenant: str, operation: str, correlation: str | None) -> NewDeployment:
     return NewDeployment(
         tenant=tenant,
@@ -373,6 +326,7 @@ def _simple(context: Context, held: Held, tenant: str, operation: str, correlati
         engine=context.choice.name,
         correlation_id=correlation or correlation_id(),
         previous_manifest=held.facts.last_good,
+        line=_line(held).kind,
     )
 
 
@@ -393,8 +347,17 @@ def _given_up(run: Run, outcome: Outcome, left: tuple[str, ...] = ()) -> RunResu
     return run.left(outcome, decision, step, text)
 
 
-def _steps() -> RunState:
-    return new_run((step.key, step.title) for step in STEPS)
+def _steps(line: Line) -> RunState:
+    return new_run((step.key, step.title) for step in line.steps)
+
+
+def _validated(line: Line, began: datetime) -> RunState:
+    return complete(_steps(line), VALIDATION, started=began, ended=history.now())
+
+
+def _line(held: Held) -> Line:
+    """The tenant's line; the first one there was for stacks that were made without us."""
+    return manifests.line_named(held.facts.line or "cabinet")
 
 
 def _counted(counts: Mapping[str, int]) -> str:

@@ -9,24 +9,16 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Self
 
 from sqlalchemy import Engine, RowMapping
 
-from automation import history, queries
+from automation import endings, history, manifests, queries
 from automation.database import transaction
 from automation.engines import EngineChoice
-from automation.errors import (
-    CancelledError,
-    DatabaseError,
-    EngineError,
-    RollbackFailedError,
-    RunFailedError,
-    RunLeftError,
-    TenantryError,
-)
+from automation.errors import DatabaseError, EngineError, RollbackFailedError, RunFailedError, TenantryError
 from automation.history import NewDeployment, TenantFacts
 from automation.locks import TenantLock
 from automation.messages import engine_failure, is_transient, summary
@@ -39,7 +31,6 @@ from automation.steps import Ended, Mode, ModeChanged, Retried, RunState, reduce
 from automation.supervision import CancelRequests, Outcome, Supervisor
 from automation.tracking import HistoryWriter, Observer, Silent, Tracker
 from automation.workspace import Program, StackFactory, TenantStack, holder_is_dead, open_stack, processes_of
-from stacks.steps import step_of
 
 _RUN_LIMIT = "TENANTRY_RUN_TIMEOUT"
 _ROLLBACK_LIMIT = "TENANTRY_ROLLBACK_TIMEOUT"
@@ -82,10 +73,11 @@ class Run:
             )
         self._writer = HistoryWriter(held.database, context.settings, new.id)
         redact = redactor(context.settings.secrets())
+        self._step_of = manifests.line_named(new.line).step_of
         self.tracker = Tracker(
             state,
-            reducer(step_of),
-            step_of=step_of,
+            reducer(self._step_of),
+            step_of=self._step_of,
             redact=redact,
             observer=context.observer,
             writer=self._writer,
@@ -214,6 +206,9 @@ class Run:
     def recover(self, outcome: Outcome, program: Callable[[], Program] | None) -> RunResult:
         """Follows up on a failed run as `rollback.decide` says. `program` makes the last good one."""
         state = self.tracker.state
+        if outcome.stop is Stop.NONE and not self._held.lock.alive():
+            # What failed may have failed because the database went away, and that is no fault of the tenant's.
+            outcome = replace(outcome, stop=Stop.LOCK_LOST, reason=endings.LOCK_LOST)
         situation = Situation(
             operation=self.new.operation,
             stop=outcome.stop,
@@ -235,6 +230,8 @@ class Run:
         self.tracker.take(ModeChanged(mode=Mode.ROLLBACK_APPLY, at=history.now()))
         outcome = self.execute(lambda: self.stack.up(program, self.tracker.engine_event), rolling_back=True)
         self.end_events(outcome)
+        if outcome.stop is Stop.LOCK_LOST:
+            return self._broken_off(outcome, step)
         message = f"{self._where(step)} failed: {text}"
         if outcome.ok:
             error = RunFailedError(
@@ -249,6 +246,8 @@ class Run:
     def _destroyed(self, text: str, step: str | None) -> RunResult:
         self.tracker.take(ModeChanged(mode=Mode.ROLLBACK_DESTROY, at=history.now()))
         outcome, left = self.destroy(rolling_back=True)
+        if outcome.stop is Stop.LOCK_LOST:
+            return self._broken_off(outcome, step)
         message = f"{self._where(step)} failed: {text}"
         if outcome.ok and not left:
             error = RunFailedError(
@@ -263,6 +262,11 @@ class Run:
                 last_good_manifest=None,
             )
         return self._rollback_failed(message, left or (self._last_words(outcome),), TenantStatus.FAILED)
+
+    def _broken_off(self, outcome: Outcome, step: str | None) -> RunResult:
+        """A rollback during which the tenant's lock was lost: whoever has the tenant next decides anew."""
+        decision = Decision(plan=Plan.LEAVE, reason="the tenant's lock was lost during the rollback")
+        return self.left(outcome, decision, step, outcome.reason)
 
     def _rollback_failed(self, message: str, left: tuple[str, ...], tenant: TenantStatus) -> RunResult:
         error = RollbackFailedError(
@@ -317,34 +321,20 @@ class Run:
 
     def left(self, outcome: Outcome, decision: Decision, step: str | None, text: str) -> RunResult:
         """Ends a failed run that is left as it is."""
-        tenant = self.new.tenant
-        message = f"{self._where(step)} failed: {text}. Left as it is: {decision.reason}"
-        error: TenantryError | None = None
-        status = DeploymentStatus.FAILED
-        if outcome.stop is Stop.USER:
-            status = DeploymentStatus.CANCELLED
-            error = CancelledError(
-                f"{self._where(None)} was cancelled. What was finished is saved",
-                hint=f"`tenantry {self.new.operation} {tenant}` continues",
+        status, error = endings.left(
+            endings.Left(
+                tenant=self.new.tenant,
+                operation=self.new.operation,
+                stop=outcome.stop,
+                step=step,
+                reason=text,
+                decision=decision.reason,
+                said=self._redact(str(outcome.error)),
+                backend=self.context.settings.backend,
+                state=self.tracker.state,
+                step_of=self._step_of,
             )
-        elif outcome.stop is Stop.LOCK_LOST:
-            error = DatabaseError(
-                f"{self._where(None)} was cancelled: {text}. What was finished is saved",
-                hint=f"check the main database, then `tenantry {self.new.operation} {tenant}` continues",
-            )
-        elif outcome.stop is Stop.STUCK:
-            error = EngineError(
-                message,
-                hint=f"`tenantry {self.new.operation} {tenant}` takes over and continues",
-                details={"stuck": True},
-            )
-        elif step is None:
-            raw = f"{text}\n{self._redact(str(outcome.error))}"
-            error = engine_failure(raw, tenant=tenant, backend=self.context.settings.backend)
-        if error is None:
-            error = RunLeftError(
-                message, hint=f"remove the cause, then run `tenantry {self.new.operation} {tenant}` again"
-            )
+        )
         # What was begun and not undone is neither the old tenant nor the new one.
         touched = any(step.changed for step in self.tracker.state.steps)
         return self.finish(status, TenantStatus.FAILED if touched else self._status_now(), error=error)

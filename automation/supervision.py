@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Protocol
 
+from automation.endings import LOCK_LOST
 from automation.rollback import Stop
 from automation.settings import Settings
 from automation.tracking import Tracker
@@ -140,7 +141,7 @@ class Supervisor:
         if self._lock is not None and time.monotonic() > self._next_lock_check:
             self._next_lock_check = time.monotonic() + _LOCK_CHECK_SECONDS
             if not self._lock.alive():
-                return Stop.LOCK_LOST, "the connection that held the tenant's lock was lost"
+                return Stop.LOCK_LOST, LOCK_LOST
         return Stop.NONE, ""
 
     def _stop(self, done: threading.Event, errors: list[Exception], stop: Stop, reason: str) -> Outcome:

@@ -14,7 +14,7 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import unquote, urlsplit
@@ -41,8 +41,8 @@ class TenantStack(Protocol):
     def ensure(self) -> None:
         """Selects the stack, making it first when there is none."""
 
-    def up(self, program: Program, on_event: OnEvent) -> None:
-        """Applies the program."""
+    def up(self, program: Program, on_event: OnEvent, *, targets: Sequence[str] = ()) -> None:
+        """Applies the program; with `targets`, URNs with globs, only to these and to what depends on them."""
 
     def preview(self, program: Program, on_event: OnEvent) -> None:
         """Announces by events what `up` would do. Writes nothing."""
@@ -144,14 +144,22 @@ class PulumiStack:
             self._stack = _quiet_stack(self._tenant, self._workspace, create=True)
         self._keep_settings()
 
-    def up(self, program: Program, on_event: OnEvent) -> None:
+    def up(self, program: Program, on_event: OnEvent, *, targets: Sequence[str] = ()) -> None:
         def heed(event: EngineEvent) -> None:
             if event.res_op_failed_event is not None:
                 # What follows is a rollback, most likely: its engine starts while this one still ends.
                 prepare(self._choice, {**os.environ, **self._settings.run_environment()})
             on_event(event)
 
-        self._selected.up(program=program, on_event=heed, color="never", show_secrets=False, suppress_outputs=True)
+        self._selected.up(
+            program=program,
+            on_event=heed,
+            color="never",
+            show_secrets=False,
+            suppress_outputs=True,
+            target=list(targets) or None,
+            target_dependents=bool(targets) or None,
+        )
         self._keep_settings()
 
     def preview(self, program: Program, on_event: OnEvent) -> None:

@@ -193,6 +193,29 @@ def test_a_failing_change_goes_back(shop: Shop) -> None:
     assert not shop.run("up", shop.slug, "--expect-no-changes")["changed"]
 
 
+def test_one_step_again(shop: Shop) -> None:
+    # The database step fails: somebody else has that name.
+    name = shop.database()
+    shop.query(f'CREATE ROLE "{name}_app" NOLOGIN', database="postgres")
+    shop.query(f'CREATE DATABASE "{name}"', database="postgres")
+    failed = shop.run("up", shop.slug, "--no-rollback", code=9)
+    assert {step["key"]: step["status"] for step in failed["steps"]}["database"] == "failed"
+    too_early = shop.run("up", shop.slug, "--step", "settings", code=9)
+    assert "--step schema" in too_early["error"]["hint"]
+    assert {step["key"]: step["status"] for step in too_early["steps"]}["database"] == "skipped"
+    shop.query(f'DROP DATABASE "{name}"', database="postgres")
+    shop.query(f'DROP ROLE "{name}_app"', database="postgres")
+    result = shop.run("up", shop.slug, "--step", "database")
+    assert {step["key"]: step["message"] for step in result["steps"]}["record"] == "not needed"
+    assert shop.objects() == ONE
+    assert shop.run("show", shop.slug)["status"] == "active"
+    assert not shop.run("up", shop.slug, "--expect-no-changes")["changed"]
+    shop.query("UPDATE cabinets SET status = 'inactive'")
+    shop.run("refresh", shop.slug)
+    assert shop.run("up", shop.slug, "--step", "activation")["changed"]
+    shop.run("destroy", shop.slug, "--yes")
+
+
 def test_rollback_by_hand(shop: Shop) -> None:
     first = shop.run("up", shop.slug)
     name = shop.query("SELECT name FROM cabinets")

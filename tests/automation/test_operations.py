@@ -23,6 +23,7 @@ from automation.results import RunResult
 from automation.run import Context
 from automation.settings import load_settings
 from automation.steps import StepStatus
+from stacks.lines import LINES
 from tests.automation.helpers import Recorder, write_manifest
 
 
@@ -334,7 +335,7 @@ def environment() -> dict[str, str]:
 def interrupted(context: Context) -> str:
     """A `running` row with steps, as a killed process leaves it."""
     ensure_ready(context.settings)
-    state = operations._steps()
+    state = operations._steps(LINES["cabinet"])
     new = history.NewDeployment(tenant="acme", name="Acme", operation="up", engine="fake", correlation_id="c0ffee")
     with transaction(engine_for(context.settings), context.settings) as connection:
         history.start(
