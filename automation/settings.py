@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from automation.errors import EngineError, InputError
+from automation.queues.settings import QueueSettings
 from providers.connection import DatabaseSettings
 from providers.errors import ConfigurationError
 
@@ -59,6 +60,11 @@ class Settings(BaseSettings):
             return DatabaseSettings.from_env()
         except ConfigurationError as error:
             raise InputError(f"wrong environment variable: {error}", hint="correct it and retry") from None
+
+    @cached_property
+    def queue(self) -> QueueSettings:
+        """Which queue carries the jobs (SITE-3). Raises InputError naming the wrong variable."""
+        return QueueSettings.from_env()
 
     @cached_property
     def project_root(self) -> Path:
@@ -122,6 +128,7 @@ class Settings(BaseSettings):
         values = [self.database.password, os.environ.get("PULUMI_CONFIG_PASSPHRASE", "")]
         if path := os.environ.get("PULUMI_CONFIG_PASSPHRASE_FILE"):
             values.append(_read_passphrase(Path(path)))
+        values.extend(self.queue.secrets)
         return tuple(value for value in values if value)
 
 
