@@ -245,6 +245,17 @@ rate_limit_hits = Table(
 )
 Index("rate_limit_hits_caller_idx", rate_limit_hits.c.caller, rate_limit_hits.c.kind, rate_limit_hits.c.at)
 
+# Requests in the window `number` (seconds since 1970 by the window's length) and in the one before it.
+rate_limit_windows = Table(
+    "rate_limit_windows",
+    metadata,
+    Column("caller", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("hits", BigInteger, nullable=False),
+    Column("before", BigInteger, nullable=False),
+)
+
 # Counters and histograms of all processes together, added to where what they count is committed.
 metric_totals = Table(
     "metric_totals",

@@ -139,6 +139,16 @@ TABLES = (
     CREATE INDEX rate_limit_hits_caller_idx ON rate_limit_hits (caller, kind, at)
     """,
     """
+    CREATE TABLE rate_limit_windows (
+        caller TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        number BIGINT NOT NULL,
+        hits BIGINT NOT NULL,
+        before BIGINT NOT NULL,
+        CONSTRAINT rate_limit_windows_pkey PRIMARY KEY (caller, kind)
+    )
+    """,
+    """
     CREATE TABLE workers (
         id TEXT NOT NULL,
         host TEXT NOT NULL,
@@ -271,7 +281,16 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("DROP FUNCTION tenantry_event(UUID, TEXT, JSONB)")
     for table in (
-        *("workers", "metric_totals", "rate_limit_hits", "webhook_deliveries", "webhooks", "tenant_members", "audit"),
+        *(
+            "workers",
+            "metric_totals",
+            "rate_limit_windows",
+            "rate_limit_hits",
+            "webhook_deliveries",
+            "webhooks",
+            "tenant_members",
+            "audit",
+        ),
         *("job_events", "jobs", "manifests"),
     ):
         op.execute(f"DROP TABLE {table}")

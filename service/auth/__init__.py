@@ -1,0 +1,1 @@
+"""Who calls, and what they may do: tokens, roles, permissions, rate limits. It never decides what an operation does."""

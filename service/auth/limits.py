@@ -1,0 +1,162 @@
+"""How often a caller may ask, counted in the database, so that all processes count together.
+
+Two limits: requests a minute, counted in two windows that slide into each other, and provisionings an hour, counted one
+by one. A provisioning that did not come about is given back. Decides when it is enough; the answer is made elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from sqlalchemy import delete, func, insert, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from automation.jobs.database import transaction
+from automation.models_jobs import rate_limit_hits
+from automation.settings import Settings
+from service.auth.errors import RateLimitedError
+
+MINUTE, HOUR = 60, 3600
+_PROVISIONING = "provisioning"
+# A count that a crash of the database loses is not worth a wait for its disk.
+_COUNT_REQUEST = text(
+    """
+    WITH moment AS (
+        SELECT floor(extract(epoch FROM clock_timestamp()) / :window)::bigint AS number,
+               extract(epoch FROM clock_timestamp())::float8 AS seconds,
+               set_config('synchronous_commit', 'off', true) AS unsynchronised
+    )
+    INSERT INTO rate_limit_windows AS known (caller, kind, number, hits, before)
+    SELECT :caller, 'request', number, 1, 0 FROM moment
+    ON CONFLICT (caller, kind) DO UPDATE SET
+        before = CASE WHEN known.number >= excluded.number THEN known.before
+                      WHEN known.number = excluded.number - 1 THEN known.hits ELSE 0 END,
+        hits = CASE WHEN known.number >= excluded.number THEN known.hits + 1 ELSE 1 END,
+        number = greatest(known.number, excluded.number)
+    RETURNING hits, before, greatest(0, (SELECT seconds FROM moment) - number * :window) AS passed
+    """
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """What is left of a limit: `remaining` of `limit` in a window of `window` seconds that is free again in `reset`."""
+
+    limit: int
+    remaining: int
+    window: int
+    reset: int
+
+    def headers(self) -> dict[str, str]:
+        """As answers say it (draft-ietf-httpapi-ratelimit-headers, in the spelling that clients read)."""
+        return {
+            "RateLimit-Policy": f"{self.limit};w={self.window}",
+            "RateLimit-Limit": str(self.limit),
+            "RateLimit-Remaining": str(self.remaining),
+            "RateLimit-Reset": str(self.reset),
+        }
+
+
+@dataclass(slots=True, kw_only=True)
+class Provisioning:
+    """A counted provisioning. `give_back` where none came about, as when the same request had been made before."""
+
+    quota: Quota | None = None
+    hit: int | None = None
+    kept: bool = field(default=True)
+
+    def give_back(self) -> None:
+        """Counts it no more, when the block ends."""
+        self.kept = False
+
+
+def used_in(window: int, *, passed: float, hits: int, before: int) -> float:
+    """How many count, `passed` seconds into a window: those of the window before by how much of it is still recent."""
+    return hits + before * (1 - passed / window)
+
+
+def free_in(window: int, limit: int, *, passed: float, hits: int, before: int) -> int:
+    """Seconds until one more is within `limit`, if none is made until then."""
+    room = limit - hits - 1
+    if room >= 0 and before:
+        return max(1, math.ceil(window * (1 - room / before) - passed))
+    late = window * (1 - (limit - 1) / hits) if hits >= limit else 0.0
+    return max(1, math.ceil(window - passed + late))
+
+
+class Limits:
+    """The limits of one process, on the counts of all."""
+
+    def __init__(
+        self, engine: AsyncEngine, settings: Settings, *, requests_per_minute: int, provisionings_per_hour: int
+    ) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._requests = requests_per_minute
+        self._provisionings = provisionings_per_hour
+
+    async def request(self, connection: AsyncConnection, caller: str) -> Quota | None:
+        """Counts a request in the caller's transaction. None where there is no limit. Raises RateLimitedError."""
+        limit = self._requests
+        if not limit:
+            return None
+        row = (await connection.execute(_COUNT_REQUEST, {"caller": caller, "window": MINUTE})).one()
+        passed = float(row.passed)
+        used = used_in(MINUTE, passed=passed, hits=row.hits, before=row.before)
+        if used > limit:
+            wait = free_in(MINUTE, limit, passed=passed, hits=row.hits - 1, before=row.before)
+            raise RateLimitedError(
+                f"more than {limit} requests in a minute", limit=limit, window=MINUTE, retry_after=wait
+            )
+        reset = max(1, math.ceil(MINUTE - passed))
+        return Quota(limit=limit, remaining=math.floor(limit - used), window=MINUTE, reset=reset)
+
+    @contextlib.asynccontextmanager
+    async def provisioning(self, caller: str) -> AsyncIterator[Provisioning]:
+        """Counts a provisioning before it is made. Raises RateLimitedError; an error in the block gives it back."""
+        taken = await self._take(caller)
+        try:
+            yield taken
+        except BaseException:
+            taken.give_back()
+            raise
+        finally:
+            if not taken.kept and taken.hit is not None:
+                async with transaction(self._engine, self._settings) as connection:
+                    await connection.execute(delete(rate_limit_hits).where(rate_limit_hits.c.id == taken.hit))
+
+    async def _take(self, caller: str) -> Provisioning:
+        limit = self._provisionings
+        if not limit:
+            return Provisioning()
+        hits = rate_limit_hits.c
+        async with transaction(self._engine, self._settings) as connection:
+            # One caller's requests are counted one after another, whichever process they came to.
+            key = func.hashtextextended(f"{_PROVISIONING} {caller}", 0)
+            await connection.execute(select(func.pg_advisory_xact_lock(key)))
+            mine = (hits.caller == caller) & (hits.kind == _PROVISIONING)
+            await connection.execute(delete(rate_limit_hits).where(mine, hits.at <= _ago(HOUR)))
+            used, oldest = (
+                await connection.execute(
+                    select(func.count(), func.extract("epoch", func.min(hits.at) - _ago(HOUR))).where(mine)
+                )
+            ).one()
+            reset = max(1, math.ceil(oldest)) if used else HOUR
+            if used >= limit:
+                raise RateLimitedError(
+                    f"more than {limit} provisionings in an hour", limit=limit, window=HOUR, retry_after=reset
+                )
+            hit = await connection.scalar(
+                insert(rate_limit_hits)
+                .values(caller=caller, kind=_PROVISIONING, at=func.clock_timestamp())
+                .returning(hits.id)
+            )
+        quota = Quota(limit=limit, remaining=limit - used - 1, window=HOUR, reset=reset)
+        return Provisioning(quota=quota, hit=hit)
+
+
+def _ago(seconds: int) -> object:
+    return func.clock_timestamp() - text(f"interval '{seconds} seconds'")
