@@ -20,6 +20,7 @@ from automation.database import transaction
 from automation.engines import EngineChoice
 from automation.errors import DatabaseError, EngineError, RollbackFailedError, RunFailedError, TenantryError
 from automation.history import NewDeployment, TenantFacts
+from automation.jobs.child_events import JobEvents
 from automation.locks import TenantLock
 from automation.messages import engine_failure, is_transient, summary
 from automation.models import DeploymentStatus, TenantStatus
@@ -67,11 +68,15 @@ class Run:
         self._held = held
         self._started = time.monotonic()
         self._ended = False
+        events = JobEvents.from_environment()
+        rows = [history.step_row(new.id, position, step) for position, step in enumerate(state.steps)]
         with transaction(held.database, context.settings) as connection:
+            if events is not None:
+                events.begin(connection, new.id, rows)
             history.start(
                 connection, new, state.steps, {"status": TenantStatus.PROVISIONING} if new.first_create else {}
             )
-        self._writer = HistoryWriter(held.database, context.settings, new.id)
+        self._writer = HistoryWriter(held.database, context.settings, new.id, events)
         redact = redactor(context.settings.secrets())
         self._step_of = manifests.line_named(new.line).step_of
         self.tracker = Tracker(

@@ -21,6 +21,7 @@ from automation import history
 from automation.database import transaction
 from automation.engine_events import drifted, run_event
 from automation.errors import DatabaseError
+from automation.jobs.child_events import JobEvents, Progress
 from automation.settings import Settings
 from automation.steps import Mode, RunEvent, RunState, Said, StepStatus
 
@@ -161,12 +162,18 @@ class Tracker:
 
 
 class HistoryWriter:
-    """Writes a run's steps, progress and logs to the main database from a thread of its own."""
+    """Writes a run's steps, progress and logs to the main database from a thread of its own.
 
-    def __init__(self, engine: Engine, settings: Settings, deployment: uuid.UUID) -> None:
+    `events`, where the run is for a job, tells the job's followers of the same in the same transactions.
+    """
+
+    def __init__(
+        self, engine: Engine, settings: Settings, deployment: uuid.UUID, events: JobEvents | None = None
+    ) -> None:
         self._engine = engine
         self._settings = settings
         self._deployment = deployment
+        self._events = events
         self._queue: queue.SimpleQueue[tuple[str, Any] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="history-writer", daemon=True)
         self.error: DatabaseError | Exception | None = None
@@ -177,8 +184,8 @@ class HistoryWriter:
         for position, (old, new) in enumerate(zip(before.steps, after.steps, strict=True)):
             if old != new:
                 self._queue.put(("step", history.step_row(self._deployment, position, new)))
-        if before.progress != after.progress or before.mode is not after.mode:
-            self._queue.put(("progress", (after.progress, "run" if after.mode is Mode.FORWARD else "rollback")))
+        if _progress(before) != _progress(after):
+            self._queue.put(("progress", _progress(after)))
 
     def put_log(self, line: LogLine) -> None:
         """Queues a log line."""
@@ -212,13 +219,22 @@ class HistoryWriter:
 
     def _write(self, items: list[tuple[str, Any]]) -> None:
         steps = {item["key"]: item for kind, item in items if kind == "step"}
-        progress = [item for kind, item in items if kind == "progress"]
+        progress: list[Progress] = [item for kind, item in items if kind == "progress"]
         logs = [item for kind, item in items if kind == "log"]
         try:
             with transaction(self._engine, self._settings) as connection:
+                # The job's row first, as everybody locks them: two transactions must not wait for each other.
+                if self._events is not None:
+                    self._events.write(connection, items)
                 history.save_steps(connection, list(steps.values()))
                 if progress:
-                    history.save_progress(connection, self._deployment, *progress[-1])
+                    history.save_progress(connection, self._deployment, progress[-1].progress, progress[-1].phase)
                 history.save_logs(connection, logs)
         except Exception as error:  # noqa: BLE001 - kept for `close`; the run itself must go on
             self.error = error
+
+
+def _progress(state: RunState) -> Progress:
+    running = state.running
+    phase = "run" if state.mode is Mode.FORWARD else "rollback"
+    return Progress(progress=state.progress, phase=phase, current_step=running[0].key if running else None)

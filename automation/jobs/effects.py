@@ -1,4 +1,4 @@
-"""What goes with every change of a job, in the same transaction: its events, the audit row, and its tenant put right.
+"""What goes with every change of a job, in the same transaction: events, audit row, webhooks, totals, its tenant.
 
 Decides what each change tells and to whom. It never changes a job's status: `store` does.
 """
@@ -15,15 +15,24 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from automation import history
-from automation.jobs import audit
+from automation.jobs import audit, totals
 from automation.jobs.model import Caller, Job
 from automation.jobs.rows import storable
-from automation.jobs.submission import Accepted
+from automation.jobs.submission import TENANT_WAS, Accepted
 from automation.models import TenantStatus, tenants
 from automation.models_jobs import EventKind, JobOperation, JobStatus
+from automation.redaction import redactor
+from automation.webhooks import outbox
+from automation.webhooks.outbox import WebhookEvent
 
 CONTROL_CHANNEL = "tenantry_control"
 EVENTS_CHANNEL = "tenantry_events"
+
+TENANT_EVENTS = {
+    TenantStatus.ACTIVE.value: WebhookEvent.TENANT_ACTIVE,
+    TenantStatus.FAILED.value: WebhookEvent.TENANT_FAILED,
+    TenantStatus.REMOVED.value: WebhookEvent.TENANT_REMOVED,
+}
 
 _EVENT = select(func.tenantry_event(bindparam("job"), bindparam("kind", type_=Text), bindparam("data", type_=JSONB)))
 
@@ -47,6 +56,7 @@ async def accepted(connection: AsyncConnection, caller: Caller, one: Accepted) -
         before=one.before,
         after=one.after,
     )
+    await outbox.enqueue(connection, WebhookEvent.JOB_CREATED, job.tenant, job.to_dict())
 
 
 async def ended(connection: AsyncConnection, job: Job, before: JobStatus) -> None:
@@ -64,6 +74,12 @@ async def ended(connection: AsyncConnection, job: Job, before: JobStatus) -> Non
         before={"job": before.value, "tenant": was},
         after={"job": job.status.value, "tenant": now, "message": job.message},
     )
+    await outbox.enqueue(connection, f"job.{job.status.value}", job.tenant, job.to_dict())
+    if now in TENANT_EVENTS and now != job.options.get(TENANT_WAS):
+        about = {"tenant": job.tenant, "line": job.line, "status": now, "job": str(job.id)}
+        await outbox.enqueue(connection, TENANT_EVENTS[now], job.tenant, about)
+    # The last statement: the rows that it adds to are everybody's, and locked until the commit.
+    await totals.job_ended(connection, job)
 
 
 def asked_by(job: Job) -> Caller:
@@ -73,11 +89,13 @@ def asked_by(job: Job) -> Caller:
 
 async def _settle_tenant(connection: AsyncConnection, job: Job) -> tuple[str | None, str | None]:
     """Puts right what no deployment of the job did: a run that died, a tenant whose first run never began."""
+    if job.operation is JobOperation.PREVIEW:
+        return None, None
+    dead = await connection.run_sync(history.take_over, job.tenant, job.id)
     statement = select(tenants.c.status).where(tenants.c.slug == job.tenant).with_for_update(key_share=True)
     was = (await connection.execute(statement)).scalar_one_or_none()
-    if was is None or job.operation is JobOperation.PREVIEW:
-        return was, was
-    dead = await connection.run_sync(history.take_over, job.tenant, job.id)
+    if was is None:
+        return None, None
     now = tenant_status_after(job, TenantStatus(was), died=bool(dead))
     if now != was:
         await connection.execute(
@@ -103,8 +121,6 @@ async def notify(connection: AsyncConnection, channel: str, payload: str) -> Non
 
 def clean(value: Any, secrets: Iterable[str]) -> Any:
     """JSON as it may be stored: without secrets, and without what no text of PostgreSQL can hold."""
-    from automation.redaction import redactor
-
     redact = redactor(secrets)
 
     def walk(one: Any) -> Any:

@@ -33,7 +33,7 @@ def event_of(row: RowMapping) -> JobEvent:
     return JobEvent(job=row["job_id"], seq=row["seq"], at=row["at"], kind=row["kind"], data=row["data"])
 
 
-def json_safe(row: RowMapping) -> dict[str, Any]:
+def json_safe(row: Mapping[Any, Any]) -> dict[str, Any]:
     """A row with times and ids as text."""
     return {str(key): _plain(value) for key, value in row.items()}
 

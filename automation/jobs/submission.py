@@ -19,6 +19,9 @@ from automation.jobs.rows import ACTIVE_SQL, JOB_COLUMNS, job_of, storable
 from automation.models import TenantStatus, tenants
 from automation.models_jobs import JobOperation, jobs, manifests, tenant_members
 
+TENANT_WAS = "tenant_was"
+"""The option that remembers the tenant's status when the job was accepted; None where there was no tenant."""
+
 
 class TakenError(Exception):
     """An active job of the tenant, or a job with the same key, was there first. Never leaves `store`."""
@@ -86,7 +89,8 @@ async def accept(connection: AsyncConnection, new: NewJob) -> Accepted:
         row = {"manifest": storable(new.manifest), "actor": storable(new.caller.subject)}
         await connection.execute(insert(manifests).values(tenant=new.tenant, version=version, **row))
         after["manifest"] = new.manifest
-    job = await _inserted(connection, new, line=line, version=version or None, options=dict(new.options))
+    options = dict(new.options) | {TENANT_WAS: before["status"] if before is not None else None}
+    job = await _inserted(connection, new, line=line, version=version or None, options=options)
     return Accepted(job=job, before=_described(before), after=after)
 
 
