@@ -151,7 +151,7 @@ def up(
             raise InputError("--all and names of tenants were given", hint="give one of the two")
         up_many(output, names, workers=workers, rollback=rollback_on_failure, new=new, expect=expect_no_changes)
         return
-    context = context_for(output)
+    context = context_for(output, correlation)
     from automation import manifests, operations
 
     manifest = manifests.load(context.settings, names[0] if names else None, file)
@@ -176,7 +176,7 @@ def refresh(
 ) -> None:
     """Find drift: read what is really there into the state. `up` then repairs it."""
     output = Output(as_json=as_json, as_lines=as_lines, quiet=quiet)
-    context = context_for(output)
+    context = context_for(output, correlation)
     from automation import operations
 
     with output.running(f"refresh {tenant}"):
@@ -195,7 +195,7 @@ def destroy(
 ) -> None:
     """Remove a tenant with all its data, and verify that nothing is left."""
     output = Output(as_json=as_json, as_lines=as_lines, quiet=quiet)
-    context = context_for(output)
+    context = context_for(output, correlation)
     from automation import operations
 
     _confirm(f"Remove '{tenant}' with its database and all data in it?", yes=yes)
@@ -218,7 +218,7 @@ def rollback(
 ) -> None:
     """Undo a deployment: a first create is removed, a change goes back to the settings before it."""
     output = Output(as_json=as_json, as_lines=as_lines, quiet=quiet)
-    context = context_for(output)
+    context = context_for(output, correlation)
     from automation import operations
 
     _confirm(f"Roll back deployment {deployment}?", yes=yes)
@@ -233,6 +233,19 @@ def _confirm(question: str, *, yes: bool) -> None:
     if not sys.stdin.isatty():
         raise InputError(f"{question} Nobody can answer here", hint="add --yes to confirm")
     typer.confirm(question, abort=True, err=True)
+
+
+@app.command()
+def worker(
+    concurrency: Annotated[
+        int | None,
+        typer.Option("--concurrency", "-c", min=1, max=64, help="How many jobs at once; TENANTRY_WORKER_CONCURRENCY."),
+    ] = None,
+) -> None:
+    """Run jobs of the queue until stopped: SIGTERM lets those that run end, a second one gives them back."""
+    from automation.cli_worker import work
+
+    work(concurrency=concurrency)
 
 
 @app.command("list")

@@ -98,10 +98,18 @@ def settings_for() -> Settings:
     return load_settings()
 
 
-def context_for(output: Output) -> Context:
-    """The context of an operation; says once which engine is used."""
+def context_for(output: Output, correlation: str | None = None) -> Context:
+    """The context of an operation; says once which engine is used.
+
+    The correlation id is in the environment from here on, so that plugins, which start now, can name it too.
+    """
+    import uuid
+
     from automation.engines import choose, prepare
 
+    os.environ["TENANTRY_CORRELATION_ID"] = (
+        correlation or os.environ.get("TENANTRY_CORRELATION_ID") or uuid.uuid4().hex[:16]
+    )
     settings = settings_for()
     choice = choose(settings.engine)
     output.note(f"engine: {choice.name} ({choice.reason})")

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from providers.errors import ConfigurationError
 
 MAINTENANCE_DATABASE = "postgres"
+CORRELATION_ID = "TENANTRY_CORRELATION_ID"
+_CORRELATION_CHARACTERS = 36  # a UUID
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _SSL_WORDS = {
     "": "prefer",
@@ -52,6 +54,15 @@ class DatabaseSettings:
     def address(self) -> str:
         """`host:port`, for messages."""
         return f"{self.host}:{self.port}"
+
+
+def application_name(what: str) -> str:
+    """How PostgreSQL names a session of ours: by the run's correlation id, so that the two can be matched, and `what`.
+
+    At most 63 characters of ASCII, as PostgreSQL keeps no more.
+    """
+    correlation = os.environ.get(CORRELATION_ID, "")
+    return f"{correlation[:_CORRELATION_CHARACTERS]} {what}".strip().encode("ascii", "replace").decode()[:63]
 
 
 def _integer(env: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:

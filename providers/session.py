@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from providers.connection import DatabaseSettings
+from providers.connection import DatabaseSettings, application_name
 from providers.errors import MissingDatabaseError, MissingTableError, ProviderError, UnreachableError
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def connected(where: DatabaseSettings, database: str, what: str) -> Iterator[psy
         dbname=database,
         sslmode=where.sslmode,
         connect_timeout=max(2, where.connect_timeout),
-        application_name=f"tenantry {what}".encode("ascii", "replace").decode()[:63],
+        application_name=application_name(f"tenantry {what}"),
         keepalives_idle=15,
         keepalives_interval=5,
         keepalives_count=3,

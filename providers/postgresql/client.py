@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from providers.connection import application_name
 from providers.postgresql.config import Config
 from providers.postgresql.errors import (
     AccessError,
@@ -198,7 +199,7 @@ class Client:
             sslmode=config.sslmode,
             connect_timeout=seconds,
             client_encoding="UTF8",
-            application_name="pulumi-postgresql (tenantry)",
+            application_name=application_name("pulumi-postgresql (tenantry)"),
             keepalives_idle=10,
             keepalives_interval=5,
             keepalives_count=3,

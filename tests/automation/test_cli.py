@@ -17,6 +17,7 @@ from automation import run as run_module
 from automation.cli import main
 from automation.engines import EngineChoice
 from automation.fake_stack import FakeBackend
+from automation.models import HEAD
 from tests.automation.helpers import MANIFEST, PASSPHRASE, ROOT, write_manifest
 
 
@@ -115,7 +116,7 @@ def test_json_documents(tenantry: Tenantry, fake: FakeBackend) -> None:
     assert tenantry("show acme --json").document["deployment"]["steps"][0]["status"] == "completed"
     assert tenantry("logs acme --json").document["lines"][0]["level"] == "info"
     assert tenantry("refresh acme --json").document["drift"] == []
-    assert tenantry("db upgrade --json").document["revision"] == "0001"
+    assert tenantry("db upgrade --json").document["revision"] == HEAD
     assert tenantry("destroy acme --yes --json").document["status"] == "succeeded"
     assert tenantry("engine --json").document["engine"] in {"stock", "embedded"}
 

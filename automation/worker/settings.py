@@ -1,0 +1,35 @@
+"""What the environment configures of a worker: slots, leases, draining, attempts. Times are in seconds."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from automation.errors import InputError
+
+_Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class WorkerSettings(BaseSettings):
+    """Settings from environment variables."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True)
+
+    concurrency: Annotated[int, Field(ge=1, le=64)] = Field(2, validation_alias="TENANTRY_WORKER_CONCURRENCY")
+    lease: Annotated[float, Field(ge=1, le=3600)] = Field(30, validation_alias="TENANTRY_LEASE_SECONDS")
+    drain: Annotated[float, Field(ge=0, le=86_400)] = Field(60, validation_alias="TENANTRY_DRAIN_SECONDS")
+    attempts: Annotated[int, Field(ge=1, le=100)] = Field(5, validation_alias="TENANTRY_JOB_ATTEMPTS")
+    sweep: _Seconds = Field(2, validation_alias="TENANTRY_SWEEP_SECONDS")
+    heartbeat: _Seconds = Field(5, validation_alias="TENANTRY_HEARTBEAT_SECONDS")
+
+
+def load_worker_settings(**given: object) -> WorkerSettings:
+    """Settings from the environment, and `given` before it. Raises InputError naming each wrong variable."""
+    try:
+        return WorkerSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        rows = [(".".join(map(str, one["loc"])), str(one["input"]), one["msg"]) for one in error.errors()]
+        lines = "; ".join(f"{name}: {message} (given: {value})" for name, value, message in rows)
+        raise InputError(f"wrong environment variable: {lines}", hint="correct it and retry", problems=rows) from None
