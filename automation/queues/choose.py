@@ -5,7 +5,6 @@ It only chooses; libraries of a queue that is not used are not loaded.
 
 from __future__ import annotations
 
-from automation.errors import InputError
 from automation.queues.seam import Queue
 from automation.queues.settings import QueueKind
 from automation.settings import Settings
@@ -15,7 +14,9 @@ def choose(settings: Settings) -> Queue:
     """The queue, not opened yet. Raises InputError naming a wrong variable."""
     wanted = settings.queue
     if wanted.kind is QueueKind.RABBITMQ:
-        raise InputError("RabbitMQ is not served yet", hint="unset RABBITMQ_URL and RABBITMQ_HOST")
+        from automation.queues.rabbitmq import RabbitQueue
+
+        return RabbitQueue(wanted)
     from automation.queues.procrastinate import ProcrastinateQueue
 
     return ProcrastinateQueue(settings, wanted.name)

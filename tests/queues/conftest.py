@@ -8,26 +8,33 @@ import pytest
 
 from automation.queues.memory import MemoryQueue
 from automation.queues.procrastinate import ProcrastinateQueue
+from automation.queues.rabbitmq import RabbitQueue
 from automation.queues.seam import Queue
+from automation.queues.settings import QueueKind, QueueSettings
 from automation.settings import load_settings
+from tests.queues.helpers import delete_queues, rabbitmq_url
 
 SendRaw = Callable[[bytes], Awaitable[None]]
 
 
-@pytest.fixture(params=["memory", "procrastinate"])
+@pytest.fixture(params=["memory", "procrastinate", "rabbitmq"])
 async def queue(request: pytest.FixtureRequest) -> AsyncIterator[Queue]:
     """An open, empty queue of each kind."""
     name = f"test.{uuid.uuid4().hex[:12]}"
     made: Queue
     if request.param == "memory":
         made = MemoryQueue(name)
-    else:
+    elif request.param == "procrastinate":
         request.getfixturevalue("main_db")
         made = ProcrastinateQueue(load_settings(), name)
+    else:
+        made = RabbitQueue(QueueSettings(kind=QueueKind.RABBITMQ, name=name, url=rabbitmq_url()))
     await made.open()
     yield made
     await made.stop()
     await made.close()
+    if isinstance(made, RabbitQueue):
+        await delete_queues(made)
 
 
 @pytest.fixture
@@ -36,7 +43,12 @@ async def twin(queue: Queue) -> AsyncIterator[Queue]:
     if isinstance(queue, MemoryQueue):
         yield queue
         return
-    made = ProcrastinateQueue(load_settings(), queue.name.rpartition("/")[2])
+    name = queue.name.rpartition("/")[2]
+    made: Queue
+    if isinstance(queue, RabbitQueue):
+        made = RabbitQueue(QueueSettings(kind=QueueKind.RABBITMQ, name=name, url=rabbitmq_url()))
+    else:
+        made = ProcrastinateQueue(load_settings(), name)
     await made.open()
     yield made
     await made.stop()
@@ -46,7 +58,7 @@ async def twin(queue: Queue) -> AsyncIterator[Queue]:
 @pytest.fixture
 def send_raw(queue: Queue, request: pytest.FixtureRequest) -> SendRaw:
     """Puts any bytes into the queue, as a stranger could."""
-    if isinstance(queue, MemoryQueue):
+    if isinstance(queue, (MemoryQueue, RabbitQueue)):
         return queue.publish_raw
     assert isinstance(queue, ProcrastinateQueue)
     main_db = request.getfixturevalue("main_db")

@@ -2,11 +2,39 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import aio_pika
+import pytest
+
+from automation.queues import rabbitmq_broker as broker
+from automation.queues.rabbitmq import RabbitQueue
 from automation.queues.seam import Handler, Queue
 
 LIMIT = 30.0
+
+# Read at once: other fixtures clear the environment of what the caller's shell says.
+_URL = os.environ.get("TENANTRY_TEST_RABBITMQ_URL", "")
+_REQUIRED = bool(os.environ.get("TENANTRY_REQUIRE_SERVERS"))
+
+
+def rabbitmq_url() -> str:
+    """The broker that `.ci/run` has started; a test that needs it is skipped without, and fails where it must run."""
+    if not _URL:
+        reason = "TENANTRY_TEST_RABBITMQ_URL names no RabbitMQ; `.ci/rabbitmq start FOLDER` starts one"
+        if _REQUIRED:
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return _URL
+
+
+async def delete_queues(queue: RabbitQueue) -> None:
+    """Leaves nothing of a test in the broker."""
+    connection = await aio_pika.connect(rabbitmq_url(), timeout=10)
+    async with connection, connection.channel() as channel:
+        for name in broker.arguments(queue.name.rpartition("/")[2]):
+            await channel.queue_delete(name)
 
 
 @contextlib.asynccontextmanager
