@@ -1,0 +1,18 @@
+"""The API of our own under /api/v1. Routes only translate: `actions` acts, `automation.jobs.reading` reads."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, FastAPI
+
+from service.api import audit, jobs, live, members, system, templates, tenants
+from service.problem_documents import EVERYWHERE
+
+PREFIX = "/api/v1"
+
+
+def install(app: FastAPI) -> None:
+    """Adds all routes to `app`."""
+    router = APIRouter(prefix=PREFIX, responses=EVERYWHERE)
+    for part in (tenants, members, jobs, live, templates, audit, system):
+        router.include_router(part.router)
+    app.include_router(router)
