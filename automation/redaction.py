@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 MASK = "[secret]"
 # An URL's or DSN's password, whoever put it there.
 _URL_PASSWORD = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s:/@]+:)[^\s@/]+(?=@)", re.IGNORECASE)
 _DSN_PASSWORD = re.compile(r"\b(?P<head>password\s*[=:]\s*)('[^']*'|\"[^\"]*\"|[^\s,;]+)", re.IGNORECASE)
+# A JWT, whoever signed it: both of its first parts are JSON objects.
+_JWT = re.compile(r"\beyJ[\w-]{6,}\.eyJ[\w-]{2,}\.[\w-]*")
+_SECRET_NAME = re.compile(r"(SECRET|PASSWORD|PASSPHRASE|TOKEN|CREDENTIALS?|_KEY|_DSN)$", re.IGNORECASE)
 _COLOUR = re.compile(r"<\{%[^%]*%\}>|\x1b\[[0-9;]*m")
 _SHORTEST = 4
 """A shorter secret is a word that occurs anywhere: masking it would only make messages unreadable."""
 
 
 def redactor(secrets: Iterable[str]) -> Callable[[str], str]:
-    """A function that replaces each of `secrets`, and any password in an URL or DSN, by `[secret]`."""
+    """A function that replaces each of `secrets`, any password in an URL or DSN, and any JWT, by `[secret]`."""
     known = sorted({value for value in secrets if len(value) >= _SHORTEST}, key=len, reverse=True)
 
     def redact(text: str) -> str:
         for value in known:
             text = text.replace(value, MASK)
         text = _URL_PASSWORD.sub(rf"\g<head>{MASK}", text)
-        return _DSN_PASSWORD.sub(rf"\g<head>{MASK}", text)
+        return _JWT.sub(MASK, _DSN_PASSWORD.sub(rf"\g<head>{MASK}", text))
 
     return redact
+
+
+def secret_values(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The values of variables whose names say that they are secret: `..._PASSWORD`, `..._SECRET`, `..._TOKEN` ..."""
+    return tuple(value for name, value in environ.items() if value and _SECRET_NAME.search(name))
 
 
 def plain(text: str) -> str:

@@ -95,7 +95,7 @@ async def demand_own_request(connection: HTTPConnection) -> None:
         return
     demand_same_origin(connection)
     given = connection.headers.get(CSRF_HEADER) or await _form_field(connection)
-    if not hmac.compare_digest(given.encode(), csrf_token(connection).encode()):
+    if not hmac.compare_digest(given.encode(errors="replace"), csrf_token(connection).encode()):
         raise CrossSiteError("the form's token is missing or is of another session", hint=_HINT)
 
 

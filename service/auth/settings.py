@@ -5,6 +5,7 @@ Decides defaults and refuses what makes no sense, by variable name. How tokens a
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Annotated
 
 from pydantic import Field, ValidationError, field_validator
@@ -37,7 +38,7 @@ class AuthSettings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
-            return tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
+            return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
     @field_validator("cors_origins")
@@ -46,6 +47,16 @@ class AuthSettings(BaseSettings):
         for origin in value:
             if not origin.startswith(("https://", "http://")) or "/" in origin.split("://", 1)[1]:
                 raise ValueError(f"{origin!r} is no origin: write https://host or https://host:port, and no *")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for address in value:
+            try:
+                ipaddress.ip_network(address, strict=False)
+            except ValueError:
+                raise ValueError(f"{address!r} is neither an address nor a network such as 10.0.0.0/8") from None
         return value
 
 

@@ -56,7 +56,7 @@ class Verifier:
             raise AuthenticationError("the token is too long to be one of ours", hint=_HINT)
         try:
             header = jwt.get_unverified_header(token)
-        except jwt.PyJWTError:
+        except (jwt.PyJWTError, RecursionError):  # a header of thousands of brackets
             raise AuthenticationError("the token is not a JWT", hint=_HINT) from None
         error = AuthenticationError("the token is not signed with a key that we accept", hint=_HINT)
         for candidate in await self._keys.candidates(header):
@@ -64,7 +64,7 @@ class Verifier:
                 return _claims(self._decode(token, candidate.key, candidate.algorithms))
             except jwt.InvalidSignatureError:
                 continue
-            except jwt.PyJWTError as reason:
+            except (jwt.PyJWTError, ArithmeticError, RecursionError) as reason:  # numbers that no clock has
                 error = AuthenticationError(_why(reason), hint=_HINT)
                 break
         raise error
@@ -89,7 +89,7 @@ class Verifier:
 def _claims(content: Mapping[str, Any]) -> Claims:
     try:
         read = _Claims.model_validate({**content, "exp": float(content["exp"])})
-    except (ValidationError, TypeError, ValueError) as error:
+    except (ValidationError, TypeError, ValueError, OverflowError) as error:
         names = {str(item["loc"][0]) for item in error.errors()} if isinstance(error, ValidationError) else {"exp"}
         raise AuthenticationError(
             f"the token is not one of ours: wrong {', '.join(sorted(names))}",
@@ -105,7 +105,7 @@ def _claims(content: Mapping[str, Any]) -> Claims:
     )
 
 
-def _why(error: jwt.PyJWTError) -> str:
+def _why(error: Exception) -> str:
     for kind, text in (
         (jwt.ExpiredSignatureError, "the token has expired"),
         (jwt.InvalidAudienceError, "the token is for another audience"),

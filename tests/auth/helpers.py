@@ -6,7 +6,7 @@ import time
 from typing import Annotated, Any
 
 import jwt
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, WebSocket
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 
@@ -14,8 +14,8 @@ from automation.errors import NotFoundError, TenantryError
 from service.auth.deps import Permission, Principal, principal, require
 from service.auth.errors import AuthenticationError, ForbiddenError, RateLimitedError
 
-KEY = "a key for tests, of more than 32 bytes"
-OTHER_KEY = "another key for tests, also more than 32 bytes"
+KEY = "a key for tests, of more than sixty-four bytes, so that HS512 takes it too"
+OTHER_KEY = "another key for tests, of more than sixty-four bytes, so that HS512 takes it too"
 SignedIn = Annotated[Principal, Depends(principal)]
 STATUSES = {AuthenticationError: 401, ForbiddenError: 403, NotFoundError: 404, RateLimitedError: 429}
 
@@ -50,6 +50,11 @@ def small_app() -> FastAPI:
     @app.post("/me")
     async def change_me(who: SignedIn) -> str:
         return who.subject
+
+    @app.websocket("/live", dependencies=[Depends(require(Permission.SIGNED_IN))])
+    async def live(socket: WebSocket) -> None:
+        await socket.accept()
+        await socket.close()
 
     for method, path, permission, create in (
         ("GET", "/list", Permission.SIGNED_IN, False),
