@@ -11,8 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from automation.errors import EngineError, InputError
 from automation.queues.settings import QueueSettings
@@ -22,6 +22,14 @@ from providers.errors import ConfigurationError
 PROJECT_NAME = "tenantry"
 _SOURCE_ROOT = Path(__file__).resolve().parent.parent
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+def _words(value: object) -> object:
+    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+"""Several words in one variable, with commas or spaces between them."""
 
 
 class StepLimits(BaseModel):
@@ -52,6 +60,18 @@ class Settings(BaseSettings):
         (1, 2, 4), validation_alias="TENANTRY_RETRY_DELAYS"
     )
     steps: Mapping[str, StepLimits] = Field(default_factory=dict, validation_alias="TENANTRY_STEPS")
+
+    # Hosts, host:port pairs and networks that webhooks may reach although they are not public, also without TLS.
+    webhook_allow: Words = Field((), validation_alias="TENANTRY_WEBHOOK_ALLOW")
+    webhook_timeout: Seconds = Field(10, validation_alias="TENANTRY_WEBHOOK_TIMEOUT")
+    # Eleven tries within a day.
+    webhook_retry_delays: Annotated[tuple[Seconds, ...], Field(min_length=1, max_length=50)] = Field(
+        (5, 30, 120, 600, 1800, 3600, 7200, 14_400, 21_600, 36_000), validation_alias="TENANTRY_WEBHOOK_RETRY_DELAYS"
+    )
+    webhook_disable_after: Annotated[int, Field(ge=1, le=1000)] = Field(
+        5, validation_alias="TENANTRY_WEBHOOK_DISABLE_AFTER"
+    )
+    webhook_keep_days: Annotated[int, Field(ge=1, le=3650)] = Field(30, validation_alias="TENANTRY_WEBHOOK_KEEP_DAYS")
 
     @cached_property
     def database(self) -> DatabaseSettings:
@@ -129,6 +149,7 @@ class Settings(BaseSettings):
         if path := os.environ.get("PULUMI_CONFIG_PASSPHRASE_FILE"):
             values.append(_read_passphrase(Path(path)))
         values.extend(self.queue.secrets)
+        values.extend(os.environ.get("TENANTRY_SECRET_KEY", "").split())
         return tuple(value for value in values if value)
 
 
