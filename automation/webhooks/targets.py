@@ -160,13 +160,10 @@ async def resolve(url: str, policy: Policy, *, seconds: float = RESOLVE_SECONDS)
 def is_public(address: Address) -> bool:
     """Whether the address, and every IPv4 address that it carries within it, is one of the public internet."""
     if isinstance(address, ipaddress.IPv6Address):
-        carried = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-        if address in _NAT64:
-            carried.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-        if any(inner is not None and not is_public(inner) for inner in carried):
+        if address.ipv4_mapped is not None or address in _NAT64:
+            return is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+        if any(not is_public(inner) for inner in (address.sixtofour, *(address.teredo or ())) if inner is not None):
             return False
-        if address.ipv4_mapped is not None:
-            return True
     if any(address in network for network in _NEVER if network.version == address.version):
         return False
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)

@@ -8,7 +8,6 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from automation.jobs.database import transaction
-from automation.models import tenants
 from automation.models_jobs import webhook_deliveries, webhooks
 from automation.settings import Settings
 from automation.webhooks.outbox import enqueue
@@ -29,10 +28,8 @@ async def told(connection: AsyncConnection) -> list[tuple[str, str, Any]]:
 
 
 @pytest.fixture
-async def hooks(engine: AsyncEngine, settings: Settings) -> None:
+async def hooks(engine: AsyncEngine, settings: Settings, acme: str) -> None:
     async with transaction(engine, settings) as connection:
-        for slug in ("acme", "other"):
-            await connection.execute(insert(tenants).values(slug=slug, name=slug, status="active"))
         await add(connection, "acme-failures", "acme", ["job.failed"])
         await add(connection, "acme-off", "acme", ["*"], active=False)
         await add(connection, "acme-all", "acme", ["*"])
