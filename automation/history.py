@@ -250,16 +250,15 @@ def save_logs(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None
 
 def finish(connection: Connection, deployment: uuid.UUID, tenant_values: Mapping[str, Any], **values: Any) -> None:
     """Ends a deployment, and writes what its tenant is now."""
-    tenant = connection.execute(
+    if tenant_values:
+        # The tenant's row before the deployment's, as everybody locks them: no two may wait for each other.
+        own = select(deployments.c.tenant).where(deployments.c.id == deployment).scalar_subquery()
+        connection.execute(update(tenants).where(tenants.c.slug == own).values(updated_at=func.now(), **tenant_values))
+    connection.execute(
         update(deployments)
         .where(deployments.c.id == deployment)
         .values(ended_at=func.now(), duration_ms=_milliseconds(deployments.c.started_at), **values)
-        .returning(deployments.c.tenant)
-    ).scalar_one()
-    if tenant_values:
-        connection.execute(
-            update(tenants).where(tenants.c.slug == tenant).values(updated_at=func.now(), **tenant_values)
-        )
+    )
 
 
 def mark_rolled_back(connection: Connection, deployment: uuid.UUID) -> None:

@@ -71,11 +71,11 @@ class Run:
         events = JobEvents.from_environment()
         rows = [history.step_row(new.id, position, step) for position, step in enumerate(state.steps)]
         with transaction(held.database, context.settings) as connection:
-            if events is not None:
-                events.begin(connection, new.id, rows)
             history.start(
                 connection, new, state.steps, {"status": TenantStatus.PROVISIONING} if new.first_create else {}
             )
+            if events is not None:
+                events.begin(connection, new.id, rows)
         self._writer = HistoryWriter(held.database, context.settings, new.id, events)
         redact = redactor(context.settings.secrets())
         self._step_of = manifests.line_named(new.line).step_of

@@ -223,7 +223,7 @@ class HistoryWriter:
         logs = [item for kind, item in items if kind == "log"]
         try:
             with transaction(self._engine, self._settings) as connection:
-                # The job's row first, as everybody locks them: two transactions must not wait for each other.
+                # The job's row before the deployment's, as everybody locks them: no two may wait for each other.
                 if self._events is not None:
                     self._events.write(connection, items)
                 history.save_steps(connection, list(steps.values()))

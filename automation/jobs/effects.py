@@ -20,7 +20,7 @@ from automation.jobs.model import Caller, Job
 from automation.jobs.rows import storable
 from automation.jobs.submission import TENANT_WAS, Accepted
 from automation.models import TenantStatus, tenants
-from automation.models_jobs import EventKind, JobOperation, JobStatus
+from automation.models_jobs import EventKind, JobOperation, JobStatus, jobs
 from automation.redaction import redactor
 from automation.webhooks import outbox
 from automation.webhooks.outbox import WebhookEvent
@@ -29,9 +29,9 @@ CONTROL_CHANNEL = "tenantry_control"
 EVENTS_CHANNEL = "tenantry_events"
 
 TENANT_EVENTS = {
-    TenantStatus.ACTIVE.value: WebhookEvent.TENANT_ACTIVE,
-    TenantStatus.FAILED.value: WebhookEvent.TENANT_FAILED,
-    TenantStatus.REMOVED.value: WebhookEvent.TENANT_REMOVED,
+    TenantStatus.ACTIVE: WebhookEvent.TENANT_ACTIVE,
+    TenantStatus.FAILED: WebhookEvent.TENANT_FAILED,
+    TenantStatus.REMOVED: WebhookEvent.TENANT_REMOVED,
 }
 
 _EVENT = select(func.tenantry_event(bindparam("job"), bindparam("kind", type_=Text), bindparam("data", type_=JSONB)))
@@ -59,9 +59,21 @@ async def accepted(connection: AsyncConnection, caller: Caller, one: Accepted) -
     await outbox.enqueue(connection, WebhookEvent.JOB_CREATED, job.tenant, job.to_dict())
 
 
-async def ended(connection: AsyncConnection, job: Job, before: JobStatus) -> None:
-    """A job has ended: the last events it will have."""
-    was, now = await _settle_tenant(connection, job)
+async def lock_tenant(connection: AsyncConnection, job: uuid.UUID) -> TenantStatus | None:
+    """The status of the job's tenant, held until the transaction ends; None where there is no such tenant.
+
+    Rows are locked in one order everywhere: tenant, job, deployment, steps. An acceptance holds the tenant while it
+    waits for the job that is about to end, so an end must not hold the job while it waits for the tenant.
+    """
+    own = select(jobs.c.tenant).where(jobs.c.id == job).scalar_subquery()
+    statement = select(tenants.c.status).where(tenants.c.slug == own).with_for_update(key_share=True)
+    status = (await connection.execute(statement)).scalar_one_or_none()
+    return TenantStatus(status) if status is not None else None
+
+
+async def ended(connection: AsyncConnection, job: Job, before: JobStatus, was: TenantStatus | None) -> None:
+    """A job has ended: the last events it will have. `was` is what `lock_tenant` said."""
+    now = await _settle_tenant(connection, job, was)
     await event(connection, job.id, EventKind.JOB, job.to_dict())
     await event(connection, job.id, EventKind.END, job.to_dict())
     await audit.record(
@@ -87,21 +99,17 @@ def asked_by(job: Job) -> Caller:
     return Caller(subject=job.actor, address=job.address, correlation_id=job.correlation_id)
 
 
-async def _settle_tenant(connection: AsyncConnection, job: Job) -> tuple[str | None, str | None]:
+async def _settle_tenant(connection: AsyncConnection, job: Job, was: TenantStatus | None) -> TenantStatus | None:
     """Puts right what no deployment of the job did: a run that died, a tenant whose first run never began."""
-    if job.operation is JobOperation.PREVIEW:
-        return None, None
+    if was is None or job.operation is JobOperation.PREVIEW:
+        return None
     dead = await connection.run_sync(history.take_over, job.tenant, job.id)
-    statement = select(tenants.c.status).where(tenants.c.slug == job.tenant).with_for_update(key_share=True)
-    was = (await connection.execute(statement)).scalar_one_or_none()
-    if was is None:
-        return None, None
-    now = tenant_status_after(job, TenantStatus(was), died=bool(dead))
-    if now != was:
+    now = tenant_status_after(job, was, died=bool(dead))
+    if now is not was:
         await connection.execute(
             update(tenants).where(tenants.c.slug == job.tenant).values(status=now, updated_at=func.now())
         )
-    return was, now.value
+    return now
 
 
 def tenant_status_after(job: Job, status: TenantStatus, *, died: bool) -> TenantStatus:

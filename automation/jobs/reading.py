@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, text
+from sqlalchemy import ColumnElement, Select, Text, and_, cast, func, or_, select, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from automation.errors import InputError, NotFoundError
@@ -99,7 +100,7 @@ def _tenant_filters(
 
 
 def _last_deployments(slugs: list[str]) -> Select[Any]:
-    wanted = func.unnest(slugs).column_valued("wanted")
+    wanted = func.unnest(cast(slugs, ARRAY(Text))).column_valued("wanted")
     newest = (
         select(
             *(deployments.c[name] for name in ("id", "operation", "status", "progress", "error", "started_at")),

@@ -31,7 +31,9 @@ async def page_of(
         return rows, min((page - 1) * size + len(rows), COUNT_LIMIT)
     if not rows and page == 1:
         return rows, 0
-    some = statement.with_only_columns(literal(1)).order_by(None).limit(COUNT_LIMIT).subquery()
+    some = (
+        statement.with_only_columns(literal(1), maintain_column_froms=True).order_by(None).limit(COUNT_LIMIT).subquery()
+    )
     return rows, (await connection.execute(select(func.count()).select_from(some))).scalar_one()
 
 

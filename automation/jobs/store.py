@@ -153,6 +153,7 @@ class JobStore:
         An ending that says `again` gives the job back to the queue, unless it was to be cancelled: then it is.
         """
         async with transaction(self._engine, self._settings) as connection:
+            tenant = await effects.lock_tenant(connection, lease.job)
             found = select(*JOB_COLUMNS).where(_held(lease)).with_for_update()
             row = (await connection.execute(found)).mappings().one_or_none()
             if row is None:
@@ -160,7 +161,7 @@ class JobStore:
             before = job_of(row)
             job = await self._write(connection, before, self._values(before, ending))
             if job.ended:
-                await effects.ended(connection, job, before.status)
+                await effects.ended(connection, job, before.status, tenant)
             else:
                 await effects.event(connection, job.id, EventKind.JOB, job.to_dict())
             return job
@@ -199,6 +200,7 @@ class JobStore:
         Asking again is no error. Raises NotFoundError, and ConflictError when the job has ended.
         """
         async with transaction(self._engine, self._settings) as connection:
+            tenant = await effects.lock_tenant(connection, job)
             found = select(*JOB_COLUMNS).where(jobs.c.id == job).with_for_update()
             row = (await connection.execute(found)).mappings().one_or_none()
             if row is None:
@@ -223,7 +225,7 @@ class JobStore:
                 )
             after = await self._write(connection, before, _cancelled(before, caller))
             if after.ended:
-                await effects.ended(connection, after, before.status)
+                await effects.ended(connection, after, before.status, tenant)
             else:
                 await effects.event(connection, job, EventKind.JOB, after.to_dict())
                 await effects.notify(connection, effects.CONTROL_CHANNEL, f"cancel {job}")
