@@ -30,6 +30,8 @@ from service.publishing import Publisher
 from service.settings import ServiceSettings, load_service_settings
 from service.state import State
 from service.templates import Templates
+from service.web.pages import problem_page
+from service.web.routes import router as web
 
 RETRY_SECONDS = 2.0
 """How often a start tries again while the database or the queue is not there."""
@@ -53,9 +55,10 @@ def create_app(service: ServiceSettings | None = None, settings: Settings | None
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    problems.install(app)
+    problems.install(app, page=problem_page)
     api.install(app)
     lines.install(app)
+    app.include_router(web)
     openapi.install(app)
     return app
 

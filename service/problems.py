@@ -7,7 +7,7 @@ the service's own faults nothing but the correlation id under which the log has 
 from __future__ import annotations
 
 import http
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -220,9 +220,21 @@ async def _handle(connection: Request | WebSocket, error: Exception) -> Response
     return response
 
 
-def install(app: FastAPI) -> None:
-    """Makes every error of `app` a problem document."""
+def _for_people(connection: Request) -> bool:
+    """Whether a browser asks for a page: everywhere but under /api."""
+    path = connection.url.path
+    return "text/html" in connection.headers.get("accept", "") and path != "/api" and not path.startswith("/api/")
+
+
+def install(app: FastAPI, *, page: Callable[[Request, Problem], Response] | None = None) -> None:
+    """Makes every error of `app` a problem document, and where a browser asks for a page, what `page` makes of it."""
+
+    async def handle(connection: Request | WebSocket, error: Exception) -> Response:
+        if page is not None and isinstance(connection, Request) and _for_people(connection):
+            return page(connection, problem_of(error))
+        return await _handle(connection, error)
+
     kinds = (Problem, TenantryError, StacksInputError, RequestValidationError, WebSocketRequestValidationError)
     for kind in (*kinds, HTTPException):
-        app.add_exception_handler(kind, _handle)
+        app.add_exception_handler(kind, handle)
     app.add_middleware(FaultMiddleware)

@@ -223,3 +223,9 @@ def duration(milliseconds: float | None) -> str:
     if seconds < 3600:
         return f"{seconds // 60} min {seconds % 60:02d} s"
     return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+
+
+def type_title(urn: str) -> str:
+    """What kind of object a URN names, in words."""
+    kind = urn.split("::")[2].rsplit("$", 1)[-1] if urn.count("::") >= 3 else urn
+    return words(kind.rsplit(":", 1)[-1])

@@ -1,0 +1,157 @@
+// What the page does by itself: follows jobs, keeps lists current, and tells times. Everything else works without it.
+"use strict";
+
+(() => {
+  const units = [[86400 * 2, 86400, " days"], [3600, 3600, " h"], [60, 60, " min"], [5, 1, " s"]];
+
+  // In the words of views.ago.
+  function ago(moment) {
+    const seconds = (Date.now() - moment.getTime()) / 1000;
+    for (const [from, size, unit] of units) {
+      if (Math.abs(seconds) >= from) {
+        const text = Math.floor(Math.abs(seconds) / size) + unit;
+        return seconds > 0 ? text + " ago" : "in " + text;
+      }
+    }
+    return "just now";
+  }
+
+  function setText(element, text) {
+    if (element.textContent !== text) element.textContent = text;
+  }
+
+  function tellTimes() {
+    for (const element of document.querySelectorAll("time[data-ago]")) {
+      setText(element, ago(new Date(element.dateTime)));
+    }
+    for (const element of document.querySelectorAll("[data-since]")) {
+      const seconds = Math.max(0, (Date.now() - new Date(element.dataset.since).getTime()) / 1000);
+      setText(element, seconds.toFixed(0) + " s");
+    }
+  }
+
+  // Puts what the server rendered in the place of what is shown, where it differs; focus and scroll stay.
+  function take(html) {
+    const fresh = new DOMParser().parseFromString(html, "text/html");
+    for (const incoming of fresh.querySelectorAll("[data-live]")) {
+      const shown = document.getElementById(incoming.id);
+      if (!shown || shown.dataset.source === incoming.outerHTML) continue;
+      const source = incoming.outerHTML;
+      const focused = shown.contains(document.activeElement) ? document.activeElement.id : "";
+      const opened = [...shown.querySelectorAll("details[open][id]")].map((one) => one.id);
+      const atEnd = shown.scrollHeight - shown.scrollTop - shown.clientHeight < 40;
+      const top = shown.scrollTop;
+      incoming.dataset.source = source;
+      shown.replaceWith(incoming);
+      for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
+      if (incoming.hasAttribute("data-tail")) incoming.scrollTop = atEnd ? incoming.scrollHeight : top;
+      if (focused) (document.getElementById(focused) ?? document.getElementById("main"))?.focus({ preventScroll: true });
+    }
+    for (const incoming of fresh.querySelectorAll("[data-live-text]")) {
+      const shown = document.getElementById(incoming.id);
+      if (shown) setText(shown, incoming.textContent);
+    }
+    const title = fresh.querySelector("title");
+    if (title && title.textContent) document.title = title.textContent;
+    tellTimes();
+    return fresh;
+  }
+
+  async function part(address) {
+    const answer = await fetch(address, { headers: { "X-Tenantry-Part": "1" }, credentials: "same-origin", cache: "no-store" });
+    if (answer.status === 401) {
+      location.reload();
+      return null;
+    }
+    return answer.ok ? take(await answer.text()) : null;
+  }
+
+  const address = () => location.pathname + location.search;
+
+  function followJob(box) {
+    if (!box || box.hasAttribute("data-ended")) return;
+    let waiting = false;
+    let last = 0;
+    let ended = false;
+    let source = null;
+
+    // Each event asks for the page's parts, but never more often than this: callers have a limit of requests.
+    function load() {
+      if (waiting || ended) return;
+      waiting = true;
+      setTimeout(now, Math.max(0, last + 400 - Date.now()));
+    }
+
+    async function now() {
+      waiting = false;
+      last = Date.now();
+      try {
+        const fresh = await part(address());
+        if (fresh?.querySelector("[data-job][data-ended]")) {
+          ended = true;
+          source?.close();
+        }
+      } catch {
+        // The network is away for a moment: the next event or the next tick asks again.
+      }
+    }
+
+    if (window.EventSource) {
+      source = new EventSource(box.dataset.events);
+      for (const kind of ["message", "job", "step", "progress", "log", "end"]) source.addEventListener(kind, load);
+      addEventListener("pagehide", () => source.close());
+    }
+    // Whatever becomes of the events, what is shown is never older than this.
+    const clock = setInterval(() => (ended ? clearInterval(clock) : load()), 2000);
+  }
+
+  function keepCurrent(box) {
+    setInterval(() => {
+      if (!document.hidden && !box.contains(document.querySelector(":focus-visible:not(a):not(button)"))) {
+        part(address()).catch(() => {});
+      }
+    }, Number(box.dataset.poll));
+  }
+
+  function signInFromLink(form) {
+    const match = /^#token=([A-Za-z0-9._~+/=-]+)$/.exec(location.hash);
+    if (!form || !match) return;
+    history.replaceState(null, "", location.pathname + location.search);
+    form.elements.token.value = match[1];
+    form.requestSubmit();
+  }
+
+  // A form is sent once, however often its button is pressed.
+  addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.method !== "post") return;
+    if (form.dataset.sent) {
+      event.preventDefault();
+      return;
+    }
+    form.dataset.sent = "1";
+  });
+  addEventListener("pageshow", () => {
+    for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+  });
+  // A link from the summary of errors to a field in a closed section opens it.
+  addEventListener("click", (event) => {
+    const link = event.target.closest?.('a[href^="#f-"]');
+    if (!link) return;
+    const field = document.getElementById(link.hash.slice(1));
+    if (!field) return;
+    for (let at = field; at; at = at.parentElement) if (at.tagName === "DETAILS") at.open = true;
+    event.preventDefault();
+    (field.matches("input, select, textarea") ? field : field.querySelector("input, select, textarea"))?.focus();
+    field.scrollIntoView({ block: "center" });
+  });
+
+  document.querySelector("[data-focus]")?.focus();
+  signInFromLink(document.getElementById("sign-in"));
+  followJob(document.querySelector("[data-job]"));
+  for (const box of document.querySelectorAll("[data-poll]")) keepCurrent(box);
+  const log = document.querySelector("[data-tail]");
+  if (log) log.scrollTop = log.scrollHeight;
+  tellTimes();
+  setInterval(tellTimes, 1000);
+})();
