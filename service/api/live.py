@@ -13,6 +13,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.websockets import WebSocketDisconnect
 
 from automation.jobs.model import JobEvent
+from automation.models_jobs import EventKind
 from service import encoding
 from service.api.parameters import BIGGEST, JobId, Reader
 from service.auth.principal import Principal
@@ -27,6 +28,16 @@ SEND_SECONDS = 30.0
 """A reader that takes nothing for this long is cut off."""
 
 _EXAMPLE = 'id: 7\nevent: progress\ndata: {"progress":40,"phase":"run","current_step":"database"}\n\n'
+_EVENT = {
+    "type": "object",
+    "description": "an event; `data` is JSON: the job, a step, progress, or a line of the log",
+    "required": ["id", "event", "data"],
+    "properties": {
+        "id": {"type": "string", "pattern": "^[0-9]+$"},
+        "event": {"type": "string", "enum": [kind.value for kind in EventKind]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+}
 
 
 @router.get(
@@ -35,7 +46,7 @@ _EXAMPLE = 'id: 7\nevent: progress\ndata: {"progress":40,"phase":"run","current_
     responses={
         200: {
             "description": "Events: job, step, progress, log, and end as the last one",
-            "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
+            "content": {"text/event-stream": {"schema": _EVENT, "example": _EXAMPLE}},
         },
         204: {"description": "The job has ended, and there is nothing after the last event that was seen"},
         **responses(404, 422),

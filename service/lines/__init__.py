@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 
+from service.api.query import known_query
 from service.lines import cabinet
 from service.problem_documents import EVERYWHERE
 
@@ -18,4 +19,4 @@ ROUTERS: Mapping[str, APIRouter] = {"cabinet": cabinet.router}
 def install(app: FastAPI) -> None:
     """Adds the routes of all lines to `app`."""
     for kind in sorted(ROUTERS):
-        app.include_router(ROUTERS[kind], responses=EVERYWHERE)
+        app.include_router(ROUTERS[kind], responses=EVERYWHERE, dependencies=[Depends(known_query)])
