@@ -22,6 +22,7 @@ from automation.jobs.store import JobStore
 from automation.queues.choose import choose
 from automation.queues.seam import QueueError
 from automation.settings import Settings, load_settings
+from automation.webhooks.manage import Webhooks
 from service import api, lines, openapi, problems
 from service.auth.deps import Auth
 from service.auth.settings import load_auth_settings
@@ -107,6 +108,7 @@ def _state(service: ServiceSettings, settings: Settings, engine: AsyncEngine, au
         templates=Templates(),
         limits=auth.limits,
         readers=Readers(service.live_readers),
+        webhooks=Webhooks(engine, settings),
     )
 
 

@@ -13,6 +13,7 @@ from automation.jobs.live import EventHub
 from automation.jobs.store import JobStore
 from automation.queues.seam import Queue
 from automation.settings import Settings
+from automation.webhooks.manage import Webhooks
 from service.auth.limits import Limits
 from service.live_readers import Readers
 from service.publishing import Publisher
@@ -34,6 +35,7 @@ class State:
     templates: Templates
     limits: Limits
     readers: Readers
+    webhooks: Webhooks
 
 
 def state_of(connection: HTTPConnection) -> State:

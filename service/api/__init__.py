@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends, FastAPI
 
-from service.api import audit, jobs, live, members, system, templates, tenants
+from service.api import audit, jobs, live, members, system, templates, tenants, webhooks
 from service.api.query import known_query
 from service.problem_documents import EVERYWHERE
 
@@ -14,6 +14,6 @@ PREFIX = "/api/v1"
 def install(app: FastAPI) -> None:
     """Adds all routes to `app`."""
     router = APIRouter(prefix=PREFIX, responses=EVERYWHERE, dependencies=[Depends(known_query)])
-    for part in (tenants, members, jobs, live, templates, audit, system):
+    for part in (tenants, members, jobs, live, templates, audit, webhooks, system):
         router.include_router(part.router)
     app.include_router(router)

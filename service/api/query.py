@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, Request
-from fastapi.dependencies.utils import get_flat_dependant
+from fastapi import Depends, FastAPI, Request
 from starlette.requests import HTTPConnection
 
 from service.auth.deps import Principal, principal
@@ -17,8 +16,7 @@ async def known_query(connection: HTTPConnection, _who: Annotated[Principal, Dep
     """A router's dependency. The caller comes first: nobody learns of a route's parameters without a token."""
     if not connection.query_params or not isinstance(connection, Request):
         return
-    route = connection.scope["route"]
-    known = [one.alias for one in get_flat_dependant(route.dependant).query_params]
+    known = _known(connection.app, connection.scope["route"].name)
     unknown = [name for name in connection.query_params if name not in known]
     if unknown:
         valid = f"one of {', '.join(known)}" if known else "no parameter here"
@@ -32,3 +30,15 @@ async def known_query(connection: HTTPConnection, _who: Annotated[Principal, Dep
             for name in dict.fromkeys(unknown)
         ]
         raise Problem(422, "The query has parameters that this route does not know.", errors=errors)
+
+
+def _known(app: FastAPI, operation: str) -> list[str]:
+    """The names of the operation's parameters, as the OpenAPI document tells them."""
+    names: dict[str, list[str]] | None = getattr(app.state, "query_names", None)
+    if names is None:
+        names = app.state.query_names = {
+            one["operationId"]: [each["name"] for each in one.get("parameters", []) if each["in"] == "query"]
+            for path in app.openapi()["paths"].values()
+            for one in path.values()
+        }
+    return names[operation]
