@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -15,8 +14,10 @@ from automation.database import ensure_ready
 from automation.errors import DatabaseError
 from automation.jobs.database import async_engine_for
 from automation.jobs.store import JobStore
+from automation.logs import configure_logging
 from automation.queues.choose import choose
 from automation.settings import Settings, load_settings
+from automation.webhooks import deliver
 from automation.worker.service import Worker
 from automation.worker.settings import WorkerSettings, load_worker_settings
 
@@ -27,6 +28,7 @@ _DATABASE_SECONDS = 300.0
 
 def work(*, concurrency: int | None) -> None:
     """Runs a worker until it is stopped."""
+    configure_logging("worker")
     # What is wrong with the environment is said now, and not by each job.
     settings = load_settings()
     own = load_worker_settings(concurrency=concurrency)
@@ -37,7 +39,11 @@ def work(*, concurrency: int | None) -> None:
 async def _run(settings: Settings, own: WorkerSettings) -> None:
     engine = async_engine_for(settings, application="tenantry worker", pool_size=own.concurrency + _OWN_CONNECTIONS)
     queue = choose(settings)
-    worker = Worker(JobStore(engine, settings), queue, settings, own, beside=_deliveries(settings))
+
+    async def deliver_webhooks(stop: asyncio.Event) -> None:
+        await deliver.run(engine, settings, stop)
+
+    worker = Worker(JobStore(engine, settings), queue, settings, own, beside=deliver_webhooks)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.stop)
@@ -61,9 +67,3 @@ async def _database_ready(settings: Settings, worker: Worker) -> None:
                 raise
             _log.warning("main database not ready", error=error.message)
         await asyncio.sleep(1)
-
-
-def _deliveries(settings: Settings) -> Callable[[asyncio.Event], Awaitable[None]] | None:
-    """What the worker's process does beside jobs: webhooks' deliveries."""
-    del settings
-    return None

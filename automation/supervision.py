@@ -151,6 +151,9 @@ class Supervisor:
             action()
             if self._wait_or_hurry(done, grace):
                 self._await_events()
+                if not errors and stop is not Stop.LOCK_LOST:
+                    # It came to its end before it heard of it: that is how it ended.
+                    return Outcome()
                 return Outcome(error=errors[0] if errors else None, stop=stop, reason=reason)
         return Outcome(stop=Stop.STUCK, reason=f"{reason}; the engine did not stop within {_seconds(3 * grace)}")
 

@@ -88,6 +88,7 @@ def _attempt(job: uuid.UUID, attempt: int, cancel: CancelRequests) -> tuple[int,
     if found is None:
         return ATTEMPT_LOST, {"type": "lost"}
     os.environ["TENANTRY_JOB"] = str(job)
+    os.environ["TENANTRY_JOB_ATTEMPT"] = str(attempt)
     os.environ["TENANTRY_ACTOR"] = found.job.actor
     os.environ["TENANTRY_CORRELATION_ID"] = found.job.correlation_id
     if found.recorded is not None:

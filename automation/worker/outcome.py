@@ -25,10 +25,9 @@ from automation.jobs.model import Ending, Job
 from automation.jobs.run import ATTEMPT_LOST
 from automation.models_jobs import JobStatus
 
-LOCKED_SECONDS = 30.0
-"""After how long a tenant that somebody else holds (a run by hand) is tried again."""
+LOCKED_ATTEMPTS = 14
+"""How often a tenant that somebody else holds (a run by hand) is tried: for longer than a run may take."""
 
-LOCKED_ATTEMPTS = 12
 _BACKOFF = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 
 
@@ -76,7 +75,7 @@ def ending(job: Job, ended: Ended, *, why: Why, most: int) -> Ending | None:
         case CancelledError.exit_code:
             return _stopped(job, ended.document, why=why, most=most)
         case LockedError.exit_code:
-            return _again(job, ended.document, LOCKED_SECONDS, why=why, most=max(most, LOCKED_ATTEMPTS))
+            return _again(job, ended.document, _backoff(job), why=why, most=max(most, LOCKED_ATTEMPTS))
         case DatabaseError.exit_code:
             return _again(job, ended.document, _backoff(job), why=why, most=most)
         case _:

@@ -39,6 +39,7 @@ class Child:
                 **os.environ,
                 **settings.run_environment(),
                 "TENANTRY_JOB": str(job),
+                "TENANTRY_JOB_ATTEMPT": str(attempt),
                 "TENANTRY_CORRELATION_ID": correlation,
             },
             stdin=subprocess.PIPE,

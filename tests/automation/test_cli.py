@@ -135,7 +135,7 @@ def test_preview(tenantry: Tenantry, fake: FakeBackend, monkeypatch: pytest.Monk
     def opened(*arguments: Any) -> Any:
         return fake.open(*arguments)
 
-    monkeypatch.setattr("automation.operations.open_for_preview", opened)
+    monkeypatch.setattr("automation.previewing.open_for_preview", opened)
     fresh = tenantry("preview acme --expect-no-changes")
     assert fresh.code == 7
     assert "+ create Object acme-record" in fresh.out
