@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from automation import cli_serve
 from automation.cli_ci import app as ci_app
 from automation.cli_support import Output, Shared, context_for, finish_run, main_with_errors
 from automation.errors import EXIT_CODES, InputError
@@ -246,6 +247,10 @@ def worker(
     from automation.cli_worker import work
 
     work(concurrency=concurrency)
+
+
+app.command()(cli_serve.serve)
+app.command()(cli_serve.token)
 
 
 @app.command("list")

@@ -6,6 +6,7 @@ Decides how the process comes up and goes down. What it does in between is `work
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 
 import structlog
@@ -29,6 +30,7 @@ _DATABASE_SECONDS = 300.0
 def work(*, concurrency: int | None) -> None:
     """Runs a worker until it is stopped."""
     configure_logging("worker")
+    gc.enable()  # switched off for commands that live for a second
     # What is wrong with the environment is said now, and not by each job.
     settings = load_settings()
     own = load_worker_settings(concurrency=concurrency)

@@ -22,10 +22,11 @@ from automation.jobs.store import JobStore
 from automation.queues.choose import choose
 from automation.queues.seam import QueueError
 from automation.settings import Settings, load_settings
+from automation.tokens import TokenSettings
 from automation.webhooks.manage import Webhooks
-from service import api, lines, openapi, problems
+from service import api, lines, middleware, openapi, problems
 from service.auth.deps import Auth
-from service.auth.settings import load_auth_settings
+from service.auth.settings import AuthSettings, load_auth_settings
 from service.live_readers import Readers
 from service.publishing import Publisher
 from service.settings import ServiceSettings, load_service_settings
@@ -44,6 +45,7 @@ def create_app(service: ServiceSettings | None = None, settings: Settings | None
     """The application. Without arguments it is configured by the environment. Raises InputError for wrong settings."""
     service = service or load_service_settings()
     settings = settings or load_settings()
+    auth_settings, token_settings = load_auth_settings()
     app = FastAPI(
         title="Tenantry",
         version=_version(),
@@ -52,7 +54,7 @@ def create_app(service: ServiceSettings | None = None, settings: Settings | None
         openapi_url="/api/v1/openapi.json",
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan(service, settings),
+        lifespan=_lifespan(service, settings, auth_settings, token_settings),
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
@@ -61,6 +63,7 @@ def create_app(service: ServiceSettings | None = None, settings: Settings | None
     lines.install(app)
     app.include_router(web)
     openapi.install(app)
+    middleware.install(app, auth_settings)
     return app
 
 
@@ -72,10 +75,8 @@ def _version() -> str:
 
 
 def _lifespan(
-    service: ServiceSettings, settings: Settings
+    service: ServiceSettings, settings: Settings, auth_settings: AuthSettings, token_settings: TokenSettings
 ) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
-    auth_settings, token_settings = load_auth_settings()
-
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine = async_engine_for(settings, application="tenantry service", pool_size=service.database_pool)

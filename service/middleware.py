@@ -1,4 +1,4 @@
-"""What surrounds every request: whose proxy to believe, ids, the log line, headers, other sites, and the last resort.
+"""What surrounds every request: which proxy to believe, ids, the log line, headers, and what other sites may do.
 
 Decides headers and the shape of the log line. It never looks at a body, and never decides who may do what.
 """
@@ -7,23 +7,19 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 import structlog
 from fastapi import FastAPI
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import HTTPConnection
-from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from automation.logs import bound, is_correlation_id
-from service.auth.limits import Quota
+from service.auth.errors import Quota
 from service.auth.settings import AuthSettings
 
-OnError = Callable[[HTTPConnection, Exception], Response]
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -52,10 +48,9 @@ _CORS_EXPOSED = (
 log = structlog.get_logger("tenantry.request")
 
 
-def install(app: FastAPI, settings: AuthSettings, *, on_error: OnError | None = None) -> None:
-    """Puts everything around `app`. `on_error` makes the answer to an exception that nobody expected."""
+def install(app: FastAPI, settings: AuthSettings) -> None:
+    """Puts everything around `app`; after `problems.install`, so that the answer to a fault has headers too."""
     # The last one added is the outermost.
-    app.add_middleware(LastResort, on_error=on_error or _unexpected)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -185,41 +180,3 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, tell)
-
-
-class LastResort:
-    """An exception that nobody expected becomes an answer here, inside of the headers and the log line."""
-
-    def __init__(self, app: ASGIApp, on_error: OnError) -> None:
-        self._app = app
-        self._on_error = on_error
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        begun = False
-
-        async def tell(message: Message) -> None:
-            nonlocal begun
-            begun = begun or message["type"] == "http.response.start"
-            await send(message)
-
-        try:
-            await self._app(scope, receive, tell)
-        except Exception as error:
-            if begun:  # half an answer cannot be mended: the connection is cut, and the caller sees that
-                raise
-            log.exception("unexpected fault", path=scope["path"][:500])
-            await self._on_error(HTTPConnection(scope), error)(scope, receive, send)
-
-
-def _unexpected(connection: HTTPConnection, _error: Exception) -> Response:
-    content = {
-        "type": "about:blank",
-        "title": "Internal Server Error",
-        "status": 500,
-        "detail": "a fault in Tenantry itself: report it with the correlation id, which its log has too",
-        "correlation_id": connection.scope["state"].get("correlation_id"),
-    }
-    return JSONResponse(content, 500, media_type="application/problem+json")

@@ -21,7 +21,7 @@ from starlette.websockets import WebSocket, WebSocketState
 from automation.errors import DatabaseError, InputError, LockedError, NotFoundError, TenantryError
 from automation.jobs.model import BusyError, ConflictError
 from automation.queues.seam import QueueError
-from service.auth.errors import AuthenticationError, ForbiddenError, RateLimitedError
+from service.auth.errors import AuthenticationError, ForbiddenError, KeysUnavailableError, RateLimitedError
 from service.encoding import dumps
 from service.problem_documents import MEDIA_TYPE
 from stacks.problems import InputError as StacksInputError
@@ -114,8 +114,9 @@ def _of_tenantry(error: TenantryError) -> Problem:
         case ForbiddenError():
             return Problem(403, error.message, kind=error.kind, hint=error.hint)
         case RateLimitedError():
-            headers = {"Retry-After": str(error.retry_after)}
-            return Problem(429, error.message, hint=error.hint, headers=headers, retry_after=error.retry_after)
+            return Problem(429, error.message, hint=error.hint, headers=error.headers(), retry_after=error.retry_after)
+        case KeysUnavailableError():
+            return Problem(503, error.message, hint=error.hint, headers={"Retry-After": str(_RETRY_SECONDS)})
         case BusyError():
             known = {name: error.details[name] for name in _OF_BUSY if name in error.details}
             return Problem(409, error.message, kind="busy", hint=error.hint, **known)

@@ -1,4 +1,4 @@
-"""What the environment configures of the service's process: where it listens, and its limits.
+"""What the environment configures of the service's process: its limits. Where it listens is `automation.serving`'s.
 
 Decides defaults and refuses values that make no sense, by variable name. It never connects. Servers, engine and state
 are `automation.settings`, which workers and commands read too; callers and their limits are `service.auth.settings`.
@@ -6,10 +6,9 @@ are `automation.settings`, which workers and commands read too; callers and thei
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from automation.errors import InputError
@@ -20,8 +19,6 @@ class ServiceSettings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True)
 
-    host: str = Field("127.0.0.1", validation_alias="TENANTRY_HOST")
-    port: Annotated[int, Field(ge=0, le=65_535)] = Field(8000, validation_alias="TENANTRY_PORT")
     public_url: str | None = Field(None, validation_alias="TENANTRY_PUBLIC_URL")
 
     body_limit: Annotated[int, Field(ge=1024, le=64 * 1024 * 1024)] = Field(
@@ -31,15 +28,6 @@ class ServiceSettings(BaseSettings):
     # How many watch jobs live at once in one process, and for how long: a reader that is cut off takes up where it was.
     live_readers: Annotated[int, Field(ge=1, le=100_000)] = Field(500, validation_alias="TENANTRY_LIVE_READERS")
     live_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(3_600, validation_alias="TENANTRY_LIVE_SECONDS")
-
-    tls_cert: Path | None = Field(None, validation_alias="TENANTRY_TLS_CERT")
-    tls_key: Path | None = Field(None, validation_alias="TENANTRY_TLS_KEY")
-
-    @model_validator(mode="after")
-    def _together(self) -> ServiceSettings:
-        if (self.tls_cert is None) != (self.tls_key is None):
-            raise ValueError("TENANTRY_TLS_CERT and TENANTRY_TLS_KEY belong together: set both or neither")
-        return self
 
 
 def load_service_settings() -> ServiceSettings:

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import Annotated
 
+import anyio
 from fastapi import APIRouter, Header, Query, Response, WebSocket
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.websockets import WebSocketDisconnect
@@ -24,6 +25,7 @@ from service.state import State, StateDep
 router = APIRouter(tags=["jobs"])
 
 PING_SECONDS = 15
+ENDING_SECONDS = 5.0
 SEND_SECONDS = 30.0
 """A reader that takes nothing for this long is cut off."""
 
@@ -69,14 +71,22 @@ async def follow_job(
         return Response(status_code=204)
     place = contextlib.ExitStack()
     place.enter_context(state.readers.place())
-    return EventSourceResponse(_stream(state, who, job_id, seen, place), ping=PING_SECONDS, send_timeout=SEND_SECONDS)
+    ending = anyio.Event()
+    return EventSourceResponse(
+        _stream(state, who, job_id, seen, place, ending),
+        ping=PING_SECONDS,
+        send_timeout=SEND_SECONDS,
+        # A service that stops ends its streams properly, and does not cut them off.
+        shutdown_event=ending,
+        shutdown_grace_period=ENDING_SECONDS,
+    )
 
 
 async def _stream(
-    state: State, who: Principal, job: uuid.UUID, seen: int, place: contextlib.ExitStack
+    state: State, who: Principal, job: uuid.UUID, seen: int, place: contextlib.ExitStack, ending: anyio.Event
 ) -> AsyncIterator[ServerSentEvent]:
     with place:
-        async with contextlib.aclosing(events(state, who, job, seen)) as following:
+        async with contextlib.aclosing(events(state, who, job, seen, ending=ending)) as following:
             async for event in following:
                 yield ServerSentEvent(
                     data=encoding.dumps(dict(event.data)).decode(), event=event.kind, id=str(event.seq)

@@ -4,12 +4,15 @@ TenantryError
 ├── AuthenticationError   401  no token, or one that is forged, expired or meant for somebody else
 ├── ForbiddenError        403  a caller whose role is not enough
 │   └── CrossSiteError    403  a form or a socket that another site's page sent
-└── RateLimitedError      429  too many requests; `retry_after` says for how many seconds
+├── RateLimitedError      429  too many requests; `retry_after` says for how many seconds
+└── KeysUnavailableError  503  the identity provider's keys cannot be had
 
 A tenant, job, deployment or webhook on which a caller has no role is a NotFoundError, as one that does not exist.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from automation.errors import TenantryError
 
@@ -44,6 +47,25 @@ class CrossSiteError(ForbiddenError):
     kind = "cross_site"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """What is left of a limit: `remaining` of `limit` in a window of `window` seconds that is free again in `reset`."""
+
+    limit: int
+    remaining: int
+    window: int
+    reset: int
+
+    def headers(self) -> dict[str, str]:
+        """As answers say it (draft-ietf-httpapi-ratelimit-headers, in the spelling that clients read)."""
+        return {
+            "RateLimit-Policy": f"{self.limit};w={self.window}",
+            "RateLimit-Limit": str(self.limit),
+            "RateLimit-Remaining": str(self.remaining),
+            "RateLimit-Reset": str(self.reset),
+        }
+
+
 class RateLimitedError(TenantryError):
     """Too many. Times are in seconds."""
 
@@ -55,3 +77,14 @@ class RateLimitedError(TenantryError):
         self.limit = limit
         self.window = window
         self.retry_after = retry_after
+
+    def headers(self) -> dict[str, str]:
+        """What the answer says besides: when to come again, and the limit."""
+        used_up = Quota(limit=self.limit, remaining=0, window=self.window, reset=self.retry_after)
+        return {"Retry-After": str(self.retry_after), **used_up.headers()}
+
+
+class KeysUnavailableError(TenantryError):
+    """The provider's keys cannot be had, so that no token can be checked."""
+
+    kind = "keys_unavailable"

@@ -19,6 +19,7 @@ import structlog
 
 from automation.errors import TenantryError
 from automation.tokens import ALGORITHM, TokenSettings, read_keys
+from service.auth.errors import KeysUnavailableError
 
 ASYMMETRIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 UNKNOWN_KEY_PAUSE = 5.0
@@ -28,12 +29,6 @@ _FETCH_SECONDS = 5.0
 _MOST_BYTES = 512_000
 
 log = structlog.get_logger(__name__)
-
-
-class KeysUnavailableError(TenantryError):
-    """The provider's keys cannot be had, so that no token can be checked."""
-
-    kind = "keys_unavailable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

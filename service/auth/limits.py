@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from automation.jobs.database import transaction
 from automation.models_jobs import rate_limit_hits
 from automation.settings import Settings
-from service.auth.errors import RateLimitedError
+from service.auth.errors import Quota, RateLimitedError
 
 MINUTE, HOUR = 60, 3600
 _PROVISIONING = "provisioning"
@@ -39,25 +39,6 @@ _COUNT_REQUEST = text(
     RETURNING hits, before, greatest(0, (SELECT seconds FROM moment) - number * :window) AS passed
     """
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quota:
-    """What is left of a limit: `remaining` of `limit` in a window of `window` seconds that is free again in `reset`."""
-
-    limit: int
-    remaining: int
-    window: int
-    reset: int
-
-    def headers(self) -> dict[str, str]:
-        """As answers say it (draft-ietf-httpapi-ratelimit-headers, in the spelling that clients read)."""
-        return {
-            "RateLimit-Policy": f"{self.limit};w={self.window}",
-            "RateLimit-Limit": str(self.limit),
-            "RateLimit-Remaining": str(self.remaining),
-            "RateLimit-Reset": str(self.reset),
-        }
 
 
 @dataclass(slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request
 
 from automation.errors import InputError
 from automation.logs import configure_logging, correlation_id, is_correlation_id, logging_config
+from service import problems
 from service.auth.settings import AuthSettings
 from service.middleware import install
 
@@ -35,6 +36,7 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[dict[st
 
 def app_with(**settings: Any) -> FastAPI:
     app = FastAPI()
+    problems.install(app)
     install(app, AuthSettings(**settings))
 
     @app.get("/things/{name}")
@@ -103,7 +105,7 @@ async def test_a_fault_is_an_answer_with_all_headers_and_its_log_has_no_secret(
     assert answer.json()["correlation_id"] == answer.headers["X-Correlation-ID"] == "order-4711"
     assert "Content-Security-Policy" in answer.headers
     assert "RuntimeError" not in answer.text
-    fault = next(line for line in lines() if line["event"] == "unexpected fault")
+    fault = next(line for line in lines() if line["event"] == "a request failed")
     assert "RuntimeError" in fault["exception"]
     assert "hunter22" not in json.dumps(lines())
     assert "correct horse" not in json.dumps(lines())

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from automation.errors import InputError
 from automation.tokens import TokenSettings, load_token_settings, mint
-from service.auth.errors import AuthenticationError
-from service.auth.keys import STALE_SECONDS, KeysUnavailableError, ProviderKeys, keys_for
+from service.auth.errors import AuthenticationError, KeysUnavailableError
+from service.auth.keys import STALE_SECONDS, ProviderKeys, keys_for
 from service.auth.verify import Claims, Verifier
 from tests.auth.helpers import KEY, OTHER_KEY, bearer, token
 
