@@ -55,7 +55,7 @@ def install(app: FastAPI, settings: AuthSettings) -> None:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=("GET", "POST", "PUT", "DELETE"),
+            allow_methods=("GET", "POST", "PUT", "PATCH", "DELETE"),
             allow_headers=_CORS_ALLOWED,
             expose_headers=_CORS_EXPOSED,
             # Tokens, not cookies: another site's page never acts with a session of ours.

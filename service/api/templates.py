@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from service import answers, template_actions
 from service.api.documents import LineDocuments, SchemaDocument, TemplateDocument, Templates
-from service.api.parameters import Kind, SignedIn, TemplateId
+from service.api.parameters import Kind, SignedIn, TemplateId, Word
 from service.auth.deps import Permission, Principal, require
 from service.bodies import document, documented
 from service.problem_documents import NOT_CHANGED, responses
@@ -22,9 +22,9 @@ async def list_templates(
     request: Request,
     state: StateDep,
     who: SignedIn,  # noqa: ARG001
-    line: Annotated[str | None, Query(max_length=40, description="only those of this line")] = None,
+    line: Word = None,
 ) -> Response:
-    """The newest version of each template."""
+    """The newest version of each template, of all lines or of one."""
     return answers.ok(request, {"items": template_actions.templates(state, line)})
 
 
@@ -34,9 +34,9 @@ async def get_template(
     state: StateDep,
     who: SignedIn,  # noqa: ARG001
     template_id: TemplateId,
-    version: Annotated[str | None, Query(max_length=64, description="the newest without it")] = None,
+    version: Word = None,
 ) -> Response:
-    """One version of a template, with its settings and the versions that there are."""
+    """One version of a template, the newest without `version`, with its settings and the versions that there are."""
     return answers.ok(request, template_actions.template(state, template_id, version))
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import uuid
-from collections.abc import Iterator
 from typing import Any
 from unittest import SkipTest
 
@@ -13,7 +10,6 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
-from psycopg import sql
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import FailureGroup
@@ -27,11 +23,8 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from sandbox.postgres import EmbeddedPostgres
-from tests.automation.helpers import PASSPHRASE, ROOT
-from tests.service.helpers import SECRET, as_
+from tests.service.helpers import as_
 from tests.service.seed import Seeded, seed
-from tests.service.server import served
 
 EXAMPLES = 12
 PARTS = 4
@@ -56,37 +49,8 @@ REQUESTS = [negative_data_rejection, missing_required_header, unsupported_method
 
 
 @pytest.fixture(scope="module")
-def database(postgres: EmbeddedPostgres) -> Iterator[tuple[str, dict[str, str]]]:
-    """A main database for all tests of this module, and the environment that names it."""
-    name = f"tenantry_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(postgres.url(), autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    yield postgres.url(name), postgres.env() | {"DB_NAME": name}
-    with psycopg.connect(postgres.url(), autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
-@pytest.fixture(scope="module")
-def server(database: tuple[str, dict[str, str]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The service with limits that generated requests do not reach."""
-    folder = tmp_path_factory.mktemp("service")
-    shutil.copy(ROOT / "Pulumi.yaml", folder / "Pulumi.yaml")
-    environment = {
-        **database[1],
-        "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
-        "TENANTRY_JWT_SECRET": SECRET,
-        "TENANTRY_PROVISIONINGS_PER_HOUR": "0",
-        "TENANTRY_REQUESTS_PER_MINUTE": "0",
-        "TENANTRY_LIVE_SECONDS": "0.2",
-        "TENANTRY_TEMPLATES": str(folder / "templates"),
-    }
-    with served(environment, folder) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def seeded(server: str, database: tuple[str, dict[str, str]]) -> Seeded:
-    with psycopg.connect(database[0], autocommit=True) as connection:
+def seeded(server: str, served_database: tuple[str, dict[str, str]]) -> Seeded:
+    with psycopg.connect(served_database[0], autocommit=True) as connection:
         return seed(connection)
 
 
