@@ -24,7 +24,7 @@ from automation.queues.seam import QueueError
 from automation.settings import Settings, load_settings
 from automation.tokens import TokenSettings
 from automation.webhooks.manage import Webhooks
-from service import api, lines, middleware, openapi, problems
+from service import api, health, lines, metrics, middleware, openapi, problems
 from service.auth.deps import Auth
 from service.auth.settings import AuthSettings, load_auth_settings
 from service.live_readers import Readers
@@ -64,6 +64,9 @@ def create_app(service: ServiceSettings | None = None, settings: Settings | None
     app.include_router(web)
     openapi.install(app)
     middleware.install(app, auth_settings)
+    health.install(app)
+    # The last one is the outermost: it counts what every other one answers, too.
+    metrics.install(app)
     return app
 
 
