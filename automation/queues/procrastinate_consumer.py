@@ -21,7 +21,7 @@ from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager
 
 from automation.queues.seam import Handler, QueueError
-from automation.queues.slots import Slots, again_after, job_of, reconnect_after, sleep_unless, why
+from automation.queues.slots import Slots, again_after, end_all, job_of, reconnect_after, sleep_unless, why
 
 TASK = "tenantry.job"
 
@@ -57,6 +57,8 @@ class Consumer:
         self._stop = stop
         self._new = asyncio.Event()
         self._held: set[int] = set()
+        # While a fetch is under way, what this worker holds is not known.
+        self._fetching = asyncio.Lock()
         self._worker: int | None = None
 
     async def run(self) -> None:
@@ -88,10 +90,6 @@ class Consumer:
             )
             if self._worker is None or not known:
                 self._worker = await manager.register_worker()
-            for row in await manager.connector.execute_query_all_async(
-                _UNSEEN, worker=self._worker, held=sorted(self._held)
-            ):
-                await _deliver_again(manager, row["id"], 0)
             return self._worker
 
     async def _unregister(self) -> None:
@@ -109,9 +107,7 @@ class Consumer:
             for task in done:
                 await task
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end_all(tasks)
 
     async def _beat(self, worker: int) -> None:
         """Says that this worker lives, and gives back what those held who have not said so for long."""
@@ -123,7 +119,16 @@ class Consumer:
                     _log.warning("message of a lost worker is delivered again", queue=self._queue, message=job.id)
                     await _deliver_again(manager, _id(job), 0)
                     self._new.set()
+                await self._give_back_unseen(manager, worker)
             await asyncio.sleep(_HEARTBEAT_SECONDS)
+
+    async def _give_back_unseen(self, manager: JobManager, worker: int) -> None:
+        async with self._fetching:
+            held = sorted(self._held)
+            for row in await manager.connector.execute_query_all_async(_UNSEEN, worker=worker, held=held):
+                _log.warning("message whose fetching was cut is delivered again", queue=self._queue, message=row["id"])
+                await _deliver_again(manager, row["id"], 0)
+                self._new.set()
 
     async def _listen(self) -> None:
         """Hears of new messages at once; one connection more. Without it they are found when the tables are polled."""
@@ -141,18 +146,19 @@ class Consumer:
 
     async def _fetch(self, worker: int) -> None:
         while await self._slots.reserve(self._stop):
-            job = None
-            try:
-                self._new.clear()
-                async with self._call() as manager:
-                    job = await manager.fetch_job(queues=[self._queue], worker_id=worker)
-            finally:
-                if job is None:
-                    self._slots.give_back()
-            if job is not None:
-                self._held.add(_id(job))
-                self._slots.run(self._handle(job))
-                continue
+            async with self._fetching:
+                job = None
+                try:
+                    self._new.clear()
+                    async with self._call() as manager:
+                        job = await manager.fetch_job(queues=[self._queue], worker_id=worker)
+                finally:
+                    if job is None:
+                        self._slots.give_back()
+                if job is not None:
+                    self._held.add(_id(job))
+                    self._slots.run(self._handle(job))
+                    continue
             await self._wait()
         await self._slots.drained()
 

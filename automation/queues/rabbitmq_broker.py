@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
@@ -101,6 +101,12 @@ def explain(settings: QueueSettings, error: BaseException) -> QueueError:
         )
     if isinstance(error, (ChannelAccessRefused, ConnectionNotAllowed)):
         return QueueError(f"{where} refuses: {reason}", hint="give the user rights on the virtual host and its queues")
+    if "Connection.OpenOk" in reason:  # the library does not pass on what the broker said
+        vhost = unquote(urlsplit(settings.url).path[1:]) or "/"
+        return QueueError(
+            f"{where} refuses the virtual host '{vhost}': it is not there, or not for this user",
+            hint="correct the path of RABBITMQ_URL, or give the user rights on that virtual host",
+        )
     if isinstance(error, DeliveryError):
         return QueueError(
             f"{where} did not take the message for '{settings.name}'",

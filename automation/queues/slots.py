@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import json
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from typing import Any
 
 MOST_DELIVERIES = 5
@@ -18,6 +18,7 @@ MOST_DELIVERIES = 5
 _AGAIN_SECONDS = (1.0, 2.0, 4.0, 8.0)
 _RECONNECT_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 _BODY_CHARACTERS = 500
+_CANCELLATIONS = 30
 _REASON_CHARACTERS = 300
 
 
@@ -76,6 +77,22 @@ async def sleep_unless(stop: asyncio.Event, seconds: float) -> None:
         await asyncio.wait_for(stop.wait(), seconds)
 
 
+async def end_all(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancels `tasks` until they have ended; what they raise is nobody's concern any more.
+
+    Once is not enough: a driver that is cancelled while its connection breaks may raise its own error instead, and a
+    library's loop around it then goes on.
+    """
+    pending = {task for task in tasks if not task.done()}
+    for _ in range(_CANCELLATIONS):
+        if not pending:
+            break
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=1)
+    await asyncio.gather(*(task for task in tasks if task.done()), return_exceptions=True)
+
+
 class Slots:
     """At most `limit` handlers at once."""
 
@@ -118,7 +135,4 @@ class Slots:
 
     async def cancel(self) -> None:
         """Interrupts the handlers that run, and waits until they are gone."""
-        running = list(self._running)
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await end_all(list(self._running))
