@@ -25,6 +25,9 @@ from service.state import State
 from stacks.lines import LINES, Line, Manifest, line_of
 from stacks.manifest import CabinetManifest
 
+_REPEATED = frozenset({"steps", "enable_rollback", "deployment", "force"})
+"""The options of a job that are its caller's, and so of the job that repeats it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submitted:
@@ -178,7 +181,7 @@ async def retry_job(state: State, who: Principal, job: uuid.UUID, *, key: str | 
             hint="wait for it to end, or cancel it",
             details={"job": str(job)},
         )
-    options = {name: value for name, value in old.options.items() if name not in {"new", "manifest"}}
+    options = {name: value for name, value in old.options.items() if name in _REPEATED}
     manifest = old.options.get("manifest")
     row = await lookups.tenant_or_none(state, old.tenant)
     if row is not None and manifest is None:

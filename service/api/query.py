@@ -1,7 +1,9 @@
-"""Refuses query parameters that a route does not know: a mistyped filter that is ignored shows the wrong things."""
+"""Refuses parameters of the query that a route does not know, or that come twice: a filter that is ignored misleads."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Request
@@ -16,20 +18,22 @@ async def known_query(connection: HTTPConnection, _who: Annotated[Principal, Dep
     """A router's dependency. The caller comes first: nobody learns of a route's parameters without a token."""
     if not connection.query_params or not isinstance(connection, Request):
         return
+    given = connection.query_params.multi_items()
     known = _known(connection.app, connection.scope["route"].name)
-    unknown = [name for name in connection.query_params if name not in known]
-    if unknown:
-        valid = f"one of {', '.join(known)}" if known else "no parameter here"
-        errors = [
-            {
-                "field": f"query.{name}"[:200],
-                "given": f"an unknown parameter with the value {shown(connection.query_params[name])}",
-                "valid": valid,
-                "suggestion": closest(name, known),
-            }
-            for name in dict.fromkeys(unknown)
-        ]
-        raise Problem(422, "The query has parameters that this route does not know.", errors=errors)
+    errors = [_unknown(name, value, known) for name, value in given if name not in known]
+    twice = [name for name, count in Counter(name for name, _ in given).items() if count > 1 and name in known]
+    errors += [{"field": f"query.{name}", "given": "several values", "valid": "one value"} for name in twice]
+    if errors:
+        raise Problem(422, "The query has parameters that are not valid here.", errors=errors)
+
+
+def _unknown(name: str, value: str, known: Sequence[str]) -> dict[str, str | None]:
+    return {
+        "field": f"query.{name}"[:200],
+        "given": f"an unknown parameter with the value {shown(value)}",
+        "valid": f"one of {', '.join(known)}" if known else "no parameter here",
+        "suggestion": closest(name, known),
+    }
 
 
 def _known(app: FastAPI, operation: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import uuid
@@ -14,6 +15,7 @@ import pytest
 from fastapi import FastAPI
 from psycopg import sql
 
+from automation.database import ensure_ready
 from automation.settings import load_settings
 from sandbox.postgres import EmbeddedPostgres
 from service.app import create_app
@@ -41,8 +43,10 @@ def service_env(tmp_path: Path, main_db: object, monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture
 async def app(service_env: None) -> AsyncIterator[FastAPI]:
-    """The app, started."""
-    made = create_app(ServiceSettings(live_seconds=20), load_settings())
+    """The app, started, on a database that is ready."""
+    settings = load_settings()
+    await asyncio.to_thread(ensure_ready, settings)
+    made = create_app(ServiceSettings(live_seconds=20), settings)
     async with made.router.lifespan_context(made):
         yield made
 
