@@ -246,7 +246,7 @@ class Run:
             status = DeploymentStatus.ROLLED_BACK
             return self.finish(status, TenantStatus.ACTIVE, error=error, rolled_back_to="last good settings")
         left = (f"settings of '{self.new.tenant}' between the old and the new ones: {self._last_words(outcome)}",)
-        return self._rollback_failed(message, left, TenantStatus.FAILED)
+        return self._rollback_failed(message, left, outcome)
 
     def _destroyed(self, text: str, step: str | None) -> RunResult:
         self.tracker.take(ModeChanged(mode=Mode.ROLLBACK_DESTROY, at=history.now()))
@@ -266,20 +266,21 @@ class Run:
                 rolled_back_to="nothing",
                 last_good_manifest=None,
             )
-        return self._rollback_failed(message, left or (self._last_words(outcome),), TenantStatus.FAILED)
+        return self._rollback_failed(message, left or (self._last_words(outcome),), outcome)
 
     def _broken_off(self, outcome: Outcome, step: str | None) -> RunResult:
         """A rollback during which the tenant's lock was lost: whoever has the tenant next decides anew."""
         decision = Decision(plan=Plan.LEAVE, reason="the tenant's lock was lost during the rollback")
         return self.left(outcome, decision, step, outcome.reason)
 
-    def _rollback_failed(self, message: str, left: tuple[str, ...], tenant: TenantStatus) -> RunResult:
+    def _rollback_failed(self, message: str, left: tuple[str, ...], outcome: Outcome) -> RunResult:
+        how = "was cancelled" if outcome.stop is Stop.USER else "is not complete"
         error = RollbackFailedError(
-            f"{message}. Its rollback is not complete; left: {'; '.join(left)}",
+            f"{message}. Its rollback {how}; left: {'; '.join(left)}",
             hint=f"remove the cause, then run `tenantry destroy {self.new.tenant}` or `tenantry up {self.new.tenant}`",
             details={"leftovers": list(left)},
         )
-        return self.finish(DeploymentStatus.ROLLBACK_FAILED, tenant, error=error, leftovers=left)
+        return self.finish(DeploymentStatus.ROLLBACK_FAILED, TenantStatus.FAILED, error=error, leftovers=left)
 
     def destroy(self, *, rolling_back: bool) -> tuple[Outcome, tuple[str, ...]]:
         """Removes all resources, then the stack, and looks whether anything is left. Ends the events too."""

@@ -221,8 +221,13 @@ async def test_cancelled_as_soon_as_it_runs(yard: Yard) -> None:
     await yard.cancel(job)
     ended = await yard.ended(job)
     assert ended.status is JobStatus.CANCELLED, (ended, yard.said())
-    assert yard.objects() == NONE
-    assert yard.tenant() == "removed"
+    assert yard.ends(job) == 1
+    if yard.deployments(job):  # on a machine that is busy, it may have begun
+        assert "What was finished is saved" in ended.message
+    else:
+        assert "nothing was touched" in ended.message
+        assert yard.tenant() == "removed"
+        assert yard.objects() == NONE
 
 
 async def test_cancelled_during_the_rollback(yard: Yard) -> None:
@@ -239,7 +244,7 @@ async def test_cancelled_during_the_rollback(yard: Yard) -> None:
         assert yard.objects() == NONE
         return
     assert ended.status is JobStatus.ROLLBACK_FAILED, (ended, yard.said())
-    assert "cancelled" in ended.message
+    assert "rollback was cancelled" in ended.message
     assert ended.result is not None
     assert ended.result["leftovers"]
     assert yard.tenant() == "failed"
