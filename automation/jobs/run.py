@@ -11,6 +11,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -45,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     cancel = CancelRequests()
     with cancel.listening():
+        # The worker has started us with it blocked: one that came before now would have ended us without a word.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
         code, document = _explained(lambda: _attempt(uuid.UUID(words[0]), int(words[1]), cancel))
         answer.write(json.dumps(document, ensure_ascii=False, default=str) + "\n")
         answer.close()

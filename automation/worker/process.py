@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 from automation.redaction import redactor
@@ -33,7 +33,11 @@ class Child:
         self._redact = redactor(settings.secrets())
         self._answer: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `ended`
         self._words: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
-        self._process = subprocess.Popen(
+        with _held_back():
+            self._process = self._started(settings, job, attempt, correlation)
+
+    def _started(self, settings: Settings, job: uuid.UUID, attempt: int, correlation: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
             [sys.executable, "-m", "automation.jobs.run", str(job), str(attempt)],
             env={
                 **os.environ,
@@ -91,3 +95,13 @@ class Child:
         size = self._words.seek(0, os.SEEK_END)
         self._words.seek(max(0, size - _LAST_WORDS))
         return self._redact(self._words.read().decode("utf-8", "replace")).strip()
+
+
+@contextlib.contextmanager
+def _held_back() -> Iterator[None]:
+    """What is started in this block gets no SIGTERM before it says that it can handle one: it would die of it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
