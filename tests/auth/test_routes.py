@@ -134,6 +134,8 @@ def address(row: Row, seeded: Seeded) -> str:
 
 def body(row: Row) -> dict[str, Any]:
     """A body that says what the request is about, where the path does not."""
+    if row.path == "/tenants/new":
+        return {"_line": "cabinet"}
     if "/webhooks" not in row.path or not row.case:
         return {}
     content = {"tenant": "acme" if row.case == "of_the_tenant" else None, "url": "https://receiver.example/new"}
