@@ -6,9 +6,11 @@ Decides what the server is told. What it serves is named by a string only, since
 from __future__ import annotations
 
 import ipaddress
+import os
 import signal
 import socket
 import ssl
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -77,20 +79,27 @@ def serve(settings: ServeSettings) -> None:
         if scheme == "http" and not _is_loopback(host):
             log.warning("tokens travel unencrypted unless a proxy in front has TLS", address=f"{host}:{port}")
         if settings.processes > 1:
-            # What is wrong with the settings is said here once, not by each process again and again.
-            _config(settings).load()
-            _on_signals(lambda: True)
-            log.info("listening", url=f"{scheme}://{shown}:{port}", processes=settings.processes)
-            supervisor = Multiprocess(config, sockets=[listener])
-            supervisor.run()
-            failed = [process.exitcode for process in supervisor.processes if process.exitcode not in {0, None}]
-            _require(not any(code == uvicorn.config.STARTUP_FAILURE for code in failed))
+            _serve_several(settings, config, listener, f"{scheme}://{shown}:{port}")
             return
         server = uvicorn.Server(config)
         _on_signals(lambda: server.should_exit)
         log.info("listening", url=f"{scheme}://{shown}:{port}", processes=1)
         server.run(sockets=[listener])
         _require(server.started)
+
+
+def _serve_several(settings: ServeSettings, config: uvicorn.Config, listener: socket.socket, url: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="tenantry-metrics-") as shared:
+        # Whichever process answers /metrics tells the requests of all of them. Read when the library is imported.
+        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", shared)
+        # What is wrong with the settings is said here once, not by each process again and again.
+        _config(settings).load()
+        _on_signals(lambda: True)
+        log.info("listening", url=url, processes=settings.processes)
+        supervisor = Multiprocess(config, sockets=[listener])
+        supervisor.run()
+    failed = [process.exitcode for process in supervisor.processes if process.exitcode not in {0, None}]
+    _require(not any(code == uvicorn.config.STARTUP_FAILURE for code in failed))
 
 
 def _config(settings: ServeSettings) -> uvicorn.Config:

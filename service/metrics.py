@@ -1,4 +1,4 @@
-"""`/metrics` for Prometheus: totals of all processes, what is going on now, and this process's own requests.
+"""`/metrics` for Prometheus: totals of all processes, what is going on now, and this service's own requests.
 
 Decides names, labels and what is asked at the moment of a scrape. Totals and what the database says are the same in
 every replica of the service: queries take `max without (instance, pod)` of them before they add anything up. No tenant,
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import os
 import time
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Protocol
@@ -18,6 +19,7 @@ from fastapi import APIRouter, FastAPI, Header, Request, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -34,6 +36,7 @@ from automation.settings import Settings
 from stacks.lines import LINES
 
 SCRAPE_SECONDS = 5.0
+_SHARED = "PROMETHEUS_MULTIPROC_DIR"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -63,7 +66,7 @@ class MetricsSettings(BaseSettings):
 
 
 class HttpMetrics:
-    """The requests of this process. Also the middleware that counts them; to be the outermost one."""
+    """The requests of this service. Also the middleware that counts them; to be the outermost one."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry(auto_describe=True)
@@ -85,10 +88,18 @@ class HttpMetrics:
             "Requests and live streams that are open now.",
             ("kind",),
             registry=self.registry,
+            multiprocess_mode="livesum",
         )
         for kind in ("http", "websocket"):
             self._open.labels(kind)
         ProcessCollector(registry=self.registry)
+
+    def report_to(self, registry: CollectorRegistry) -> None:
+        """Adds what was counted to `registry`: by every process of this `tenantry serve`, where there are several."""
+        if _SHARED in os.environ:
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # prometheus_client has no types there
+        else:
+            registry.register(_Registered(self.registry))
 
     def around(self, app: ASGIApp) -> ASGIApp:
         """`app`, counted."""
@@ -284,7 +295,7 @@ async def metrics(
     source: Measured = request.app.state.tenantry
     registry = CollectorRegistry(auto_describe=False)
     registry.register(await snapshot(source, request.app.version))
-    registry.register(_Registered(own.registry))
+    own.report_to(registry)
     encode, content_type = choose_encoder(accept)
     return Response(encode(registry), media_type=None, headers={"Content-Type": content_type})
 

@@ -110,6 +110,19 @@ def test_several_processes_serve_one_port_and_end_together(main_db: MainDatabase
     assert sum("Application shutdown complete" in line for line in service.log) == 2
 
 
+def test_metrics_tell_the_requests_of_all_processes_whichever_answers(main_db: MainDatabase) -> None:
+    with served("--processes", "3") as (service, url):
+        service.wait_for("Application startup complete", times=2)
+        for _ in range(30):
+            assert httpx.get(f"{url}/healthz", timeout=SECONDS).status_code == 200
+        for _ in range(5):
+            said = httpx.get(f"{url}/metrics", timeout=SECONDS).text
+            assert 'tenantry_http_requests_total{method="GET",route="/healthz",status="200"} 30.0' in said
+            assert 'tenantry_http_requests_in_progress{kind="http"} 1.0' in said
+            assert "tenantry_database_up 1.0" in said
+        assert service.stop() == 0
+
+
 def test_tls_with_hsts_and_nothing_older_than_1_2(certificate: tuple[Path, Path]) -> None:
     cert, key = certificate
     with served("--tls-cert", str(cert), "--tls-key", str(key)) as (_service, url):
