@@ -1,31 +1,33 @@
-"""`make demo`: the whole story on one machine, with real commands on a real PostgreSQL. It can be run again.
+"""`make demo`: the whole story on one machine, through the HTTP API, on a real PostgreSQL. It can be run again.
 
 Everything lies in `.tenantry/demo`: server, state, copies of the manifests, passphrase. Decides only what to tell; each
-step is a `tenantry` command as a user would type it. This is the one module of `automation` that may import `sandbox`.
+step is a request that anybody could make. Beside `dev`, this is the one module that may import `sandbox`.
 """
 
 from __future__ import annotations
 
-import os
-import secrets
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import psycopg
 import yaml
 from psycopg import sql
 
+from automation.demo_client import Client, DemoError, Event
+from automation.dev import MAIN_DATABASE, SOURCE, Dev
+from automation.display import duration
 from automation.errors import TenantryError
-from sandbox import postgres
 from sandbox.errors import SandboxError
-from sandbox.postgres import EmbeddedPostgres
 
-SOURCE = Path(__file__).resolve().parent.parent
 TENANTS = ("cabinet-rive", "ortho-ueetli", "petits-sourires")
 CHANGED, BROKEN = "cabinet-rive", "petits-sourires"
 _REFUSE = """
@@ -37,10 +39,7 @@ _REFUSE = """
         FOR EACH ROW EXECUTE FUNCTION demo.refuse();
 """
 _ALLOW = "DROP SCHEMA IF EXISTS demo CASCADE"
-
-
-class DemoError(TenantryError):
-    """A command of the demo did not end as it should have."""
+_MARKS = {"completed": "✓", "failed": "✗", "rolled_back": "↩", "skipped": "-"}
 
 
 class Demo:
@@ -49,41 +48,75 @@ class Demo:
     def __init__(self, root: Path) -> None:
         self.folder = root / ".tenantry" / "demo"
         self.project = self.folder / "project"
-        self.server_folder = self.folder / "postgres"
-        self._server: EmbeddedPostgres | None = None
+        self._dev = Dev(self.folder, self.project, clean=True)
+        self._client: Client | None = None
+        self._printing = threading.Lock()
 
     # What the demo tells
 
     def run(self) -> None:
         """Tells the story from beginning to end. Raises DemoError when something does not go as told."""
-        self._heading("An embedded PostgreSQL, and three manifests")
-        self._prepare()
-        self._tenantry("validate", *(str(self.project / "stacks" / f"{tenant}.yaml") for tenant in TENANTS))
-        self._tenantry("engine")
-        self._heading("Three cabinets, one per built-in template")
-        for tenant in TENANTS:
-            self._tenantry("up", tenant)
-        self._heading("What exists now")
-        self._tenantry("list")
-        self._show_databases()
-        self._heading("The same again changes nothing")
-        self._tenantry("up", CHANGED, "--expect-no-changes")
-        self._heading(f"One setting of {CHANGED} changes: the colour of its brand")
-        self._edit(CHANGED, {"customSettings": {"branding": {"primaryColor": "#9D174D"}}})
-        self._tenantry("preview", CHANGED)
-        self._tenantry("up", CHANGED)
-        self._show_setting(CHANGED, "branding")
-        self._break()
-        self._heading("In the end")
-        self._tenantry("list")
-        self._tenantry("history", BROKEN)
+        with self._dev:
+            self._heading("A PostgreSQL, the service and a worker, all on this machine")
+            self._prepare()
+            self._dev.start()
+            self._say(f"the service listens on {self._dev.url}; its page and its API are there while this demo runs")
+            self._client = Client(self._dev.url, self._dev.token("demo"))
+            try:
+                self._tell()
+            finally:
+                self._client.close()
         self._say(
-            f"\nLook around yourself:  . {shlex.quote(str(self._env_file))}; tenantry show {CHANGED}\n"
-            "Tear it all down:      make clean-demo"
+            "\nThe service and the worker are stopped; PostgreSQL runs on, so that you can look around:\n"
+            f"  . {shlex.quote(str(self._dev.env_file))}\n"
+            f"  tenantry show {CHANGED}      or any other command\n"
+            "  tenantry dev                    the service with its page, on these cabinets, until Ctrl-C\n"
+            "Tear it all down:  make clean-demo"
         )
 
+    def _tell(self) -> None:
+        self._heading("Three cabinets, one per built-in template, two at a time")
+        jobs = [self._submit("POST", "/tenants", self._manifest(tenant), note=tenant) for tenant in self._missing()]
+        self._watch(*jobs)
+        self._heading("What exists now")
+        self._show_tenants()
+        self._show_databases()
+        self._heading("The same again changes nothing")
+        self._expect_nothing(self._watch(self._submit("POST", f"/tenants/{CHANGED}/up"))[0])
+        self._change()
+        self._break()
+        self._heading("Back to what it was")
+        self._watch(self._submit("POST", f"/tenants/{BROKEN}/rollback"))
+        self._say(f"its record now: {self._record(BROKEN)}")
+        self._reset(BROKEN)
+        self._expect_nothing(self._watch(self._submit("PUT", f"/tenants/{BROKEN}", self._manifest(BROKEN)))[0])
+        self._heading("All of it is on record")
+        self._show_history(BROKEN)
+        self._show_audit()
+
+    def _missing(self) -> list[str]:
+        rows = self._api.call("GET", "/tenants?size=200", expected=200)["items"]
+        there = {row["slug"] for row in rows if row["status"] != "removed"}
+        for tenant in there & set(TENANTS):
+            self._say(f"{tenant} is there from an earlier run: it is brought to its manifest")
+            self._watch(self._submit("PUT", f"/tenants/{tenant}", self._manifest(tenant)))
+        return [tenant for tenant in TENANTS if tenant not in there]
+
+    def _change(self) -> None:
+        self._heading(f"One setting of {CHANGED} changes: the colour of its brand")
+        self._edit(CHANGED, {"customSettings": {"branding": {"primaryColor": "#9D174D"}}})
+        plan = self._watch(self._submit("POST", f"/tenants/{CHANGED}/preview", self._manifest(CHANGED)))[0]
+        for change in plan["result"]["changes"]:
+            for row in change["properties"]:
+                self._say(f"  would change {row['path']}: {row['before']} -> {row['after']}")
+        job = self._submit("PUT", f"/tenants/{CHANGED}", self._manifest(CHANGED))
+        problem = self._api.call("DELETE", f"/tenants/{CHANGED}", expected=409)
+        self._say(f"a second request for it meanwhile is refused (409): {problem['detail']}")
+        self._watch(job)
+        self._show_setting(CHANGED, "branding")
+
     def _break(self) -> None:
-        self._heading(f"A change of {BROKEN} that fails half-way, and its automatic rollback")
+        self._heading(f"A change of {BROKEN} that fails half-way, and is taken back by itself")
         self._say(
             "Its manifest gets a new name and another currency. Its database is made to refuse new settings, by a\n"
             "trigger that this demo installs: so the name is changed first, and then the settings fail."
@@ -91,94 +124,126 @@ class Demo:
         before = self._record(BROKEN)
         self._execute(f"cabinet_{BROKEN.replace('-', '_')}", _REFUSE)
         try:
-            self._edit(BROKEN, {"name": "A name that will not last", "customSettings": {"currency": "CHF"}})
-            self._tenantry("up", BROKEN, expected=3)
+            self._edit(BROKEN, {"name": "A name to try", "customSettings": {"currency": "CHF"}})
+            job = self._submit("PUT", f"/tenants/{BROKEN}", self._manifest(BROKEN))
+            failed = self._watch(job, expected="rolled_back")[0]
         finally:
             self._execute(f"cabinet_{BROKEN.replace('-', '_')}", _ALLOW)
+        self._say(f"why: {failed['error']['message']}")
         self._say(f"its record before: {before}\nits record now:    {self._record(BROKEN)}")
         if self._record(BROKEN) != before:
             raise DemoError(f"the rollback of {BROKEN} did not bring its record back")
-        self._reset(BROKEN)
-        self._say("The cause is gone and the manifest is as it was, so the next `up` finds nothing to do:")
-        self._tenantry("up", BROKEN, "--expect-no-changes")
+        self._say("\nThe cause is gone, so the job is tried once more:")
+        self._watch(self._submit("POST", f"/jobs/{failed['id']}/retry"))
+        self._say(f"its record now: {self._record(BROKEN)}")
 
     def clean(self) -> None:
         """Removes the cabinets, the server and the folder."""
         if not self.folder.exists():
             self._say("there is no demo to clean up")
             return
-        if (self.project / "Pulumi.yaml").exists() and self.server_folder.exists():
-            self._heading("Tearing down")
-            self._prepare()
-            for tenant in TENANTS:
-                self._tenantry("destroy", tenant, "--yes", expected=(0, 2))
-        postgres.remove(self.server_folder)
-        shutil.rmtree(self.folder)
+        with self._dev:
+            if (self.project / "Pulumi.yaml").exists() and self._dev.server_folder.exists():
+                self._heading("Tearing down")
+                self._prepare()
+                for tenant in TENANTS:
+                    self._destroy(tenant)
+        self._dev.remove()
         self._say(f"\n{self.folder} is gone, and with it the server and all that was in it")
+
+    # Jobs
+
+    @property
+    def _api(self) -> Client:
+        if self._client is None:
+            raise DemoError("the demo's service has not been started")
+        return self._client
+
+    def _submit(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, note: str = ""
+    ) -> dict[str, Any]:
+        job: dict[str, Any] = self._api.call(method, path, body, expected=202)
+        shown = f" {{slug: {note}, ...}}" if note else (" {...}" if body else "")
+        self._say(f"$ {method} /api/v1{path}{shown}  ->  202, job {job['id'][:8]}")
+        return job
+
+    def _watch(self, *jobs: Mapping[str, Any], expected: str = "succeeded") -> list[dict[str, Any]]:
+        """Tells the events of jobs until all have ended. Returns the jobs."""
+        with ThreadPoolExecutor(max_workers=max(1, len(jobs))) as pool:
+            ended = list(pool.map(self._follow, jobs))
+        for job in ended:
+            if job["status"] != expected:
+                raise DemoError(f"job {job['id']} ended as {job['status']}, not {expected}: {job['error']}")
+        return ended
+
+    def _follow(self, job: Mapping[str, Any]) -> dict[str, Any]:
+        for event in self._api.follow(job["id"]):
+            self._tell_event(job["tenant"], event)
+        ended: dict[str, Any] = self._api.call("GET", f"/jobs/{job['id']}", expected=200)
+        words = ended["status"].replace("_", " ")
+        self._say(f"  {job['tenant']}: {job['operation']} {words} in {duration(ended['duration_ms'])}")
+        return ended
+
+    def _tell_event(self, tenant: str, event: Event) -> None:
+        mark = _MARKS.get(str(event.data.get("status"))) if event.kind == "step" else None
+        if mark is not None:
+            why = event.data.get("error") if event.data["status"] == "failed" else ""
+            self._say(f"  {tenant}: {mark} {event.data['title']}{f': {why}' if why else ''}")
+
+    def _expect_nothing(self, job: Mapping[str, Any]) -> None:
+        if job["result"]["changed"]:
+            raise DemoError(f"job {job['id']} changed something where there was nothing to change")
+        self._say("  nothing to change")
 
     # What it needs
 
     def _prepare(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._server = postgres.start(self.server_folder)
         (self.project / "stacks").mkdir(parents=True, exist_ok=True)
         shutil.copyfile(SOURCE / "Pulumi.yaml", self.project / "Pulumi.yaml")
         for tenant in TENANTS:
             self._reset(tenant)
-        passphrase = self.folder / "passphrase"
-        if not passphrase.exists():
-            _write_private(passphrase, secrets.token_urlsafe(24))
-        lines = [f"export {name}={shlex.quote(value)}" for name, value in sorted(self._settings().items())]
-        _write_private(self._env_file, "\n".join([*lines, f"export PATH={shlex.quote(str(_scripts()))}:$PATH", ""]))
-        self._say(f"PostgreSQL runs on {self._server.host}:{self._server.port}; everything is in {self.folder}")
-
-    @property
-    def _env_file(self) -> Path:
-        return self.folder / "env"
-
-    def _settings(self) -> dict[str, str]:
-        return {
-            **self._running.env(),
-            "DB_NAME": "tenantry",
-            "TENANTRY_PROJECT_DIR": str(self.project),
-            "PULUMI_CONFIG_PASSPHRASE_FILE": str(self.folder / "passphrase"),
-        }
-
-    @property
-    def _running(self) -> EmbeddedPostgres:
-        if self._server is None:
-            raise DemoError("the demo's PostgreSQL has not been started")
-        return self._server
+        self._dev.prepare()
+        server = self._dev.server
+        self._say(f"PostgreSQL runs on {server.host}:{server.port}; everything is in {self.folder}")
 
     def _reset(self, tenant: str) -> None:
         shutil.copyfile(SOURCE / "stacks" / f"{tenant}.yaml", self.project / "stacks" / f"{tenant}.yaml")
 
-    def _edit(self, tenant: str, changes: dict[str, Any]) -> None:
-        path = self.project / "stacks" / f"{tenant}.yaml"
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    def _manifest(self, tenant: str) -> dict[str, Any]:
+        text = (self.project / "stacks" / f"{tenant}.yaml").read_text(encoding="utf-8")
+        content = yaml.safe_load(text)
+        return dict(content)
+
+    def _edit(self, tenant: str, changes: Mapping[str, Any]) -> None:
+        content = self._manifest(tenant)
         for key, value in changes.items():
-            content[key] = {**content.get(key, {}), **value} if isinstance(value, dict) else value
+            content[key] = {**content.get(key, {}), **value} if isinstance(value, Mapping) else value
+        path = self.project / "stacks" / f"{tenant}.yaml"
         path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")
 
-    def _tenantry(self, *words: str, expected: int | tuple[int, ...] = 0) -> None:
-        shown = [os.path.relpath(word, self.project) if word.startswith(str(self.project)) else word for word in words]
-        self._say(f"\n$ tenantry {shlex.join(shown)}")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("DB_", "PULUMI_", "PG"))}
-        environment = {**kept, **self._settings()}
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH", "")]))
-        done = subprocess.run([sys.executable, "-m", "automation", *words], env=environment, check=False)
-        codes = (expected,) if isinstance(expected, int) else expected
-        if done.returncode not in codes:
-            raise DemoError(f"`tenantry {shlex.join(shown)}` ended with {done.returncode} and not with {codes[0]}")
-        if expected == 3:
-            self._say("(exit code 3: it failed and was rolled back, as it should)")
+    def _destroy(self, tenant: str) -> None:
+        """By the command and not by a job: what is torn down may be half broken, and needs no service for it."""
+        self._say(f"\n$ tenantry destroy {tenant} --yes")
+        done = subprocess.run(
+            [sys.executable, "-m", "automation", "destroy", tenant, "--yes"],
+            env=self._dev.environment(),
+            check=False,
+            timeout=600,
+        )
+        if done.returncode not in {0, 2}:
+            raise DemoError(f"`tenantry destroy {tenant}` ended with {done.returncode}")
 
-    # What it shows from the databases
+    # What it shows
+
+    def _show_tenants(self) -> None:
+        for row in self._api.call("GET", "/tenants?size=200", expected=200)["items"]:
+            version = f"{row['template_id']}@{row['template_version']}"
+            self._say(f"  {row['slug']:<18} {row['status']:<10} {version:<24} {row['name']}")
 
     def _show_databases(self) -> None:
         for tenant in TENANTS:
             identifier = f"cabinet_{tenant.replace('-', '_')}"
-            with psycopg.connect(self._running.url(identifier), connect_timeout=10) as connection:
+            with psycopg.connect(self._dev.server.url(identifier), connect_timeout=10) as connection:
                 # What the application may see: the rights are those of the cabinet's own role.
                 connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(f"{identifier}_app")))
                 tables = connection.execute(
@@ -195,37 +260,37 @@ class Demo:
 
     def _show_setting(self, tenant: str, section: str) -> None:
         with psycopg.connect(
-            self._running.url(f"cabinet_{tenant.replace('-', '_')}"), connect_timeout=10
+            self._dev.server.url(f"cabinet_{tenant.replace('-', '_')}"), connect_timeout=10
         ) as connection:
             row = connection.execute("SELECT value FROM cabinet.settings WHERE section = %s", (section,)).fetchone()
         self._say(f"  in its database: {section} = {row[0] if row else 'nothing'}")
 
+    def _show_history(self, tenant: str) -> None:
+        for row in self._api.call("GET", f"/tenants/{tenant}/deployments", expected=200)["items"]:
+            took = duration(row["duration_ms"])
+            self._say(f"  {tenant}: {row['operation']:<9} {row['status']:<12} {took:>7}  by {row['actor']}")
+
+    def _show_audit(self) -> None:
+        rows = self._api.call("GET", "/audit?size=5", expected=200)["items"]
+        for row in rows:
+            self._say(f"  audit: {row['actor']} from {row['address']}: {row['action']} {row['tenant'] or ''}")
+
     def _record(self, tenant: str) -> str:
-        with psycopg.connect(self._running.url("tenantry"), connect_timeout=10) as connection:
+        with psycopg.connect(self._dev.server.url(MAIN_DATABASE), connect_timeout=10) as connection:
             row = connection.execute("SELECT name, status FROM cabinets WHERE slug = %s", (tenant,)).fetchone()
         return f"{row[0]}, {row[1]}" if row else "none"
 
     def _execute(self, database: str, statements: str) -> None:
-        with psycopg.connect(self._running.url(database), autocommit=True, connect_timeout=10) as connection:
+        with psycopg.connect(self._dev.server.url(database), autocommit=True, connect_timeout=10) as connection:
             connection.execute(statements.encode())
 
     def _heading(self, text: str) -> None:
         self._say(f"\n=== {text} ===")
 
-    @staticmethod
-    def _say(text: str) -> None:
-        sys.stdout.write(f"{text}\n")
-        sys.stdout.flush()
-
-
-def _scripts() -> Path:
-    return Path(sys.prefix) / "bin"
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
+    def _say(self, text: str) -> None:
+        with self._printing:
+            sys.stdout.write(f"{text}\n")
+            sys.stdout.flush()
 
 
 def main(arguments: Sequence[str] | None = None, root: Path | None = None) -> int:
@@ -236,15 +301,21 @@ def main(arguments: Sequence[str] | None = None, root: Path | None = None) -> in
     if action is None:
         sys.stderr.write("usage: python -m automation.demo run|clean\n")
         return 2
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _ended)
     try:
         action()
-    except (TenantryError, SandboxError, psycopg.Error, OSError) as error:
+    except (TenantryError, SandboxError, psycopg.Error, OSError, subprocess.TimeoutExpired) as error:
         sys.stderr.write(f"error: the demo stopped: {error}\n  what to do: `make clean-demo`, then `make demo` again\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("cancelled; `make clean-demo` removes what there is\n")
         return 130
     return 0
+
+
+def _ended(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

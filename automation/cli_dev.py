@@ -1,0 +1,109 @@
+"""`tenantry dev`: starts the servers, says where they are, and waits until somebody has enough.
+
+Decides what is said and when it ends. Servers are `dev`'s.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from automation.errors import InputError
+
+if TYPE_CHECKING:
+    from automation.dev import Dev
+
+_TWICE = 2
+
+
+def dev(
+    port: Annotated[
+        int | None, typer.Option("--port", "-p", min=1, max=65535, help="The service's port; else 8000, or a free one.")
+    ] = None,
+    concurrency: Annotated[
+        int, typer.Option("--concurrency", "-c", min=1, max=64, help="How many jobs the worker runs at once.")
+    ] = 2,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--dir", envvar="TENANTRY_DEV_DIR", help="Where all is kept; else .tenantry/dev of the project."),
+    ] = None,
+    browser: Annotated[
+        bool | None, typer.Option("--open/--no-open", help="Open the page in a browser.", show_default=False)
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Stop the database, and remove it with all in it.")] = False,
+) -> None:
+    """Start everything on this machine: a PostgreSQL of its own, the service with its page, and a worker."""
+    from automation.cli_support import settings_for
+    from automation.dev import Dev
+
+    settings = settings_for()
+    project = settings.project_root
+    servers = Dev(folder or project / ".tenantry" / "dev", project)
+    if remove:
+        if not servers.folder.exists():
+            raise InputError(f"there is nothing in {servers.folder}", hint="`tenantry dev` starts it")
+        servers.remove()
+        typer.echo(f"{servers.folder} is gone, and with it the database and all that was in it")
+        return
+    signals: list[int] = []
+    come = threading.Event()
+
+    def heed(number: int, _frame: FrameType | None) -> None:
+        signals.append(number)
+        come.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, heed)
+    try:
+        with_servers(servers, port, concurrency, browser=browser, come=come)
+    finally:
+        typer.echo("stopping; Ctrl-C again does not wait for what runs", err=True)
+        servers.stop(hurry=lambda: len(signals) >= _TWICE)
+        servers.stop_server()
+    typer.echo(f"stopped; everything is kept in {servers.folder}")
+
+
+def with_servers(
+    servers: Dev,
+    port: int | None,
+    concurrency: int,
+    *,
+    browser: bool | None,
+    come: threading.Event,
+) -> None:
+    """Starts, tells, waits for a signal. Raises DevError when a part ends by itself."""
+    from automation.dev import PORT, DevError, free_port, wants_browser
+
+    typer.echo("starting PostgreSQL, the service and a worker", err=True)
+    servers.prepare()
+    if come.is_set():
+        return
+    found = free_port(port or PORT)
+    if port is not None and found != port:
+        raise DevError(f"port {port} is in use", hint="name another --port, or none")
+    servers.start(port=found, concurrency=concurrency)
+    token = servers.token()
+    typer.echo(
+        f"\n  page       {servers.url}/\n"
+        f"  sign in    {servers.url}/sign-in#token={token}\n"
+        f"  API        {servers.url}/api/v1/   (OpenAPI: {servers.url}/api/v1/openapi.json)\n"
+        f"  token      {token}\n"
+        f"  commands   . {servers.env_file}\n"
+        f"  logs       {servers.log('service')}, {servers.log('worker')}\n\n"
+        "Ctrl-C stops all of it; what was made is kept, and there again the next time.\n"
+    )
+    sys.stdout.flush()
+    if wants_browser(browser, os.environ, terminal=sys.stdout.isatty()):
+        import webbrowser
+
+        webbrowser.open(f"{servers.url}/sign-in#token={token}")
+    while not come.wait(0.5):
+        if (ended := servers.ended()) is not None:
+            raise DevError(ended, hint="start again; the log says more")
