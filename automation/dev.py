@@ -19,9 +19,11 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Self
 
 import httpx
+import psycopg
 
 from automation.errors import TenantryError
 from sandbox import postgres
@@ -47,12 +49,18 @@ class DevError(TenantryError):
 class Dev:
     """The servers of one folder. As a context manager, its service and worker are stopped at the end."""
 
-    def __init__(self, folder: Path, project: Path, *, clean: bool = False) -> None:
-        """`project` has Pulumi.yaml and stacks/. `clean`: nothing of the caller's TENANTRY_ variables counts."""
+    def __init__(
+        self, folder: Path, project: Path, *, clean: bool = False, more: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """`project` has Pulumi.yaml and stacks/. `clean`: nothing of the caller's TENANTRY_ variables counts.
+
+        `more` is set for all that is started here.
+        """
         self.folder = folder.absolute()
         self.project = project.absolute()
         self.server_folder = self.folder / "postgres"
         self.url = ""
+        self._more = dict(more)
         self._dropped = (*_SERVERS, *(("TENANTRY_", "PULUMI_") if clean else ()))
         self._server: EmbeddedPostgres | None = None
         self._children: dict[str, subprocess.Popen[bytes]] = {}
@@ -111,6 +119,7 @@ class Dev:
             "TENANTRY_PROVISIONINGS_PER_HOUR": "0",
             "TENANTRY_DRAIN_SECONDS": f"{DRAIN_SECONDS:g}",
             **kept,
+            **self._more,
             **self.settings(),
             "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
         }
@@ -130,11 +139,15 @@ class Dev:
         return done.stdout.strip()
 
     def start(self, *, port: int = 0, concurrency: int = 2) -> None:
-        """Starts service and worker, and waits until both are ready. Port 0: any free one. Raises DevError."""
+        """Starts service and worker, and waits until both are ready. Port 0: any free one. Raises DevError.
+
+        With a `concurrency` of 0 there is no worker: what is asked for waits.
+        """
         port = port or free_port()
         self.url = f"http://{HOST}:{port}"
         self._spawn("service", ["serve", "--host", HOST, "--port", str(port)])
-        self._spawn("worker", ["worker", "--concurrency", str(concurrency)])
+        if concurrency:
+            self._spawn("worker", ["worker", "--concurrency", str(concurrency)])
         self._until_ready()
 
     def token(self, subject: str = "dev", *, hours: float = 12) -> str:
@@ -222,7 +235,7 @@ class Dev:
                 if answer.status_code == httpx.codes.OK and self._has_worker():
                     return
                 reason = f"/readyz says {answer.status_code}, and no worker has come up"
-            except httpx.HTTPError as error:
+            except (httpx.HTTPError, psycopg.Error) as error:
                 reason = f"{type(error).__name__}: {error}"
             time.sleep(0.2)
         raise DevError(
@@ -232,8 +245,8 @@ class Dev:
         )
 
     def _has_worker(self) -> bool:
-        import psycopg
-
+        if "worker" not in self._children:
+            return True
         with psycopg.connect(self.server.url(MAIN_DATABASE), connect_timeout=10) as connection:
             statement = "SELECT 1 FROM workers WHERE started_at > now() - interval '1 hour' AND pid = %s"
             return connection.execute(statement, (self._children["worker"].pid,)).fetchone() is not None

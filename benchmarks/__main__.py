@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from benchmarks import cabinets, engine, fleet, page, recorded, stacks
+from automation.errors import TenantryError
+from benchmarks import cabinets, engine, fleet, page, recorded, service, stacks
 from benchmarks.environment import temporary_folder
 from benchmarks.figures import Figure, Section
 from benchmarks.machine import describe
@@ -22,7 +23,7 @@ from benchmarks.process import CommandFailedError
 from sandbox.errors import SandboxError
 
 RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
-NAMES = ("engine", "recorded", "stacks", "cabinets", "fleet")
+NAMES = ("engine", "recorded", "stacks", "cabinets", "fleet", "service")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 _write(options.page, name, text)
             if not options.json:
                 print(f"{text}\n")
-    except (CommandFailedError, SandboxError, page.PageError) as error:
+    except (CommandFailedError, SandboxError, TenantryError, page.PageError) as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -67,8 +68,10 @@ def _measured(name: str, stock: Path | None, *, quick: bool) -> Section:
                 figures = stacks.measure(folder, quick=quick, say=_say)
             case "cabinets":
                 figures = cabinets.measure(folder, quick=quick, say=_say)
-            case _:
+            case "fleet":
                 figures = fleet.measure(folder, quick=quick, say=_say)
+            case _:
+                figures = service.measure(folder, quick=quick, say=_say)
         return Section(name=name, machine=machine, quick=quick, figures=figures)
 
 

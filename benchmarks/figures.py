@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
@@ -24,6 +25,16 @@ RECORDED_STOCK_STACKS = {1: 25.0, 4: 43.0}
 AT_ONCE = (1, 4, 16)
 FLEET_SIZE = 20
 WORKERS = (1, 2, 4)
+# What issue and page hold the service to: milliseconds, requests a second, and rows in the tables.
+READ_MS = 50.0
+ACCEPT_MS = 50.0
+EVENT_MS = 500.0
+READ_RATE = 200
+SEEDED_TENANTS = 10_000
+SEEDED_JOBS = 100_000
+QUEUED_JOBS = 50
+SERVICE_WORKERS = 4
+OVERLOAD = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +135,76 @@ class FleetFigure:
         return self.cabinets * 60 / self.seconds
 
 
-Figure = EngineFigure | RecordedFigure | StacksFigure | CommandFigure | FleetFigure
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyFigure:
+    """One kind of request, or of event, made again and again. Times are milliseconds; `target` is for the p99."""
+
+    title: str
+    taken: int
+    failed: int
+    p50: float
+    p99: float
+    worst: float
+    target: float
+
+    @classmethod
+    def of(cls, title: str, milliseconds: Sequence[float], *, failed: int, target: float) -> LatencyFigure:
+        """From what was taken; at least one must have got through."""
+        ordered = sorted(milliseconds)
+        return cls(
+            title=title,
+            taken=len(ordered) + failed,
+            failed=failed,
+            p50=round(share(ordered, 0.5), 1),
+            p99=round(share(ordered, 0.99), 1),
+            worst=round(ordered[-1], 1),
+            target=target,
+        )
+
+    @property
+    def met(self) -> bool:
+        """Whether all got through and the p99 is under the target."""
+        return self.failed == 0 and self.p99 < self.target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueFigure:
+    """Jobs queued on so many workers, until the last has ended. Times are seconds.
+
+    `overtaken`: by how many younger jobs the unluckiest one was begun after. `load`: how many times as fast as the
+    workers could take them the jobs came; None where they came at once. `oldest`: the greatest age of a waiting job.
+    """
+
+    title: str
+    jobs: int
+    failed: int
+    workers: int
+    seconds: float
+    wait_median: float
+    wait_worst: float
+    overtaken: int
+    load: float | None = None
+    oldest: float | None = None
+
+    @property
+    def per_minute(self) -> float:
+        return self.jobs * 60 / self.seconds
+
+
+def share(ordered: Sequence[float], part: float) -> float:
+    """The value below which `part` of the sorted values lie (nearest rank)."""
+    return ordered[max(0, math.ceil(part * len(ordered)) - 1)]
+
+
+def overtaken(begun: Sequence[int]) -> int:
+    """`begun`: jobs, by their place in the order in which they were accepted, in the order in which they began.
+
+    Returns the largest number of younger jobs that began before one job.
+    """
+    return max((sum(1 for other in begun[:at] if other > job) for at, job in enumerate(begun)), default=0)
+
+
+Figure = EngineFigure | RecordedFigure | StacksFigure | CommandFigure | FleetFigure | LatencyFigure | QueueFigure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import page_engine
+from benchmarks import page_engine, page_service
 from benchmarks.figures import FLEET_SIZE, CommandFigure, FleetFigure, Machine, Section
 from benchmarks.table import number, table, verdict
 
@@ -98,4 +98,5 @@ _PARTS = {
     "stacks": page_engine.stacks,
     "cabinets": _cabinets,
     "fleet": _fleet,
+    "service": page_service.service,
 }

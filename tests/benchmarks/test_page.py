@@ -10,10 +10,13 @@ from benchmarks.figures import (
     EngineFigure,
     Figure,
     FleetFigure,
+    LatencyFigure,
     Machine,
+    QueueFigure,
     RecordedFigure,
     Section,
     StacksFigure,
+    overtaken,
 )
 
 QUIET = Machine(
@@ -131,3 +134,37 @@ def test_a_busy_machine_and_a_quick_run_are_admitted() -> None:
     assert "busy" not in page.circumstances(QUIET, quick=False)
     assert "was busy" in page.circumstances(replace(QUIET, load=3.0), quick=False)
     assert "--quick" in page.circumstances(QUIET, quick=True)
+
+
+def test_a_latency_is_held_against_its_99th_percentile_and_counts_what_failed() -> None:
+    taken = [1.0] * 98 + [40.0, 400.0]
+    good = LatencyFigure.of("reads", taken, failed=0, target=50)
+    assert (good.p50, good.p99, good.worst, good.met) == (1.0, 40.0, 400.0, True)
+    assert not LatencyFigure.of("reads", taken, failed=1, target=50).met
+    assert not LatencyFigure.of("reads", [60.0], failed=0, target=50).met
+    text = page.render(section("service", good, LatencyFigure.of("accepts", [60.0], failed=2, target=50)))
+    assert line(text, "reads") == ["reads", "100", "0", "1.0", "40.0", "400.0", "50", "met"]
+    assert line(text, "accepts")[1:3] == ["3", "2"]
+    assert line(text, "accepts")[-1] == "**not met**"
+
+
+def test_how_many_younger_jobs_overtook_the_unluckiest() -> None:
+    assert overtaken([]) == 0
+    assert overtaken([0, 1, 2, 3]) == 0
+    assert overtaken([1, 0, 2, 3]) == 1
+    assert overtaken([1, 2, 3, 0]) == 3
+    one = QueueFigure(
+        title="previews",
+        jobs=50,
+        failed=0,
+        workers=4,
+        seconds=25.0,
+        wait_median=10.0,
+        wait_worst=20.0,
+        overtaken=3,
+        load=10.0,
+        oldest=19.0,
+    )
+    assert line(page.render(section("service", one)), "previews") == [
+        *("previews", "10 x", "50", "0", "25.0", "120.0", "10.0", "20.0", "19.0", "3")
+    ]
