@@ -12,16 +12,16 @@ def service(section: Section) -> list[str]:
     queues = [one for one in section.figures if isinstance(one, QueueFigure)]
     quick = "a tenth of " if section.quick else ""
     words = (
-        f"One service process, with {quick}{SEEDED_TENANTS:,} tenants and {SEEDED_JOBS:,} jobs in the tables. Requests\n"
-        "start on a clock, whether the ones before have been answered or not, and times count from that moment. What\n"
-        "makes the requests runs on the same cores. An event is timed from the statement that writes it to a reader of\n"
-        "the job's stream."
+        f"One service process, with {quick}{SEEDED_TENANTS:,} tenants and {SEEDED_JOBS:,} jobs in the tables.\n"
+        "Requests start on a clock, whether the ones before have been answered or not, and times count from that\n"
+        "moment. What makes the requests runs on the same cores. An event is timed from the statement that writes\n"
+        "it to a reader of the job's stream."
     )
     more = (
-        "All jobs on one worker process; each runs in a process of its own, so that cores limit them. *Waited* is from\n"
-        "acceptance to the first moment of work; *overtaken* is by how many younger jobs the unluckiest was begun\n"
-        "after. Under overload, previews come that many times as fast as they could be taken when they came at once:\n"
-        "the oldest that waits grows as old as the backlog is long, and none older than that."
+        "All jobs on one worker process; each runs in a process of its own, so that cores limit them. *Waited* is\n"
+        "from acceptance to the first moment of work; *overtaken* is by how many younger jobs the unluckiest was\n"
+        "begun after. Under overload, previews come that many times as fast as they could be taken when they came\n"
+        "at once: the oldest that waits grows as old as the backlog is long, and none older than that."
     )
     return ["The service", _latencies(latencies), words, _queues(queues), more]
 

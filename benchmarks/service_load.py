@@ -64,7 +64,7 @@ async def on_a_clock(http: httpx.AsyncClient, requests: Sequence[Request], rate:
 
 
 async def events(http: httpx.AsyncClient, database: str, job: str, count: int) -> tuple[list[float], int]:
-    """Milliseconds from the statement that writes an event of `job` to its reader, `count` times; and how many never came."""
+    """Milliseconds from the statement that writes an event of `job` to its reader; and how many never came."""
     seen: dict[int, float] = {}
     ready = asyncio.Event()
 
