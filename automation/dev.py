@@ -232,9 +232,12 @@ class Dev:
                 raise DevError(ended, hint="correct what the log says, then start again")
             try:
                 answer = httpx.get(f"{self.url}/readyz", timeout=5, trust_env=False)
-                if answer.status_code == httpx.codes.OK and self._has_worker():
+                if answer.status_code != httpx.codes.OK:
+                    reason = f"/readyz says {answer.status_code}: {answer.text[:300]}"
+                elif self._has_worker():
                     return
-                reason = f"/readyz says {answer.status_code}, and no worker has come up"
+                else:
+                    reason = "the worker has not come up"
             except (httpx.HTTPError, psycopg.Error) as error:
                 reason = f"{type(error).__name__}: {error}"
             time.sleep(0.2)
