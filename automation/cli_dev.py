@@ -5,6 +5,7 @@ Decides what is said and when it ends. Servers are `dev`'s.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -43,8 +44,8 @@ def dev(
     from automation.cli_support import settings_for
     from automation.dev import Dev
 
-    settings = settings_for()
-    project = settings.project_root
+    gc.enable()  # switched off for commands that live for a second
+    project = settings_for().project_root
     servers = Dev(folder or project / ".tenantry" / "dev", project)
     if remove:
         if not servers.folder.exists():

@@ -22,7 +22,7 @@ import psycopg
 import yaml
 from psycopg import sql
 
-from automation.demo_client import Client, DemoError, Event
+from automation.demo_client import Client, DemoError
 from automation.dev import MAIN_DATABASE, SOURCE, Dev
 from automation.display import duration
 from automation.errors import TenantryError
@@ -177,18 +177,21 @@ class Demo:
         return ended
 
     def _follow(self, job: Mapping[str, Any]) -> dict[str, Any]:
+        told: dict[str, str] = {}
         for event in self._api.follow(job["id"]):
-            self._tell_event(job["tenant"], event)
+            # A step's other news, such as how long it took, is for those who show a table.
+            if event.kind == "step" and told.get(event.data["key"]) != event.data["status"]:
+                told[event.data["key"]] = event.data["status"]
+                self._tell_step(job["tenant"], event.data)
         ended: dict[str, Any] = self._api.call("GET", f"/jobs/{job['id']}", expected=200)
         words = ended["status"].replace("_", " ")
         self._say(f"  {job['tenant']}: {job['operation']} {words} in {duration(ended['duration_ms'])}")
         return ended
 
-    def _tell_event(self, tenant: str, event: Event) -> None:
-        mark = _MARKS.get(str(event.data.get("status"))) if event.kind == "step" else None
-        if mark is not None:
-            why = event.data.get("error") if event.data["status"] == "failed" else ""
-            self._say(f"  {tenant}: {mark} {event.data['title']}{f': {why}' if why else ''}")
+    def _tell_step(self, tenant: str, step: Mapping[str, Any]) -> None:
+        if (mark := _MARKS.get(step["status"])) is not None:
+            why = f": {step['error']}" if step["status"] == "failed" else ""
+            self._say(f"  {tenant}: {mark} {step['title']}{why}")
 
     def _expect_nothing(self, job: Mapping[str, Any]) -> None:
         if job["result"]["changed"]:

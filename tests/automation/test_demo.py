@@ -1,29 +1,39 @@
 """`make demo` and `make clean-demo`, as they are, in a folder of their own."""
 
+import re
 from pathlib import Path
 
+import httpx
 import pytest
 
 from automation.demo import TENANTS, main
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(600)
 
 
 def test_the_demo_and_its_end(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / ".tenantry" / "demo"
     try:
         assert main(["run"], root=tmp_path) == 0, capfd.readouterr()
         told = capfd.readouterr()
         for tenant in TENANTS:
-            assert f"up of {tenant}: succeeded" in told.out
+            assert f"{tenant}: up succeeded" in told.out
         assert "slots of 20 minutes, booking 21 days ahead" in told.out
-        assert '~ settings.branding.primaryColor: "#0E7490" -> "#9D174D"' in told.out
-        assert "up of petits-sourires: rolled back" in told.out
-        assert "nothing to change" in told.out
-        folder = tmp_path / ".tenantry" / "demo"
-        passphrase = folder / "passphrase"
-        assert passphrase.stat().st_mode & 0o777 == 0o600
-        assert (folder / "env").stat().st_mode & 0o777 == 0o600
-        assert passphrase.read_text() not in told.out + told.err
+        assert "would change settings.branding.primaryColor: #0E7490 -> #9D174D" in told.out
+        assert "is refused (409): " in told.out
+        assert "petits-sourires: ✗ Settings" in told.out
+        assert "petits-sourires: up rolled back" in told.out
+        assert "petits-sourires: rollback succeeded" in told.out
+        assert told.out.count("nothing to change") == 2
+        assert "audit: demo from 127.0.0.1" in told.out
+        for name in ("passphrase", "jwt-key", "env"):
+            assert (folder / name).stat().st_mode & 0o777 == 0o600
+            assert (folder / name).read_text() not in told.out + told.err
+        # Only PostgreSQL runs on, as it is told.
+        url = re.search(r"the service listens on (http://\S+);", told.out)
+        assert url is not None
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(url[1], trust_env=False)
     finally:
         assert main(["clean"], root=tmp_path) == 0
     assert not folder.exists()

@@ -1,0 +1,173 @@
+"""`tenantry dev` as a user starts it: a page and an API that answer, one service a folder, and an end that ends all."""
+
+import contextlib
+import os
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from automation.dev import DevError, free_port, wants_browser
+from sandbox import postgres
+from tests.automation.helpers import ROOT
+
+pytestmark = pytest.mark.timeout(400)
+_STARTED = re.compile(r"page +(http://\S+)/\n.*?token +(\S+)\n", re.DOTALL)
+
+
+class Running:
+    """A `tenantry dev` that has said where it is."""
+
+    def __init__(self, project: Path, folder: Path) -> None:
+        self.folder = folder
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("DB_", "PG", "PULUMI_", "TENANTRY_"))}
+        environment |= {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))}
+        self.environment = environment
+        self.project = project
+        self.process = self.start("--no-open")
+        self.url, self.token = self._started()
+
+    def start(self, *words: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "automation", "dev", "--dir", str(self.folder), *words],
+            cwd=self.project,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def again(self, *words: str) -> tuple[int, str]:
+        """Another one on the same folder, to its end."""
+        other = self.start(*words)
+        said, _ = other.communicate(timeout=120)
+        return other.returncode, said
+
+    def children(self) -> dict[int, str]:
+        """The service and the worker, by process id."""
+        pids = (Path("/proc") / str(self.process.pid) / "task" / str(self.process.pid) / "children").read_text().split()
+        lines = {int(pid): (Path("/proc") / pid / "cmdline").read_text().replace("\0", " ") for pid in pids}
+        return {pid: word for pid, line in lines.items() for word in ("serve", "worker") if f" {word} " in line}
+
+    def end(self, *signals: signal.Signals) -> str:
+        for number in signals:
+            self.process.send_signal(number)
+        said, _ = self.process.communicate(timeout=120)
+        return said
+
+    def _started(self) -> tuple[str, str]:
+        said, until = "", time.monotonic() + 150
+        assert self.process.stdout is not None
+        while time.monotonic() < until and self.process.poll() is None:
+            if select.select([self.process.stdout], [], [], 1)[0]:
+                said += self.process.stdout.readline()
+            if (found := _STARTED.search(said)) is not None and "Ctrl-C stops" in said:
+                return found[1], found[2]
+        logs = "\n".join(path.read_text()[-2000:] for path in self.folder.glob("*.log"))
+        raise AssertionError(f"{said}\n{logs}")
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    project = tmp_path / "project"
+    (project / "stacks").mkdir(parents=True)
+    shutil.copy(ROOT / "Pulumi.yaml", project / "Pulumi.yaml")
+    folder = tmp_path / "dev"
+    made: Running | None = None
+    try:
+        made = Running(project, folder)
+        yield made
+    finally:
+        if made is not None and made.process.poll() is None:
+            made.end(signal.SIGINT, signal.SIGINT)
+        postgres.remove(folder / "postgres")
+
+
+def gone(pids: Iterator[int] | list[int], seconds: float = 30) -> bool:
+    until = time.monotonic() + seconds
+    left = set(pids)
+    while left and time.monotonic() < until:
+        for pid in list(left):
+            with contextlib.suppress(OSError):
+                if (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                    continue
+            left.discard(pid)
+        time.sleep(0.1)
+    return not left
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
+def test_it_starts_answers_and_stops_with_all_it_started(running: Running) -> None:
+    children = running.children()
+    assert sorted(children.values()) == ["serve", "worker"]
+    with httpx.Client(base_url=running.url, trust_env=False, timeout=30) as http:
+        assert http.get("/api/v1/tenants").status_code == 401
+        answer = http.get("/api/v1/tenants", headers={"Authorization": f"Bearer {running.token}"})
+        assert (answer.status_code, answer.json()["total"]) == (200, 0)
+        page = http.get("/", follow_redirects=True)
+        assert page.status_code == 200
+        assert page.headers["content-type"].startswith("text/html")
+
+    code, said = running.again("--no-open")
+    assert code == 1
+    assert "another `tenantry dev` or demo uses" in said
+    assert running.again("--remove")[0] == 1
+
+    said = running.end(signal.SIGINT)
+    assert running.process.returncode == 0, said
+    assert "stopped; everything is kept in" in said
+    assert gone(list(children))
+    assert postgres.attach(running.folder / "postgres") is None
+    for name in ("passphrase", "jwt-key", "env"):
+        assert (running.folder / name).stat().st_mode & 0o777 == 0o600
+
+    code, said = running.again("--remove")
+    assert (code, running.folder.exists()) == (0, False), said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells children of a death on Linux only")
+def test_when_it_is_killed_the_service_and_the_worker_end(running: Running) -> None:
+    children = running.children()
+    assert len(children) == 2
+    running.end(signal.SIGKILL)
+    assert gone(list(children), 60)
+
+
+def test_a_port_that_is_taken_is_not_used() -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert free_port(port) not in {0, port}
+    assert free_port() > 0
+
+
+def test_a_port_that_is_forbidden_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    def refuse(_self: socket.socket, _address: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    with pytest.raises(DevError, match="port 80"):
+        free_port(80)
+
+
+def test_a_browser_is_opened_where_somebody_looks() -> None:
+    assert wants_browser(True, {}, terminal=False)
+    assert not wants_browser(False, {"DISPLAY": ":0"}, terminal=True)
+    assert not wants_browser(None, {"DISPLAY": ":0"}, terminal=False)
+    assert wants_browser(None, {"WAYLAND_DISPLAY": "w"}, terminal=True)
+    assert wants_browser(None, {}, terminal=True) == (sys.platform == "darwin")
