@@ -74,3 +74,44 @@ def test_every_command_of_the_readme_works(checkout: Path) -> None:
     assert "nothing to change" in shown[1]
     assert "rolled back" in shown[2] or "succeeded" in shown[2]
     assert "cabinet-rive" in shown[3]
+
+
+def test_every_link_leads_somewhere() -> None:
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_command_is_in_its_page() -> None:
+    from typer.main import get_command
+
+    from automation.cli import app
+
+    page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    top = get_command(app)
+    names: list[str] = []
+    for name, command in top.commands.items():  # type: ignore[attr-defined]
+        inner = getattr(command, "commands", {})
+        names.extend(f"{name} {one}" for one in inner)
+        if not inner:
+            names.append(name)
+    assert len(names) > 15
+    for name in names:
+        first, _, second = name.partition(" ")
+        # A group's commands are listed in one row: `tenantry templates list`, `show ID`.
+        rows = [line for line in page.splitlines() if re.search(rf"`tenantry {first}\b", line) or f"`{first} " in line]
+        assert rows, name
+        if second:
+            assert any(re.search(rf"`(tenantry {first} )?{second}\b", line) for line in rows), name
+
+
+def test_every_variable_is_documented() -> None:
+    pages = "".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("cli.md", "service.md"))
+    found: set[str] = set()
+    for folder in ("automation", "service"):
+        for path in (ROOT / folder).rglob("*.py"):
+            text = path.read_text(encoding="utf-8")
+            found.update(re.findall(r"validation_alias=\"([A-Z_]+)\"", text))
+            found.update(re.findall(r"envvar=\"([A-Z_]+)\"", text))
+    assert len(found) > 20
+    assert sorted(name for name in found if name not in pages) == []
