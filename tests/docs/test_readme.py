@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-COPIED = ("automation", "components", "engine", "providers", "sandbox", "stacks", "templates", "Pulumi.yaml")
+COPIED = ("automation", "components", "engine", "providers", "sandbox", "service", "stacks", "templates", "Pulumi.yaml")
 
 
 @pytest.fixture(scope="module")
