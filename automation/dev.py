@@ -225,15 +225,17 @@ class Dev:
             )
 
     def _until_ready(self) -> None:
+        # What a caller needs: an answer out of the database, to a token of ours.
+        headers = {"Authorization": f"Bearer {self.token()}"}
         until = time.monotonic() + READY_SECONDS
         reason = "it does not answer"
         while time.monotonic() < until:
             if (ended := self.ended()) is not None:
                 raise DevError(ended, hint="correct what the log says, then start again")
             try:
-                answer = httpx.get(f"{self.url}/readyz", timeout=5, trust_env=False)
+                answer = httpx.get(f"{self.url}/api/v1/tenants?size=1", headers=headers, timeout=5, trust_env=False)
                 if answer.status_code != httpx.codes.OK:
-                    reason = f"/readyz says {answer.status_code}: {answer.text[:300]}"
+                    reason = f"it answers {answer.status_code}: {answer.text[:300]}"
                 elif self._has_worker():
                     return
                 else:

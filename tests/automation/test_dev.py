@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import select
 import shutil
 import signal
 import subprocess
@@ -11,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -32,26 +32,23 @@ class Running:
         environment |= {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))}
         self.environment = environment
         self.project = project
-        self.process = self.start("--no-open")
-        self.url, self.token = self._started()
+        self.url = self.token = ""
+        self.said = project.parent / "said"
+        with self.said.open("w") as file:
+            self.process = subprocess.Popen(self.command("--no-open"), stdout=file, **self.options())
 
-    def start(self, *words: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [sys.executable, "-m", "automation", "dev", "--dir", str(self.folder), *words],
-            cwd=self.project,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "automation", "dev", "--dir", str(self.folder), *words]
+
+    def options(self) -> dict[str, Any]:
+        where = {"cwd": self.project, "env": self.environment, "stdin": subprocess.DEVNULL}
+        return {**where, "stderr": subprocess.STDOUT, "start_new_session": True}
 
     def again(self, *words: str) -> tuple[int, str]:
         """Another one on the same folder, to its end."""
-        other = self.start(*words)
-        said, _ = other.communicate(timeout=120)
-        return other.returncode, said
+        command = self.command(*words)
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=120, check=False, **self.options())
+        return done.returncode, done.stdout
 
     def children(self) -> dict[int, str]:
         """The service and the worker, by process id."""
@@ -62,19 +59,19 @@ class Running:
     def end(self, *signals: signal.Signals) -> str:
         for number in signals:
             self.process.send_signal(number)
-        said, _ = self.process.communicate(timeout=120)
-        return said
+        self.process.wait(timeout=120)
+        return self.said.read_text()
 
-    def _started(self) -> tuple[str, str]:
-        said, until = "", time.monotonic() + 150
-        assert self.process.stdout is not None
+    def started(self) -> tuple[str, str]:
+        """Its URL and token, once it has said them."""
+        until = time.monotonic() + 150
         while time.monotonic() < until and self.process.poll() is None:
-            if select.select([self.process.stdout], [], [], 1)[0]:
-                said += self.process.stdout.readline()
-            if (found := _STARTED.search(said)) is not None and "Ctrl-C stops" in said:
+            text = self.said.read_text()
+            if (found := _STARTED.search(text)) is not None and "Ctrl-C stops" in text:
                 return found[1], found[2]
+            time.sleep(0.1)
         logs = "\n".join(path.read_text()[-2000:] for path in self.folder.glob("*.log"))
-        raise AssertionError(f"{said}\n{logs}")
+        raise AssertionError(f"{self.said.read_text()}\n{logs}")
 
 
 @pytest.fixture
@@ -83,12 +80,12 @@ def running(tmp_path: Path) -> Iterator[Running]:
     (project / "stacks").mkdir(parents=True)
     shutil.copy(ROOT / "Pulumi.yaml", project / "Pulumi.yaml")
     folder = tmp_path / "dev"
-    made: Running | None = None
+    made = Running(project, folder)
     try:
-        made = Running(project, folder)
+        made.url, made.token = made.started()
         yield made
     finally:
-        if made is not None and made.process.poll() is None:
+        if made.process.poll() is None:
             made.end(signal.SIGINT, signal.SIGINT)
         postgres.remove(folder / "postgres")
 
