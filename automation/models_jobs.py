@@ -142,6 +142,7 @@ Index(
     postgresql_where=text("idempotency_key IS NOT NULL"),
 )
 Index("jobs_number_idx", jobs.c.number.desc(), unique=True)
+Index("jobs_actor_number_idx", jobs.c.actor, jobs.c.number.desc())
 Index("jobs_status_number_idx", jobs.c.status, jobs.c.number.desc())
 Index("jobs_tenant_number_idx", jobs.c.tenant, jobs.c.number.desc())
 Index("jobs_pending_idx", jobs.c.not_before, jobs.c.number, postgresql_where=text("status = 'pending'"))

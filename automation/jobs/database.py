@@ -6,7 +6,7 @@ Decides pool sizes and how a database's error reads. What is stored is `store`'s
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import psycopg
 from sqlalchemy import exc
@@ -39,9 +39,26 @@ def async_engine_for(settings: Settings, *, application: str, pool_size: int = 1
 @contextlib.asynccontextmanager
 async def transaction(engine: AsyncEngine, settings: Settings) -> AsyncIterator[AsyncConnection]:
     """A transaction whose database errors are DatabaseErrors. Integrity errors pass: they mean something to callers."""
-    try:
+    with _explained(settings):
         async with engine.begin() as connection:
             yield connection
+
+
+@contextlib.asynccontextmanager
+async def reading(engine: AsyncEngine, settings: Settings) -> AsyncIterator[AsyncConnection]:
+    """A connection for reading: each statement is its own transaction, which spares BEGIN and COMMIT.
+
+    Two statements may see two moments. Its errors are `transaction`'s.
+    """
+    with _explained(settings):
+        async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            yield connection
+
+
+@contextlib.contextmanager
+def _explained(settings: Settings) -> Iterator[None]:
+    try:
+        yield
     except exc.IntegrityError:
         raise
     except exc.DBAPIError as error:

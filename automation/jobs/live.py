@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from automation.database import parameters
 from automation.errors import DatabaseError
-from automation.jobs.database import transaction
+from automation.jobs.database import reading
 from automation.jobs.effects import EVENTS_CHANNEL
 from automation.jobs.model import JobEvent
 from automation.jobs.store import JobStore
@@ -187,7 +187,7 @@ class EventHub:
                 continue
             statement = select(jobs.c.id, jobs.c.event_seq).where(jobs.c.id.in_(wanted))
             try:
-                async with transaction(self._engine, self._settings) as connection:
+                async with reading(self._engine, self._settings) as connection:
                     found = [(row.id, row.event_seq) for row in await connection.execute(statement)]
             except DatabaseError as error:
                 _log.warning("events_not_polled", reason=error.message, retry_seconds=POLL_SECONDS)
@@ -199,7 +199,7 @@ class EventHub:
         statement = select(jobs.c.id, jobs.c.event_seq).where(
             or_(text("status IN ('pending', 'running')"), text("ended_at > now() - interval '2 minutes'"))
         )
-        async with transaction(self._engine, self._settings) as connection:
+        async with reading(self._engine, self._settings) as connection:
             return [(row.id, row.event_seq) for row in await connection.execute(statement)]
 
 

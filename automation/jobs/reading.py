@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Text, and_, cast, func, or_, select, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import ColumnElement, Text, and_, func, literal, or_, select, text, type_coerce
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from automation.errors import InputError, NotFoundError
@@ -52,7 +52,6 @@ _TENANT = tuple(
         *("created_at", "updated_at"),
     )
 )
-_JOB = tuple(jobs.c[name] for name in ("id", "operation", "status", "progress", "current_step", "created_at"))
 _STEP = tuple(one for one in deployment_steps.c if one.name not in {"deployment_id", "position"})
 
 
@@ -71,14 +70,12 @@ async def tenants_page(
     `search` is looked for in slug and name. `status` None leaves out removed tenants; "all" leaves out none. `visible`
     None means all tenants. Raises InputError for a page or size that is out of bounds.
     """
-    statement = select(*_TENANT).where(*_tenant_filters(search, status, line, visible)).order_by(tenants.c.slug)
-    rows, total = await page_of(connection, statement, page, size)
-    slugs = [row["slug"] for row in rows]
-    active = await _by_tenant(
-        connection, select(jobs.c.tenant, *_JOB).where(jobs.c.tenant.in_(slugs), text(ACTIVE_SQL)) if slugs else None
+    statement = (
+        select(*_TENANT, _active_job(), _last_deployment())
+        .where(*_tenant_filters(search, status, line, visible))
+        .order_by(tenants.c.slug)
     )
-    last = await _by_tenant(connection, _last_deployments(slugs) if slugs else None)
-    return [row | {"job": active.get(row["slug"]), "last": last.get(row["slug"])} for row in rows], total
+    return await page_of(connection, statement, page, size)
 
 
 def _tenant_filters(
@@ -99,26 +96,24 @@ def _tenant_filters(
     return filters
 
 
-def _last_deployments(slugs: list[str]) -> Select[Any]:
-    wanted = func.unnest(cast(slugs, ARRAY(Text))).column_valued("wanted")
-    newest = (
-        select(
-            *(deployments.c[name] for name in ("id", "operation", "status", "progress", "error", "started_at")),
-            deployments.c.ended_at,
-        )
-        .where(deployments.c.tenant == wanted)
-        .order_by(deployments.c.number.desc())
-        .limit(1)
-        .lateral("newest")
-    )
-    return select(wanted.label("tenant"), *newest.c).join(newest, text("true"))
+def _active_job() -> ColumnElement[Any]:
+    """The tenant's active job as JSON, NULL without one."""
+    columns = {name: jobs.c[name] for name in ("id", "operation", "status", "progress", "current_step", "created_at")}
+    statement = select(_object(columns)).where(jobs.c.tenant == tenants.c.slug, text(ACTIVE_SQL))
+    return statement.limit(1).scalar_subquery().label("job")
 
 
-async def _by_tenant(connection: AsyncConnection, statement: Select[Any] | None) -> dict[str, dict[str, Any]]:
-    if statement is None:
-        return {}
-    rows = (await connection.execute(statement)).mappings()
-    return {row["tenant"]: {key: value for key, value in json_safe(row).items() if key != "tenant"} for row in rows}
+def _last_deployment() -> ColumnElement[Any]:
+    """The tenant's newest deployment as JSON, NULL without one."""
+    names = ("id", "operation", "status", "progress", "error", "started_at", "ended_at")
+    statement = select(_object({name: deployments.c[name] for name in names}))
+    newest = statement.where(deployments.c.tenant == tenants.c.slug).order_by(deployments.c.number.desc())
+    return newest.limit(1).scalar_subquery().label("last")
+
+
+def _object(columns: Mapping[str, ColumnElement[Any]]) -> ColumnElement[Any]:
+    pairs = [part for name, column in columns.items() for part in (literal(name, Text()), column)]
+    return type_coerce(func.jsonb_build_object(*pairs), JSONB)
 
 
 async def tenant(connection: AsyncConnection, slug: str) -> dict[str, Any]:
@@ -127,18 +122,21 @@ async def tenant(connection: AsyncConnection, slug: str) -> dict[str, Any]:
     Raises NotFoundError.
     """
     slug = storable(slug)
-    row = (await connection.execute(select(*_TENANT).where(tenants.c.slug == slug))).mappings().one_or_none()
+    newest = select(manifest_versions.c.manifest).where(
+        manifest_versions.c.tenant == tenants.c.slug, manifest_versions.c.version == tenants.c.manifest_version
+    )
+    record = select(_object({one.name: one for one in cabinets.c})).where(cabinets.c.slug == tenants.c.slug)
+    statement = select(
+        *_TENANT,
+        newest.scalar_subquery().label("manifest"),
+        record.scalar_subquery().label("record"),
+        _active_job(),
+    ).where(tenants.c.slug == slug)
+    row = (await connection.execute(statement)).mappings().one_or_none()
     if row is None:
         raise _no_tenant(slug)
     answer = json_safe(row)
-    newest = and_(manifest_versions.c.tenant == slug, manifest_versions.c.version == row["manifest_version"])
-    answer["manifest"] = masked(
-        (await connection.execute(select(manifest_versions.c.manifest).where(newest))).scalar_one_or_none()
-    )
-    record = (await connection.execute(select(cabinets).where(cabinets.c.slug == slug))).mappings().one_or_none()
-    answer["record"] = json_safe(record) if record is not None else None
-    running = select(jobs.c.tenant, *_JOB).where(jobs.c.tenant == slug, text(ACTIVE_SQL))
-    answer["job"] = (await _by_tenant(connection, running)).get(slug)
+    answer["manifest"] = masked(answer["manifest"])
     last = select(*_DEPLOYMENT).where(deployments.c.tenant == slug).order_by(deployments.c.number.desc()).limit(1)
     found = (await connection.execute(last)).mappings().one_or_none()
     answer["deployment"] = await _with_steps(connection, json_safe(found)) if found is not None else None

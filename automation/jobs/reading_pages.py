@@ -11,8 +11,8 @@ from automation.errors import InputError
 from automation.jobs.rows import json_safe
 
 COUNT_LIMIT = 10_000
-"""Counting stops here: a total of COUNT_LIMIT means as many or more. Nobody pages that far; a full count would cost
-every reader of the first page what the whole table costs."""
+"""Counting stops here: a total of COUNT_LIMIT or above means as many or more, and above it, that there is a next page
+or that this is the last one. A full count would cost every reader of the first page what the whole table costs."""
 
 PAGE_LIMIT = 100_000
 SIZE_LIMIT = 200
@@ -24,17 +24,15 @@ async def page_of(
     """The rows of a page (the first is 1) and the total. Raises InputError for a page or size out of bounds."""
     bounded("page", page, 1, PAGE_LIMIT)
     bounded("size", size, 1, SIZE_LIMIT)
-    found = (await connection.execute(statement.limit(size).offset((page - 1) * size))).mappings()
-    rows = [json_safe(row) for row in found]
-    if rows and len(rows) < size:
-        # The last page says by itself how many there are.
-        return rows, min((page - 1) * size + len(rows), COUNT_LIMIT)
-    if not rows and page == 1:
-        return rows, 0
-    some = (
-        statement.with_only_columns(literal(1), maintain_column_froms=True).order_by(None).limit(COUNT_LIMIT).subquery()
-    )
-    return rows, (await connection.execute(select(func.count()).select_from(some))).scalar_one()
+    start = (page - 1) * size
+    # One row more than is shown says whether there is a next page, however far counting goes.
+    found = (await connection.execute(statement.limit(size + 1).offset(start))).mappings().all()
+    rows = [json_safe(row) for row in found[:size]]
+    if len(found) <= size and (rows or page == 1):
+        return rows, start + len(rows)
+    some = statement.with_only_columns(literal(1), maintain_column_froms=True).order_by(None).limit(COUNT_LIMIT)
+    total = (await connection.execute(select(func.count()).select_from(some.subquery()))).scalar_one()
+    return rows, max(total, start + len(found)) if rows else total
 
 
 def bounded(name: str, value: int, least: int, most: int) -> None:

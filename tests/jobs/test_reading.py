@@ -104,8 +104,13 @@ async def test_a_total_stops_counting(store: JobStore, connection: AsyncConnecti
     )
     rows, total = await reading.tenants_page(connection, size=1)
     assert (len(rows), total) == (1, reading.COUNT_LIMIT)
+    # Beyond it, the total says whether there is a next page.
+    rows, total = await reading.tenants_page(connection, page=10_040, size=1)
+    assert (len(rows), total) == (1, 10_041)
     rows, total = await reading.tenants_page(connection, page=10_050, size=1)
-    assert (len(rows), total) == (1, reading.COUNT_LIMIT)
+    assert (len(rows), total) == (1, 10_050)
+    rows, total = await reading.tenants_page(connection, page=10_060, size=1)
+    assert (len(rows), total) == (0, reading.COUNT_LIMIT)
 
 
 async def test_a_job_shows_the_steps_and_log_of_all_its_attempts(

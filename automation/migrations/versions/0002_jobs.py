@@ -112,6 +112,9 @@ TABLES = (
     CREATE INDEX jobs_running_idx ON jobs (lease_until) WHERE status = 'running'
     """,
     """
+    CREATE INDEX jobs_actor_number_idx ON jobs (actor, number DESC)
+    """,
+    """
     CREATE INDEX jobs_status_number_idx ON jobs (status, number DESC)
     """,
     """
