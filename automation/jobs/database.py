@@ -19,7 +19,9 @@ POOL_SECONDS = 5.0
 """How long a caller waits for a free connection before it is told that the database is busy."""
 
 
-def async_engine_for(settings: Settings, *, application: str, pool_size: int = 10) -> AsyncEngine:
+def async_engine_for(
+    settings: Settings, *, application: str, pool_size: int = 10, pool_seconds: float = POOL_SECONDS
+) -> AsyncEngine:
     """A pool of at most `pool_size` connections; a broken one is noticed before it is used."""
 
     async def connect() -> psycopg.AsyncConnection[object]:
@@ -30,7 +32,7 @@ def async_engine_for(settings: Settings, *, application: str, pool_size: int = 1
         async_creator=connect,
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=POOL_SECONDS,
+        pool_timeout=pool_seconds,
         pool_pre_ping=True,
         pool_recycle=300,
     )

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, and_, func, literal, or_, select, text, type_coerce
+from sqlalchemy import ColumnElement, Select, Subquery, Text, and_, func, literal, or_, select, text, type_coerce
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -70,12 +70,8 @@ async def tenants_page(
     `search` is looked for in slug and name. `status` None leaves out removed tenants; "all" leaves out none. `visible`
     None means all tenants. Raises InputError for a page or size that is out of bounds.
     """
-    statement = (
-        select(*_TENANT, _active_job(), _last_deployment())
-        .where(*_tenant_filters(search, status, line, visible))
-        .order_by(tenants.c.slug)
-    )
-    return await page_of(connection, statement, page, size)
+    statement = select(*_TENANT).where(*_tenant_filters(search, status, line, visible)).order_by(tenants.c.slug)
+    return await page_of(connection, statement, page, size, shown=_with_job_and_last)
 
 
 def _tenant_filters(
@@ -96,18 +92,23 @@ def _tenant_filters(
     return filters
 
 
-def _active_job() -> ColumnElement[Any]:
+def _with_job_and_last(rows: Subquery) -> Select[Any]:
+    # Around the page and not in it: what is skipped to get to the page is not looked up.
+    return select(rows, _active_job(rows.c.slug), _last_deployment(rows.c.slug)).order_by(rows.c.slug)
+
+
+def _active_job(slug: ColumnElement[str]) -> ColumnElement[Any]:
     """The tenant's active job as JSON, NULL without one."""
     columns = {name: jobs.c[name] for name in ("id", "operation", "status", "progress", "current_step", "created_at")}
-    statement = select(_object(columns)).where(jobs.c.tenant == tenants.c.slug, text(ACTIVE_SQL))
+    statement = select(_object(columns)).where(jobs.c.tenant == slug, text(ACTIVE_SQL))
     return statement.limit(1).scalar_subquery().label("job")
 
 
-def _last_deployment() -> ColumnElement[Any]:
+def _last_deployment(slug: ColumnElement[str]) -> ColumnElement[Any]:
     """The tenant's newest deployment as JSON, NULL without one."""
     names = ("id", "operation", "status", "progress", "error", "started_at", "ended_at")
     statement = select(_object({name: deployments.c[name] for name in names}))
-    newest = statement.where(deployments.c.tenant == tenants.c.slug).order_by(deployments.c.number.desc())
+    newest = statement.where(deployments.c.tenant == slug).order_by(deployments.c.number.desc())
     return newest.limit(1).scalar_subquery().label("last")
 
 
@@ -130,7 +131,7 @@ async def tenant(connection: AsyncConnection, slug: str) -> dict[str, Any]:
         *_TENANT,
         newest.scalar_subquery().label("manifest"),
         record.scalar_subquery().label("record"),
-        _active_job(),
+        _active_job(tenants.c.slug),
     ).where(tenants.c.slug == slug)
     row = (await connection.execute(statement)).mappings().one_or_none()
     if row is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import RowMapping, delete, exists, func, insert, select, text, update
+from sqlalchemy import ColumnElement, RowMapping, and_, delete, exists, func, insert, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -36,16 +36,32 @@ class Accepted:
     after: dict[str, Any]
 
 
-async def replayed(connection: AsyncConnection, new: NewJob) -> Job | None:
-    """The job that the same request made before. Raises ConflictError when the key came with another request."""
-    if new.idempotency_key is None:
+async def already_there(connection: AsyncConnection, new: NewJob) -> Job | None:
+    """The job that the same request made before; None when nothing stands against a new one.
+
+    Raises ConflictError when the key came with another request, BusyError when the tenant has an active job.
+    """
+    ways: list[ColumnElement[bool]] = []
+    caller = storable(new.caller.subject)
+    if new.idempotency_key is not None:
+        ways.append(and_(jobs.c.actor == caller, jobs.c.idempotency_key == storable(new.idempotency_key)))
+    if new.operation is not JobOperation.PREVIEW:
+        ways.append(and_(jobs.c.tenant == new.tenant, text(ACTIVE_SQL)))
+    if not ways:
         return None
-    statement = select(*JOB_COLUMNS, jobs.c.request_hash).where(
-        jobs.c.actor == storable(new.caller.subject), jobs.c.idempotency_key == storable(new.idempotency_key)
-    )
-    row = (await connection.execute(statement)).mappings().one_or_none()
-    if row is None:
-        return None
+    # One look for both: the partial index of each serves its side.
+    statement = select(*JOB_COLUMNS, jobs.c.idempotency_key, jobs.c.request_hash).where(or_(*ways))
+    found = (await connection.execute(statement)).mappings().all()
+    for row in found:
+        key = storable(new.idempotency_key)
+        if key is not None and (row["actor"], row["idempotency_key"]) == (caller, key):
+            return _same_request(row, new)
+    if found:
+        raise _busy(job_of(found[0]))
+    return None
+
+
+def _same_request(row: RowMapping, new: NewJob) -> Job:
     if row["request_hash"] != new.request_hash:
         raise ConflictError(
             f"the idempotency key '{new.idempotency_key}' was used before, for another request",
@@ -55,16 +71,10 @@ async def replayed(connection: AsyncConnection, new: NewJob) -> Job | None:
     return job_of(row)
 
 
-async def refuse_busy(connection: AsyncConnection, tenant: str) -> None:
-    """Raises BusyError when the tenant has an active job."""
-    statement = select(*JOB_COLUMNS).where(jobs.c.tenant == tenant, text(ACTIVE_SQL))
-    row = (await connection.execute(statement)).mappings().one_or_none()
-    if row is None:
-        return
-    job = job_of(row)
+def _busy(job: Job) -> BusyError:
     since = (job.started_at or job.created_at).isoformat()
-    raise BusyError(
-        f"tenant '{tenant}' has a {job.status.value} {job.operation.value} already: job {job.id}, "
+    return BusyError(
+        f"tenant '{job.tenant}' has a {job.status.value} {job.operation.value} already: job {job.id}, "
         f"asked for by {job.actor}, since {since}",
         hint="wait for it to end, or cancel it, then retry",
         details={"job": str(job.id), "operation": job.operation.value, "actor": job.actor, "since": since},

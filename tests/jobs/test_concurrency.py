@@ -24,14 +24,16 @@ from tests.jobs.helpers import ALICE, new_job
 @pytest.fixture
 async def stores(settings: Settings) -> AsyncIterator[list[JobStore]]:
     """As several processes have them: a pool each."""
-    engines = [async_engine_for(settings, application=f"test {number}", pool_size=5) for number in range(4)]
+    # However slow the machine is: a caller who waits too long for a connection is another matter, tested apart.
+    several = {"pool_size": 5, "pool_seconds": 120}
+    engines = [async_engine_for(settings, application=f"test {number}", **several) for number in range(4)]
     yield [JobStore(engine, settings) for engine in engines]
     for engine in engines:
         await engine.dispose()
 
 
 async def all_of(calls: Iterable[Awaitable[Any]]) -> list[Any]:
-    return await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 60)
+    return await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 150)
 
 
 async def count(engine: AsyncEngine, table: Any) -> int:
