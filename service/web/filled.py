@@ -51,6 +51,9 @@ def read(fields: Sequence[Field], form: Mapping[str, str]) -> Reading:
     manifest: dict[str, Any] = {}
     problems: list[Problem] = []
     for field in fields:
+        if field.widget is Widget.GROUP and field.required:
+            # Each of its fields that is missing is then told by itself.
+            _put(manifest, field.path, {})
         for leaf in field.leaves:
             try:
                 given, value = _value(leaf, form.get(leaf.path, ""))

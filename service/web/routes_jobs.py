@@ -43,6 +43,8 @@ _DONE = {
     JobOperation.ROLLBACK: "Done: it is as it was before",
 }
 
+_CHANGING = frozenset({JobOperation.UP, JobOperation.DESTROY, JobOperation.ROLLBACK})
+
 
 @router.get("/jobs")
 async def jobs_page(request: Request, state: StateDep, who: SignedIn) -> Response:
@@ -143,6 +145,7 @@ def _result(job: Job, line: Line, error: Mapping[str, Any] | None) -> dict[str, 
         "headline": _HEADLINES.get(job.status) or _DONE.get(job.operation, ""),
         "problems": details.get("problems", []),
         "leftovers": details.get("leftovers") or result.get("leftovers") or [],
+        "done": views.done_words(result.get("changes") or {}) if job.operation in _CHANGING else "",
         "groups": groups,
         "counts": views.counted(groups),
         "drift": drift,

@@ -16,7 +16,7 @@ from service.web.fields import Choice, Field, Widget, fields_of
 from service.web.filled import Placed, Problem, Reading, placed, read, read_manifest, shown
 from service.web.yaml_text import dump
 from stacks.lines import LINES, Line
-from stacks.problems import InputError, TemplateError
+from stacks.problems import MISSING, FieldProblem, InputError, TemplateError
 from stacks.templates import Template
 
 FORM, YAML = "form", "yaml"
@@ -96,7 +96,14 @@ def of_manifest(form: TenantForm, manifest: Mapping[str, Any], mode: str = FORM)
 
 def problems_of(error: InputError) -> tuple[Problem, ...]:
     """The problems that a manifest's own model found."""
-    return tuple(Problem(field=one.field, message=one.message) for one in error.problems)
+    return tuple(Problem(field=one.field, message=_message(one)) for one in error.problems)
+
+
+def _message(problem: FieldProblem) -> str:
+    hint = f" Did you mean {problem.suggestion}?" if problem.suggestion else ""
+    if problem.given == MISSING:
+        return f"{problem.valid}.{hint}"
+    return f"{problem.given} will not do; needed: {problem.valid}.{hint}"
 
 
 def place(form: TenantForm, what: Entered, problems: Sequence[Problem]) -> Placed:

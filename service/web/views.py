@@ -127,6 +127,21 @@ def counted(groups: Iterable[StepDiff]) -> tuple[tuple[str, int], ...]:
     return tuple((op, found.count(op)) for op in order if op in found)
 
 
+_DONE_WORDS = {"create": "created", "update": "changed", "replace": "replaced", "delete": "removed"}
+
+
+def done_words(changes: Mapping[str, int]) -> str:
+    """What a run has done: `11 objects created, 1 changed.`"""
+    found = {_OPS[op][0]: 0 for op in changes if op in _OPS}
+    for op, count in changes.items():
+        if op in _OPS:
+            found[_OPS[op][0]] += count
+    parts = [f"{count} {_DONE_WORDS[op]}" for op, count in found.items() if count]
+    if not parts:
+        return "Nothing had to be changed."
+    return f"Objects: {', '.join(parts)}."
+
+
 def differences(before: object, after: object) -> tuple[Row, ...]:
     """The leaves that differ between two documents."""
     one = before if isinstance(before, Mapping) else {}
