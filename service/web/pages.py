@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ import structlog
 from fastapi import Depends
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from markupsafe import Markup, escape
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -37,6 +39,7 @@ from stacks.problems import InputError as StacksInputError
 
 PART_HEADER = "x-tenantry-part"
 SIZE = 50
+_CODE = re.compile(r"`([^`<>]{1,200})`")
 _HERE = Path(__file__).resolve().parent
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _EXPECTED = (Problem, TenantryError, StacksInputError, RequestValidationError, HTTPException)
@@ -72,8 +75,10 @@ def _slugged(text: str) -> str:
     return "".join(c if c.isalnum() else "-" for c in text.lower())
 
 
-def _capitalised(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def _capitalised(text: str) -> Markup:
+    """A sentence as a page shows it: with a capital, and with what stands between backticks as code."""
+    safe = escape(text[:1].upper() + text[1:])
+    return Markup(_CODE.sub(r"<code>\1</code>", safe))  # noqa: S704 - escaped above
 
 
 def _clock(moment: str) -> str:

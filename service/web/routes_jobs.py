@@ -139,7 +139,7 @@ def _result(job: Job, line: Line, error: Mapping[str, Any] | None) -> dict[str, 
         for one in result.get("drift", ())
     ]
     failed = job.status in _FAILED or (job.status is JobStatus.CANCELLED and bool(error))
-    shown = {"message": job.message, "hint": "", **error} if failed and error else None
+    shown = {"message": job.message, **error, "hint": _hint(error)} if failed and error else None
     return {
         "error": shown or ({"message": job.message, "hint": ""} if job.status in _FAILED else None),
         "headline": _HEADLINES.get(job.status) or _DONE.get(job.operation, ""),
@@ -150,6 +150,12 @@ def _result(job: Job, line: Line, error: Mapping[str, Any] | None) -> dict[str, 
         "counts": views.counted(groups),
         "drift": drift,
     }
+
+
+def _hint(error: Mapping[str, Any]) -> str:
+    """What to do. Hints that name a command are for a terminal: on the page there is a button."""
+    hint = str(error.get("hint") or "")
+    return "Correct the cause, then try again." if "`" in hint or "--" in hint else hint
 
 
 def _steps(
