@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from automation.engine_events import property_changes
+from automation.engine_events import PropertyChange, property_changes
 from service.web.fields import words
 
 # What Pulumi writes in place of a secret, and of a value that only the run itself will know.
@@ -56,6 +57,9 @@ _OPS = {
     "delete-replaced": ("delete", "Remove the replaced one"),
     "import": ("create", "Import"),
 }
+
+# The engine tells a replacement three times: as itself, and as what is made and deleted for it.
+_HALVES = frozenset({"create-replacement", "delete-replaced"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +112,12 @@ def plan(changes: Iterable[Mapping[str, Any]], steps: Sequence[tuple[str, str]])
     """A preview's changes by step, in the order of the steps; components, which are no objects, are left out."""
     titles = dict(steps)
     grouped: dict[str, list[ResourceDiff]] = {key: [] for key in titles}
+    changes = list(changes)
+    replaced = {change["urn"] for change in changes if change["op"] == "replace"}
     for change in changes:
         if not change["properties"] and _is_component(str(change["type"])):
+            continue
+        if change["op"] in _HALVES and change["urn"] in replaced:
             continue
         key = change["step"] if change["step"] in titles else ""
         grouped.setdefault(key, []).append(_resource(change))
@@ -132,9 +140,9 @@ _DONE_WORDS = {"create": "created", "update": "changed", "replace": "replaced", 
 
 def done_words(changes: Mapping[str, int]) -> str:
     """What a run has done: `11 objects created, 1 changed.`"""
-    found = {_OPS[op][0]: 0 for op in changes if op in _OPS}
+    found = Counter[str]()
     for op, count in changes.items():
-        if op in _OPS:
+        if op in _OPS and not (op in _HALVES and "replace" in changes):
             found[_OPS[op][0]] += count
     parts = [f"{count} {_DONE_WORDS[op]}" for op, count in found.items() if count]
     if not parts:
@@ -146,7 +154,18 @@ def differences(before: object, after: object) -> tuple[Row, ...]:
     """The leaves that differ between two documents."""
     one = before if isinstance(before, Mapping) else {}
     two = after if isinstance(after, Mapping) else {}
-    return tuple(_row(change.path, change.before, change.after) for change in property_changes(one, two))
+    return tuple(_row(*leaf) for change in property_changes(one, two) for leaf in _leaves(change))
+
+
+def _leaves(change: PropertyChange) -> Iterator[tuple[str, Any, Any]]:
+    """The change; where a whole mapping is added or removed, its leaves, which are read more easily."""
+    sides = [side for side in (change.before, change.after) if side is not None]
+    if len(sides) != 1 or not isinstance(sides[0], Mapping) or not sides[0] or _SIGNATURE in sides[0]:
+        yield change.path, change.before, change.after
+        return
+    one, two = (sides[0], {}) if change.after is None else ({}, sides[0])
+    for inner in property_changes(one, two, change.path):
+        yield from _leaves(inner)
 
 
 def _is_component(kind: str) -> bool:
@@ -156,7 +175,10 @@ def _is_component(kind: str) -> bool:
 def _resource(change: Mapping[str, Any]) -> ResourceDiff:
     op, word = _OPS.get(change["op"], ("update", words(str(change["op"]))))
     kind = str(change["type"])
-    rows = tuple(_row(one["path"], one["before"], one["after"]) for one in change["properties"])
+    changes = (
+        PropertyChange(path=one["path"], before=one["before"], after=one["after"]) for one in change["properties"]
+    )
+    rows = tuple(_row(*leaf) for one in changes for leaf in _leaves(one))
     title = words(kind.rsplit(":", 1)[-1])
     return ResourceDiff(op=op, word=word, title=title, type=kind, name=str(change["name"]), rows=rows)
 

@@ -130,7 +130,7 @@ def test_the_same_is_entered_as_yaml_and_back(page: Page, site: Site, fill: Fill
     page.goto(f"{site.url}/tenants/new?line=cabinet&template=pediatric")
     fill(slug="rive")
     page.get_by_role("button", name="YAML").click()
-    area = page.get_by_label("Manifest")
+    area = page.get_by_role("textbox", name="Manifest")
     expect(area).to_have_value(re.compile("^kind: cabinet\n"))
     area.fill(area.input_value().replace("slug: rive", "slug: lac") + "customSettings:\n  booking: {advanceDays: 14}\n")
     look(page, "form-as-yaml")
@@ -138,10 +138,10 @@ def test_the_same_is_entered_as_yaml_and_back(page: Page, site: Site, fill: Fill
     expect(page.locator('[name="slug"]')).to_have_value("lac")
     expect(page.get_by_label("Advance days")).to_have_value("14")
     page.get_by_role("button", name="YAML").click()
-    page.get_by_label("Manifest").fill("kind: cabinet\nname: [")
+    page.get_by_role("textbox", name="Manifest").fill("kind: cabinet\nname: [")
     page.get_by_role("button", name="Form").click()
     expect(page.get_by_role("alert")).to_contain_text("line 2")
-    expect(page.get_by_label("Manifest")).to_have_value("kind: cabinet\nname: [")
+    expect(page.get_by_role("textbox", name="Manifest")).to_have_value("kind: cabinet\nname: [")
 
 
 def test_a_job_that_waits_is_cancelled_and_two_at_once_lead_to_the_first(
@@ -169,7 +169,8 @@ def test_a_job_that_waits_is_cancelled_and_two_at_once_lead_to_the_first(
     expect(page.locator(".title .pill")).to_contain_text("Cancelled")
 
 
-def test_lists_are_searched_and_paged(page: Page, site: Site) -> None:
+def test_lists_are_searched_and_paged(page: Page, site: Site, manifest_data: dict[str, Any]) -> None:
+    site.api("POST", "/tenants", manifest_data)
     site.run(
         "INSERT INTO tenants (slug, name, status) "
         "SELECT 'many-' || lpad(n::text, 3, '0'), 'Cabinet ' || n, 'active' FROM generate_series(1, 120) AS n"
@@ -201,10 +202,9 @@ def test_webhooks_are_made_tried_switched_off_and_deleted(page: Page, site: Site
     page.get_by_role("button", name="Make it").click()
     expect(page.get_by_role("alert")).to_be_visible()
     look(page, "webhook-form-refused")
-    page.get_by_label("Goes to").fill("https://192.0.2.7/hook")
     page.get_by_label("Goes to").fill("https://93.184.216.34/hook")
     page.get_by_role("button", name="Make it").click()
-    expect(page.get_by_label("Secret")).not_to_have_value("")
+    expect(page.get_by_role("textbox", name="Secret")).not_to_have_value("")
     look(page, "webhook-secret")
     page.get_by_role("link", name="I have copied it").click()
     page.get_by_role("button", name="Send a ping").click()
