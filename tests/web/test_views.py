@@ -44,6 +44,12 @@ def test_changes_stand_by_step_in_the_order_of_the_steps_and_components_are_left
     assert (row.kind, row.before, row.after) == ("changed", "5", "20")
 
 
+def test_a_replacement_is_one_change() -> None:
+    ops = ("create-replacement", "replace", "delete-replaced")
+    groups = plan([change(op, "a:b:C", "record", ("x", 1, 2)) for op in ops], STEPS)
+    assert counted(groups) == (("replace", 1),)
+
+
 @pytest.mark.parametrize("secret", [SECRET, [SECRET], {"a": {"b": SECRET}}])
 def test_no_secret_is_shown(secret: Any) -> None:
     groups = plan([change("create", "postgresql:index/role:Role", "database", ("password", None, secret))], STEPS)
@@ -116,9 +122,8 @@ def test_times_are_exact_to_the_second_and_say_their_zone() -> None:
 
 
 def test_what_a_run_has_done() -> None:
-    assert done_words({"same": 3, "create": 2, "create-replacement": 1, "replace": 1, "delete": 4}) == (
-        "Objects: 2 created, 2 replaced, 4 removed."
-    )
+    made = {"same": 3, "create": 2, "create-replacement": 1, "replace": 1, "delete-replaced": 1, "delete": 4}
+    assert done_words(made) == "Objects: 2 created, 1 replaced, 4 removed."
     assert done_words({"same": 11}) == "Nothing had to be changed."
 
 
