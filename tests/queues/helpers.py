@@ -16,6 +16,7 @@ LIMIT = 30.0
 
 # Read at once: other fixtures clear the environment of what the caller's shell says.
 _URL = os.environ.get("TENANTRY_TEST_RABBITMQ_URL", "")
+_HOME = os.environ.get("TENANTRY_TEST_RABBITMQ_HOME", "")
 _REQUIRED = bool(os.environ.get("TENANTRY_REQUIRE_SERVERS"))
 
 
@@ -27,6 +28,17 @@ def rabbitmq_url() -> str:
             pytest.fail(reason)
         pytest.skip(reason)
     return _URL
+
+
+def rabbitmq_home() -> str:
+    """The folder of a broker that a test may kill and start again with `.ci/rabbitmq`; skips or fails likewise."""
+    rabbitmq_url()
+    if not _HOME:
+        reason = "TENANTRY_TEST_RABBITMQ_HOME names no broker that may be killed"
+        if _REQUIRED:
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return _HOME
 
 
 async def delete_queues(queue: RabbitQueue) -> None:

@@ -1,7 +1,6 @@
 """RabbitMQ that dies, hangs, cuts connections, or is not what was expected: nothing is lost and nobody has to help."""
 
 import asyncio
-import os
 import subprocess
 import time
 import uuid
@@ -17,10 +16,9 @@ from automation.queues import slots
 from automation.queues.rabbitmq import RabbitQueue
 from automation.queues.seam import QueueError
 from automation.queues.settings import QueueKind, QueueSettings
-from tests.queues.helpers import consuming, delete_queues, rabbitmq_url, until
+from tests.queues.helpers import consuming, delete_queues, rabbitmq_home, rabbitmq_url, until
 from tests.queues.proxy import Proxy
 
-_HOME = os.environ.get("TENANTRY_TEST_RABBITMQ_HOME", "")
 _SCRIPT = Path(__file__).resolve().parents[2] / ".ci" / "rabbitmq"
 
 
@@ -64,8 +62,7 @@ async def publish_surely(queue: RabbitQueue, job: uuid.UUID) -> None:
 
 @pytest.mark.timeout(170)
 async def test_a_broker_that_is_killed_and_comes_back_loses_no_message(name: str) -> None:
-    if not _HOME:
-        pytest.skip("TENANTRY_TEST_RABBITMQ_HOME names no broker that may be killed")
+    home = rabbitmq_home()
     publisher, consumer = queue_at(rabbitmq_url(), name), queue_at(rabbitmq_url(), name)
     await publisher.open()
     await consumer.open()
@@ -77,9 +74,9 @@ async def test_a_broker_that_is_killed_and_comes_back_loses_no_message(name: str
         seen.append(job)
 
     async def broker_dies() -> None:
-        await asyncio.to_thread(subprocess.run, [_SCRIPT, "kill", _HOME], check=True, timeout=60)
+        await asyncio.to_thread(subprocess.run, [_SCRIPT, "kill", home], check=True, timeout=60)
         await asyncio.sleep(2)
-        await asyncio.to_thread(subprocess.run, [_SCRIPT, "start", _HOME], check=True, timeout=100)
+        await asyncio.to_thread(subprocess.run, [_SCRIPT, "start", home], check=True, timeout=100)
 
     async with consuming(consumer, handler, concurrency=4):
         for job in jobs[:30]:
