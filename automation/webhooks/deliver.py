@@ -217,7 +217,13 @@ class Deliverer:
             sign.HEADER: sign.signature(keys.signing(now), body, at=int(now.timestamp())),
         }
         return await post(
-            self._client, one.url, self._policy, body=body, headers=headers, seconds=self._settings.webhook_timeout
+            self._client,
+            one.url,
+            self._policy,
+            body=body,
+            headers=headers,
+            seconds=self._settings.webhook_timeout,
+            secrets=(*keys.all, *self._settings.secrets()),
         )
 
     # Writing

@@ -28,6 +28,11 @@ class Keys:
     def __repr__(self) -> str:
         return "Keys([secret])"
 
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every one that somebody may still know."""
+        return (self.current,) if self.previous is None else (self.current, self.previous)
+
     @classmethod
     def new(cls) -> Keys:
         """Fresh ones."""

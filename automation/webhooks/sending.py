@@ -1,4 +1,4 @@
-"""One request to one webhook: sent to the address that was judged, within a time limit, and its answer cut short.
+"""One request to one webhook: to the address that was judged, within a time limit; its answer masked and cut short.
 
 Follows no redirect, uses no proxy of the environment and reuses no connection: two hosts behind one address must never
 share one. Never raises for what a receiver does; that is in the Answer.
@@ -10,18 +10,20 @@ import asyncio
 import ipaddress
 import ssl
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import certifi
 import httpx
 
+from automation.redaction import redactor
 from automation.webhooks.targets import Policy, Target, TargetError, resolve
 
-KEPT_BYTES = 2048
 KEPT_CHARACTERS = 1000
+READ_BYTES = 4 * KEPT_CHARACTERS + 512
+"""More than is kept, whatever the characters: a secret that the cut would go through is seen, and masked, whole."""
 MOST_ADDRESSES = 3
 """How many of a host's addresses are tried before it counts as one that cannot be reached."""
 
@@ -62,14 +64,23 @@ def new_client(context: ssl.SSLContext | None = None) -> httpx.AsyncClient:
 
 
 async def post(
-    client: httpx.AsyncClient, url: str, policy: Policy, *, body: bytes, headers: Mapping[str, str], seconds: float
+    client: httpx.AsyncClient,
+    url: str,
+    policy: Policy,
+    *,
+    body: bytes,
+    headers: Mapping[str, str],
+    seconds: float,
+    secrets: Sequence[str] = (),
 ) -> Answer:
-    """Sends `body` to `url`, all in all within `seconds`."""
+    """Sends `body` to `url`, all in all within `seconds`. What the receiver says is kept without `secrets`: one that
+    is being set up may well answer with the secret that it expected."""
     started = time.monotonic()
     try:
         async with asyncio.timeout(seconds):
             target = await resolve(url, policy)
-            return await _post_to(client, target, body, headers, started)
+            answer = await _post_to(client, target, body, headers, started)
+            return replace(answer, body=_kept(answer.body, redactor(secrets)))
     except TimeoutError:
         return Answer(status=None, error=f"no complete answer within {seconds:g} s", duration_ms=_since(started))
     except TargetError as error:
@@ -108,22 +119,22 @@ async def _request(
         kept = b""
         async for piece in response.aiter_raw():
             kept += piece
-            if len(kept) >= KEPT_BYTES:
+            if len(kept) >= READ_BYTES:
                 break
     finally:
         await response.aclose()
     return Answer(
         status=response.status_code,
-        body=_text(kept[:KEPT_BYTES]),
+        body=kept[:READ_BYTES].decode("utf-8", "replace"),
         duration_ms=_since(started),
         error="" if not response.is_redirect else "redirects are not followed; give the webhook its final address",
         retry_after=_retry_after(response.headers.get("Retry-After", "")),
     )
 
 
-def _text(raw: bytes) -> str:
+def _kept(text: str, redact: Callable[[str], str]) -> str:
     # PostgreSQL's JSON cannot hold a NUL.
-    return raw.decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")[:KEPT_CHARACTERS]
+    return redact(text).replace("\0", "\N{REPLACEMENT CHARACTER}")[:KEPT_CHARACTERS]
 
 
 def _retry_after(value: str) -> float | None:

@@ -30,6 +30,7 @@ _NEVER = tuple(
     for text in (
         "192.0.0.0/24",
         "192.88.99.0/24",
+        "168.63.129.16/32",  # every machine at Azure has its platform's own services there
         "::/96",
         "64:ff9b:1::/48",
         "fec0::/10",

@@ -18,7 +18,7 @@ from automation.webhooks.manage import Webhooks
 def settings(main_db: Any, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "correct horse battery staple")
     monkeypatch.setenv("TENANTRY_WEBHOOK_ALLOW", "127.0.0.0/8 localhost")
-    monkeypatch.setenv("TENANTRY_WEBHOOK_TIMEOUT", "2")
+    monkeypatch.setenv("TENANTRY_WEBHOOK_TIMEOUT", "20")
     monkeypatch.setenv("TENANTRY_WEBHOOK_RETRY_DELAYS", "[0.05, 0.05]")
     found = load_settings()
     ensure_ready(found)

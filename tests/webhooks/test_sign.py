@@ -2,10 +2,15 @@
 
 import hashlib
 import hmac
+import re
+import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from automation.webhooks.sign import SignatureError, new_secret, signature, verify
+from tests.automation.helpers import ROOT
 
 BODY = b'{"id":"1"}'
 
@@ -43,7 +48,11 @@ def test_another_body_or_another_time_does_not_fit() -> None:
 
 
 @pytest.mark.parametrize(
-    "header", ["", "t=1000", "v1=abc", "t=x,v1=a", "t=1000,t=1001,v1=a", "nonsense", "t=,v1=", "t=-5,v1=a", "t=²,v1=a"]
+    "header",
+    [
+        *("", "t=1000", "v1=abc", "t=x,v1=a", "t=1000,t=1001,v1=a", "nonsense", "t=,v1=", "t=-5,v1=a", "t=²,v1=a"),
+        f"t={'9' * 5000},v1=a",
+    ],
 )
 def test_headers_that_are_none(header: str) -> None:
     with pytest.raises(SignatureError, match="t=<unix time>,v1="):
@@ -58,3 +67,30 @@ def test_a_signature_that_is_not_ascii_is_refused_and_does_not_break_the_receive
 def test_secrets_are_long_and_never_the_same() -> None:
     assert len({new_secret() for _ in range(100)}) == 100
     assert all(len(new_secret()) >= 49 and new_secret().startswith("whsec_") for _ in range(3))
+
+
+@pytest.fixture(scope="module")
+def sample() -> Callable[[str, str, bytes], bool]:
+    """The receiver's check as docs/service.md gives it."""
+    [code] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "service.md").read_text(encoding="utf-8"), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(compile(code, "docs/service.md", "exec"), names)  # noqa: S102 - our own documentation
+    found: Callable[[str, str, bytes], bool] = names["is_from_tenantry"]
+    return found
+
+
+def test_the_documented_sample_accepts_what_we_send(sample: Callable[[str, str, bytes], bool]) -> None:
+    now = int(time.time())
+    assert sample("new", signature(["new"], BODY, at=now), BODY)
+    assert sample("old", signature(["new", "old"], BODY, at=now), BODY)
+
+
+@pytest.mark.parametrize("header", ["", "t=1,v1=a", "nonsense", "t=,v1=", "t=²,v1=é", f"t={'9' * 5000},v1=a"])
+def test_the_documented_sample_refuses_the_rest(sample: Callable[[str, str, bytes], bool], header: str) -> None:
+    now = int(time.time())
+    good = signature(["a"], BODY, at=now)
+    assert not sample("a", header, BODY)
+    assert not sample("b", good, BODY)
+    assert not sample("a", good, BODY + b" ")
+    assert not sample("a", signature(["a"], BODY, at=now - 400), BODY)
+    assert not sample("a", good.replace(f"t={now}", f"t={now + 1}"), BODY)
