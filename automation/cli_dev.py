@@ -21,8 +21,6 @@ from automation.errors import InputError
 if TYPE_CHECKING:
     from automation.dev import Dev
 
-_TWICE = 2
-
 
 def dev(
     port: Annotated[
@@ -53,22 +51,24 @@ def dev(
         servers.remove()
         typer.echo(f"{servers.folder} is gone, and with it the database and all that was in it")
         return
-    signals: list[int] = []
     come = threading.Event()
 
-    def heed(number: int, _frame: FrameType | None) -> None:
-        signals.append(number)
+    def heed(_number: int, _frame: FrameType | None) -> None:
+        servers.hurried = come.is_set()
         come.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, heed)
+    stopped = False
     try:
         with_servers(servers, port, concurrency, browser=browser, come=come)
     finally:
-        typer.echo("stopping; Ctrl-C again does not wait for what runs", err=True)
-        servers.stop(hurry=lambda: len(signals) >= _TWICE)
-        servers.stop_server()
-    typer.echo(f"stopped; everything is kept in {servers.folder}")
+        if servers.running:
+            typer.echo("stopping; Ctrl-C again does not wait for what runs", err=True)
+        stopped = servers.stop(server=True)
+    if not stopped:
+        typer.echo("stopped; PostgreSQL runs on, as it did before")
+    typer.echo(f"{'stopped; ' if stopped else ''}everything is kept in {servers.folder}")
 
 
 def with_servers(
@@ -82,14 +82,18 @@ def with_servers(
     """Starts, tells, waits for a signal. Raises DevError when a part ends by itself."""
     from automation.dev import PORT, DevError, free_port, wants_browser
 
+    found = free_port(port or PORT)
+    if port is not None and found != port:
+        raise DevError(f"port {port} is in use", hint="name another --port, or none")
+    if found != (port or PORT):
+        typer.echo(f"port {PORT} is in use: this will be on {found}", err=True)
     typer.echo("starting PostgreSQL, the service and a worker", err=True)
     servers.prepare()
     if come.is_set():
         return
-    found = free_port(port or PORT)
-    if port is not None and found != port:
-        raise DevError(f"port {port} is in use", hint="name another --port, or none")
-    servers.start(port=found, concurrency=concurrency)
+    servers.start(port=found, concurrency=concurrency, given_up=come.is_set)
+    if come.is_set():
+        return
     token = servers.token()
     typer.echo(
         f"\n  page       {servers.url}/\n"

@@ -6,14 +6,15 @@ step is a request that anybody could make. Beside `dev`, this is the one module 
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -51,16 +52,17 @@ class Demo:
         self._dev = Dev(self.folder, self.project, clean=True)
         self._client: Client | None = None
         self._printing = threading.Lock()
+        self._silent = False
 
     # What the demo tells
 
     def run(self) -> None:
         """Tells the story from beginning to end. Raises DemoError when something does not go as told."""
-        with self._dev:
+        with self._dev, self._interruptible():
             self._heading("A PostgreSQL, the service and a worker, all on this machine")
             self._prepare()
             self._dev.start()
-            self._say(f"the service listens on {self._dev.url}; its page and its API are there while this demo runs")
+            self._say(f"the service listens on {self._dev.url}; what follows is asked of its API")
             self._client = Client(self._dev.url, self._dev.token("demo"))
             try:
                 self._tell()
@@ -76,30 +78,44 @@ class Demo:
 
     def _tell(self) -> None:
         self._heading("Three cabinets, one per built-in template, two at a time")
+        self._finish_earlier()
         jobs = [self._submit("POST", "/tenants", self._manifest(tenant), note=tenant) for tenant in self._missing()]
         self._watch(*jobs)
         self._heading("What exists now")
         self._show_tenants()
         self._show_databases()
         self._heading("The same again changes nothing")
-        self._expect_nothing(self._watch(self._submit("POST", f"/tenants/{CHANGED}/up"))[0])
+        self._expect_nothing(self._watch(self._submit("POST", f"/tenants/{CHANGED}/up"), brief=True)[0])
         self._change()
         self._break()
         self._heading("Back to what it was")
-        self._watch(self._submit("POST", f"/tenants/{BROKEN}/rollback"))
+        self._watch(self._submit("POST", f"/tenants/{BROKEN}/rollback"), brief=True)
         self._say(f"its record now: {self._record(BROKEN)}")
         self._reset(BROKEN)
-        self._expect_nothing(self._watch(self._submit("PUT", f"/tenants/{BROKEN}", self._manifest(BROKEN)))[0])
+        again = self._submit("PUT", f"/tenants/{BROKEN}", self._manifest(BROKEN))
+        self._expect_nothing(self._watch(again, brief=True)[0])
         self._heading("All of it is on record")
         self._show_history(BROKEN)
         self._show_audit()
 
+    def _finish_earlier(self) -> None:
+        """What a demo that was stopped has left: its fault, and jobs that the worker goes on with."""
+        identifier = f"cabinet_{BROKEN.replace('-', '_')}"
+        with psycopg.connect(self._dev.server.url(), connect_timeout=10) as connection:
+            there = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (identifier,)).fetchone()
+        if there:
+            self._execute(identifier, _ALLOW)
+        for status in ("running", "pending"):
+            for job in self._api.call("GET", f"/jobs?status={status}&size=200", expected=200)["items"]:
+                self._say(f"job {job['id'][:8]} of {job['tenant']} is from an earlier run, and goes on first")
+                self._follow(job, brief=True)
+
     def _missing(self) -> list[str]:
         rows = self._api.call("GET", "/tenants?size=200", expected=200)["items"]
         there = {row["slug"] for row in rows if row["status"] != "removed"}
-        for tenant in there & set(TENANTS):
+        for tenant in (one for one in TENANTS if one in there):
             self._say(f"{tenant} is there from an earlier run: it is brought to its manifest")
-            self._watch(self._submit("PUT", f"/tenants/{tenant}", self._manifest(tenant)))
+            self._watch(self._submit("PUT", f"/tenants/{tenant}", self._manifest(tenant)), brief=True)
         return [tenant for tenant in TENANTS if tenant not in there]
 
     def _change(self) -> None:
@@ -134,7 +150,7 @@ class Demo:
         if self._record(BROKEN) != before:
             raise DemoError(f"the rollback of {BROKEN} did not bring its record back")
         self._say("\nThe cause is gone, so the job is tried once more:")
-        self._watch(self._submit("POST", f"/jobs/{failed['id']}/retry"))
+        self._watch(self._submit("POST", f"/jobs/{failed['id']}/retry"), brief=True)
         self._say(f"its record now: {self._record(BROKEN)}")
 
     def clean(self) -> None:
@@ -167,20 +183,31 @@ class Demo:
         self._say(f"$ {method} /api/v1{path}{shown}  ->  202, job {job['id'][:8]}")
         return job
 
-    def _watch(self, *jobs: Mapping[str, Any], expected: str = "succeeded") -> list[dict[str, Any]]:
-        """Tells the events of jobs until all have ended. Returns the jobs."""
-        with ThreadPoolExecutor(max_workers=max(1, len(jobs))) as pool:
-            ended = list(pool.map(self._follow, jobs))
+    def _watch(
+        self, *jobs: Mapping[str, Any], expected: str = "succeeded", brief: bool = False
+    ) -> list[dict[str, Any]]:
+        """Tells the events of jobs until all have ended; `brief`, only how they end. Returns the jobs."""
+        futures: list[Future[dict[str, Any]]] = [Future() for _ in jobs]
+        for job, future in zip(jobs, futures, strict=True):
+            # Daemons: Ctrl-C does not wait for the end of what they follow.
+            threading.Thread(target=self._follow_into, args=(job, future, brief), daemon=True).start()
+        ended = [future.result() for future in futures]
         for job in ended:
             if job["status"] != expected:
                 raise DemoError(f"job {job['id']} ended as {job['status']}, not {expected}: {job['error']}")
         return ended
 
-    def _follow(self, job: Mapping[str, Any]) -> dict[str, Any]:
+    def _follow_into(self, job: Mapping[str, Any], future: Future[dict[str, Any]], brief: bool) -> None:
+        try:
+            future.set_result(self._follow(job, brief=brief))
+        except Exception as error:  # noqa: BLE001 - raised again where the result is asked for
+            future.set_exception(error)
+
+    def _follow(self, job: Mapping[str, Any], *, brief: bool) -> dict[str, Any]:
         told: dict[str, str] = {}
         for event in self._api.follow(job["id"]):
             # A step's other news, such as how long it took, is for those who show a table.
-            if event.kind == "step" and told.get(event.data["key"]) != event.data["status"]:
+            if event.kind == "step" and not brief and told.get(event.data["key"]) != event.data["status"]:
                 told[event.data["key"]] = event.data["status"]
                 self._tell_step(job["tenant"], event.data)
         ended: dict[str, Any] = self._api.call("GET", f"/jobs/{job['id']}", expected=200)
@@ -200,12 +227,28 @@ class Demo:
 
     # What it needs
 
+    @contextlib.contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Says that it stops, since that may take a moment; another Ctrl-C then does not wait."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self._say("\nstopping: what runs is finished, or given back; Ctrl-C again does not wait")
+            self._silent = True
+            if threading.current_thread() is threading.main_thread():
+                for number in (signal.SIGINT, signal.SIGTERM):
+                    signal.signal(number, self._hurry)
+            raise
+
+    def _hurry(self, _number: int, _frame: FrameType | None) -> None:
+        self._dev.hurried = True
+
     def _prepare(self) -> None:
         (self.project / "stacks").mkdir(parents=True, exist_ok=True)
         shutil.copyfile(SOURCE / "Pulumi.yaml", self.project / "Pulumi.yaml")
         for tenant in TENANTS:
             self._reset(tenant)
-        self._dev.prepare()
+        self._dev.prepare(lasting=True)
         server = self._dev.server
         self._say(f"PostgreSQL runs on {server.host}:{server.port}; everything is in {self.folder}")
 
@@ -269,6 +312,7 @@ class Demo:
         self._say(f"  in its database: {section} = {row[0] if row else 'nothing'}")
 
     def _show_history(self, tenant: str) -> None:
+        self._say("newest first:")
         for row in self._api.call("GET", f"/tenants/{tenant}/deployments", expected=200)["items"]:
             took = duration(row["duration_ms"])
             self._say(f"  {tenant}: {row['operation']:<9} {row['status']:<12} {took:>7}  by {row['actor']}")
@@ -292,6 +336,8 @@ class Demo:
 
     def _say(self, text: str) -> None:
         with self._printing:
+            if self._silent:
+                return
             sys.stdout.write(f"{text}\n")
             sys.stdout.flush()
 
@@ -312,7 +358,7 @@ def main(arguments: Sequence[str] | None = None, root: Path | None = None) -> in
         sys.stderr.write(f"error: the demo stopped: {error}\n  what to do: `make clean-demo`, then `make demo` again\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("cancelled; `make clean-demo` removes what there is\n")
+        sys.stderr.write("cancelled; `make demo` goes on from what there is, `make clean-demo` removes it\n")
         return 130
     return 0
 

@@ -60,6 +60,8 @@ class Dev:
         self.project = project.absolute()
         self.server_folder = self.folder / "postgres"
         self.url = ""
+        self.hurried = False
+        """Whether `stop` is to wait for nothing; may be set while it waits."""
         self._more = dict(more)
         self._dropped = (*_SERVERS, *(("TENANTRY_", "PULUMI_") if clean else ()))
         self._server: EmbeddedPostgres | None = None
@@ -84,14 +86,23 @@ class Dev:
         """A file for a shell to read, so that `tenantry` there means these servers."""
         return self.folder / "env"
 
-    def prepare(self) -> None:
-        """Starts PostgreSQL with its tables, and writes what is kept: passphrase, key of tokens, environment."""
+    def prepare(self, *, lasting: bool = False) -> None:
+        """Starts PostgreSQL with its tables, and writes what is kept: passphrase, key of tokens, environment.
+
+        A `lasting` PostgreSQL is one that `stop` leaves running, also that of a later `tenantry dev` on this folder.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         self._take()
         try:
+            found = postgres.attach(self.server_folder)
             self._server = postgres.start(self.server_folder)
         except SandboxError as error:
             raise DevError(str(error), hint="correct that, then start again") from error
+        if lasting:
+            self._ours.unlink(missing_ok=True)
+        elif found is None:
+            # A file, so that the next `tenantry dev` knows it for its own when this one is killed.
+            self._ours.touch()
         for name in ("passphrase", "jwt-key"):
             if not (self.folder / name).exists():
                 write_private(self.folder / name, f"{secrets.token_hex(32)}\n")
@@ -128,8 +139,16 @@ class Dev:
         """What a `tenantry` command prints. Raises DevError when it fails."""
         command = [sys.executable, "-m", "automation", *words]
         try:
+            # In a session of its own, as all that is started here: Ctrl-C is for this process.
             done = subprocess.run(
-                command, env=self.environment(), capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS
+                command,
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=COMMAND_SECONDS,
+                start_new_session=True,
             )
         except subprocess.TimeoutExpired:
             raise DevError(f"`tenantry {words[0]}` took more than {COMMAND_SECONDS:g} s") from None
@@ -138,17 +157,17 @@ class Dev:
             raise DevError(f"`tenantry {words[0]}` ended with {done.returncode}: {' '.join(said)}")
         return done.stdout.strip()
 
-    def start(self, *, port: int = 0, concurrency: int = 2) -> None:
+    def start(self, *, port: int = 0, concurrency: int = 2, given_up: Callable[[], bool] = lambda: False) -> None:
         """Starts service and worker, and waits until both are ready. Port 0: any free one. Raises DevError.
 
-        With a `concurrency` of 0 there is no worker: what is asked for waits.
+        With a `concurrency` of 0 there is no worker: what is asked for waits. Returns early where `given_up` says so.
         """
         port = port or free_port()
         self.url = f"http://{HOST}:{port}"
         self._spawn("service", ["serve", "--host", HOST, "--port", str(port)])
         if concurrency:
             self._spawn("worker", ["worker", "--concurrency", str(concurrency)])
-        self._until_ready()
+        self._until_ready(given_up)
 
     def token(self, subject: str = "dev", *, hours: float = 12) -> str:
         """A token of an administrator of the platform. Good for these servers only."""
@@ -165,27 +184,38 @@ class Dev:
         """The file with what a part says."""
         return self.folder / f"{name}.log"
 
-    def stop(self, *, hurry: Callable[[], bool] = lambda: False) -> None:
-        """Stops worker and service: in order, or at once where `hurry` says so or it takes too long."""
+    @property
+    def running(self) -> bool:
+        """Whether anything has been started here."""
+        return self._server is not None
+
+    def stop(self, *, server: bool = False) -> bool:
+        """Stops worker and service: in order, or at once where `hurried` says so or it takes too long.
+
+        With `server` PostgreSQL too, unless it ran before or is to last. Returns whether it was stopped; what is in it
+        stays. Where another process holds the folder, nothing is stopped: all of it is that one's.
+        """
         for child in self._children.values():
             with contextlib.suppress(ProcessLookupError):
                 child.terminate()
         until = time.monotonic() + _STOP_SECONDS
         for child in self._children.values():
-            while child.poll() is None and time.monotonic() < until and not hurry():
+            while child.poll() is None and time.monotonic() < until and not self.hurried:
                 time.sleep(0.05)
             if child.poll() is None:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(child.pid, signal.SIGKILL)
             child.wait()
         self._children.clear()
+        stopped = False
         if self._lock is not None:
+            # Before the folder is let go: whoever takes it next must not lose its server.
+            if server and self._ours.exists():
+                stopped = postgres.stop(self.server_folder)
+                self._ours.unlink()
             self._lock.close()
             self._lock = None
-
-    def stop_server(self) -> None:
-        """Stops PostgreSQL too. What is in it stays."""
-        postgres.stop(self.server_folder)
+        return stopped
 
     def remove(self) -> None:
         """Removes the server and the folder, with all that is in them."""
@@ -193,8 +223,12 @@ class Dev:
         if self.folder.exists():
             self._take()
         postgres.remove(self.server_folder)
-        shutil.rmtree(self.folder, ignore_errors=False)
+        shutil.rmtree(self.folder)
         self.stop()
+
+    @property
+    def _ours(self) -> Path:
+        return self.folder / "stops-its-postgres"
 
     def _take(self) -> None:
         """Holds the folder as long as this process lives: two services on one folder would only confuse."""
@@ -224,12 +258,14 @@ class Dev:
                 start_new_session=True,
             )
 
-    def _until_ready(self) -> None:
+    def _until_ready(self, given_up: Callable[[], bool]) -> None:
         # What a caller needs: an answer out of the database, to a token of ours.
         headers = {"Authorization": f"Bearer {self.token()}"}
         until = time.monotonic() + READY_SECONDS
         reason = "it does not answer"
         while time.monotonic() < until:
+            if given_up():
+                return
             if (ended := self.ended()) is not None:
                 raise DevError(ended, hint="correct what the log says, then start again")
             try:

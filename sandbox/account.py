@@ -51,6 +51,8 @@ class Account:
             env=env,
             timeout=timeout,
             check=False,
+            # Ctrl-C is for the caller: a server that is half set up by it would be of no use.
+            start_new_session=True,
         )
 
 

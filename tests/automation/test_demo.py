@@ -1,12 +1,18 @@
 """`make demo` and `make clean-demo`, as they are, in a folder of their own."""
 
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import httpx
 import pytest
 
 from automation.demo import TENANTS, main
+from tests.automation.helpers import ROOT
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -39,6 +45,36 @@ def test_the_demo_and_its_end(tmp_path: Path, capfd: pytest.CaptureFixture[str])
     assert not folder.exists()
     assert "destroy of cabinet-rive: succeeded" in capfd.readouterr().out
     assert main(["clean"], root=tmp_path) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
+def test_ctrl_c_in_the_middle_and_once_more(tmp_path: Path) -> None:
+    """What a stopped demo leaves, its fault and its job included, is no hindrance to the next."""
+    said = tmp_path / "said"
+    command = [sys.executable, "-m", "automation.demo"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    with said.open("w") as file:
+        first = subprocess.Popen(
+            [*command, "run"],
+            cwd=tmp_path,
+            env=environment,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        until = time.monotonic() + 250
+        # The fault is in, and the job that meets it has been accepted.
+        while "settings fail.\n$ PUT" not in said.read_text() and time.monotonic() < until:
+            assert first.poll() is None, said.read_text()
+            time.sleep(0.1)
+        # As a terminal does: to all of them.
+        os.killpg(first.pid, signal.SIGINT)
+        assert first.wait(timeout=90) == 130, said.read_text()
+        assert "`make demo` goes on from what there is" in said.read_text()
+        assert main(["run"], root=tmp_path) == 0
+    finally:
+        assert main(["clean"], root=tmp_path) == 0
 
 
 def test_wrong_words(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

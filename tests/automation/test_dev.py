@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from automation.dev import DevError, free_port, wants_browser
+from automation.dev import Dev, DevError, free_port, wants_browser
 from sandbox import postgres
 from tests.automation.helpers import ROOT
 
@@ -26,7 +26,7 @@ _STARTED = re.compile(r"page +(http://\S+)/\n.*?token +(\S+)\n", re.DOTALL)
 class Running:
     """A `tenantry dev` that has said where it is."""
 
-    def __init__(self, project: Path, folder: Path) -> None:
+    def __init__(self, project: Path, folder: Path, *words: str) -> None:
         self.folder = folder
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("DB_", "PG", "PULUMI_", "TENANTRY_"))}
         environment |= {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))}
@@ -35,7 +35,7 @@ class Running:
         self.url = self.token = ""
         self.said = project.parent / "said"
         with self.said.open("w") as file:
-            self.process = subprocess.Popen(self.command("--no-open"), stdout=file, **self.options())
+            self.process = subprocess.Popen(self.command("--no-open", *words), stdout=file, **self.options())
 
     def command(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "automation", "dev", "--dir", str(self.folder), *words]
@@ -75,10 +75,15 @@ class Running:
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[Running]:
-    project = tmp_path / "project"
-    (project / "stacks").mkdir(parents=True)
-    shutil.copy(ROOT / "Pulumi.yaml", project / "Pulumi.yaml")
+def project(tmp_path: Path) -> Path:
+    made = tmp_path / "project"
+    (made / "stacks").mkdir(parents=True)
+    shutil.copy(ROOT / "Pulumi.yaml", made / "Pulumi.yaml")
+    return made
+
+
+@pytest.fixture
+def running(tmp_path: Path, project: Path) -> Iterator[Running]:
     folder = tmp_path / "dev"
     made = Running(project, folder)
     try:
@@ -119,6 +124,9 @@ def test_it_starts_answers_and_stops_with_all_it_started(running: Running) -> No
     assert code == 1
     assert "another `tenantry dev` or demo uses" in said
     assert running.again("--remove")[0] == 1
+    # Neither of the two has taken anything from the one that runs.
+    headers = {"Authorization": f"Bearer {running.token}"}
+    assert httpx.get(f"{running.url}/api/v1/tenants", headers=headers, trust_env=False, timeout=30).status_code == 200
 
     said = running.end(signal.SIGINT)
     assert running.process.returncode == 0, said
@@ -138,6 +146,74 @@ def test_when_it_is_killed_the_service_and_the_worker_end(running: Running) -> N
     assert len(children) == 2
     running.end(signal.SIGKILL)
     assert gone(list(children), 60)
+    # Its PostgreSQL is left. The next one takes it over, with all that is in it, and ends it.
+    left = postgres.attach(running.folder / "postgres")
+    assert left is not None
+    again = Running(running.project, running.folder)
+    try:
+        url, _ = again.started()
+        answer = httpx.get(
+            f"{url}/api/v1/tenants",
+            headers={"Authorization": f"Bearer {running.token}"},
+            trust_env=False,
+            timeout=30,
+        )
+        assert answer.status_code == 200
+        taken = postgres.attach(running.folder / "postgres")
+        assert taken is not None
+        assert taken.pid == left.pid
+    finally:
+        again.end(signal.SIGTERM)
+    assert postgres.attach(running.folder / "postgres") is None
+
+
+def test_it_can_be_stopped_while_it_starts(project: Path, tmp_path: Path) -> None:
+    starting = Running(project, tmp_path / "dev")
+    try:
+        until = time.monotonic() + 100
+        while not (starting.folder / "service.log").exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        said = starting.end(signal.SIGINT)
+        assert starting.process.returncode == 0, said
+        assert "token" not in said
+        assert "stopped; everything is kept in" in said
+        assert postgres.attach(starting.folder / "postgres") is None
+    finally:
+        postgres.remove(starting.folder / "postgres")
+
+
+def test_a_server_that_ran_before_runs_on(project: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "dev"
+    try:
+        with Dev(folder, project) as demo:
+            demo.prepare(lasting=True)
+            assert not demo.stop(server=True)
+        assert postgres.attach(folder / "postgres") is not None
+        with Dev(folder, project) as dev:
+            dev.prepare()
+            assert not dev.stop(server=True)
+        assert postgres.attach(folder / "postgres") is not None
+        postgres.stop(folder / "postgres")
+        with Dev(folder, project) as dev:
+            dev.prepare()
+            assert dev.stop(server=True)
+        assert postgres.attach(folder / "postgres") is None
+    finally:
+        postgres.remove(folder / "postgres")
+
+
+def test_a_port_that_was_named_and_is_taken_is_said_before_anything_starts(project: Path, tmp_path: Path) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        refused = Running(project, tmp_path / "dev", "--port", str(port))
+        refused.process.wait(timeout=60)
+    assert refused.process.returncode == 1
+    assert f"port {port} is in use" in refused.said.read_text()
+    assert not refused.folder.exists()
 
 
 def test_a_port_that_is_taken_is_not_used() -> None:
