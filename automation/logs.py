@@ -1,4 +1,4 @@
-"""Logs of the service and the workers: one JSON object a line on standard error, with the correlation id, no secret.
+"""Logs of service, workers and operations: a JSON object a line on standard error, with the correlation id, no secret.
 
 Decides the shape of a line, for structlog and for the standard library's loggers alike. It never decides what is told.
 Fields: timestamp, level, event, logger, process, and what is bound to the context: correlation_id, job, subject ...
@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
-from typing import Any
+from typing import IO, Any
 
 import structlog
 from structlog.typing import EventDict, Processor
@@ -48,12 +48,16 @@ def bound(**values: Any) -> Iterator[None]:
         yield
 
 
-def configure_logging(process: str, environ: Mapping[str, str] = os.environ) -> None:
+def configure_logging(process: str, environ: Mapping[str, str] = os.environ, *, stream: IO[str] | None = None) -> None:
     """Sets up logging for this process; `process` is `service`, `worker` or the like, as the lines call it.
 
-    TENANTRY_LOG_LEVEL is debug, info, warning or error; TENANTRY_LOG_FORMAT is json, or text for a terminal.
+    TENANTRY_LOG_LEVEL is debug, info, warning or error; TENANTRY_LOG_FORMAT is json, or text for a terminal. Lines go
+    to `stream`, or to standard error.
     """
-    logging.config.dictConfig(logging_config(process, environ))
+    config = logging_config(process, environ)
+    if stream is not None:
+        config["handlers"]["stderr"]["stream"] = stream
+    logging.config.dictConfig(config)
 
 
 def logging_config(process: str, environ: Mapping[str, str] = os.environ) -> dict[str, Any]:

@@ -40,6 +40,8 @@ def preview(context: Context, manifest: CabinetManifest) -> PreviewResult:
         if (change := planned_change(event, line.step_of)) is not None:
             changes.append(change)
         told = run_event(event, history.now(), redact)
+        if told is not None:
+            context.heard(told)
         if isinstance(told, Started) and is_object(told.urn, custom=told.custom):
             counts[told.op] += 1
         if event.diagnostic_event is not None and event.diagnostic_event.severity == "error":

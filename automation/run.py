@@ -28,7 +28,7 @@ from automation.redaction import redactor
 from automation.results import RunResult
 from automation.rollback import Decision, Plan, Situation, Stop, decide
 from automation.settings import PROJECT_NAME, Settings
-from automation.steps import Ended, Mode, ModeChanged, Retried, RunState, reducer
+from automation.steps import Ended, Mode, ModeChanged, Retried, RunEvent, RunState, reducer
 from automation.supervision import CancelRequests, Outcome, Supervisor
 from automation.tracking import HistoryWriter, Observer, Silent, Tracker
 from automation.workspace import Program, StackFactory, TenantStack, holder_is_dead, open_stack, processes_of
@@ -47,6 +47,8 @@ class Context:
     observer: Observer = field(default_factory=Silent)
     stacks: StackFactory = open_stack
     cancel: CancelRequests = field(default_factory=CancelRequests)
+    # Told of each event of the engine, from whichever thread.
+    heard: Callable[[RunEvent], None] = lambda _event: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +88,7 @@ class Run:
             redact=redact,
             observer=context.observer,
             writer=self._writer,
+            heard=context.heard,
         )
         self._redact = redact
         self._resources = contextlib.ExitStack()

@@ -71,6 +71,7 @@ class Tracker:
         redact: Callable[[str], str],
         observer: Observer,
         writer: HistoryWriter | None,
+        heard: Callable[[RunEvent], None] = lambda _event: None,
     ) -> None:
         self._lock = threading.RLock()
         self._reduce = reduce
@@ -78,6 +79,7 @@ class Tracker:
         self._redact = redact
         self._observer = observer
         self._writer = writer
+        self._heard = heard
         self._running_since: dict[str, float] = {}
         self.state = state
         self.drift: dict[str, str] = {}
@@ -95,6 +97,7 @@ class Tracker:
                 self.drift[found[0]] = found[1]
             translated = run_event(event, history.now(), self._redact)
             if translated is not None:
+                self._heard(translated)
                 self.take(translated)
         except Exception as error:  # noqa: BLE001 - kept, and raised by `check`
             self.fault = self.fault or error

@@ -19,6 +19,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from automation.logs import bound, is_correlation_id
 from service.auth.errors import Quota
 from service.auth.settings import AuthSettings
+from service.metrics import route_of
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -138,12 +139,11 @@ class _Line:
 
     def write(self) -> None:
         scope, status = self._scope, self._status
-        route = getattr(scope.get("route"), "path_format", None) or getattr(scope.get("route"), "path", None)
         fields: dict[str, Any] = {
             "method": scope.get("method", "WEBSOCKET"),
             # Without the query: what people put there is not for a log.
             "path": scope["path"][:500],
-            "route": route,
+            "route": route_of(scope),
             "status": status,
             "duration_ms": round((time.perf_counter() - self._started) * 1000, 1),
             "bytes": self._bytes,

@@ -89,6 +89,7 @@ async def ended(connection: AsyncConnection, job: Job, before: JobStatus, was: T
     await outbox.enqueue(connection, f"job.{job.status.value}", job.tenant, job.to_dict())
     if now in TENANT_EVENTS and now != job.options.get(TENANT_WAS):
         about = {"tenant": job.tenant, "line": job.line, "status": now, "job": str(job.id)}
+        about["correlation_id"] = job.correlation_id
         await outbox.enqueue(connection, TENANT_EVENTS[now], job.tenant, about)
     # The last statement: the rows that it adds to are everybody's, and locked until the commit.
     await totals.job_ended(connection, job)

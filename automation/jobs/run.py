@@ -18,6 +18,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any
 
 from automation.errors import CancelledError, TenantryError
@@ -111,9 +112,17 @@ def _run(settings: Settings, found: Work, cancel: CancelRequests) -> tuple[int, 
     prepare(choice, {**os.environ, **settings.run_environment()})
     # Late: what follows takes as long to load as the plugins to start.
     from automation.jobs import work
+    from automation.jobs.operation_log import begin
     from automation.run import Context
 
-    result = work.run(Context(settings=settings, choice=choice, cancel=cancel), found)
+    context = Context(settings=settings, choice=choice, cancel=cancel)
+    job = found.job
+    log = begin(
+        operation=job.operation.value, engine=choice.name, job=str(job.id), tenant=job.tenant, attempt=job.attempts
+    )
+    if log is not None:
+        context = replace(context, observer=log, heard=log.heard)
+    result = work.run(context, found)
     error = getattr(result, "error", None)
     return (error.exit_code if error is not None else 0), result.to_dict()
 

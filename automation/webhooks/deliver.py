@@ -13,7 +13,7 @@ import random
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -42,6 +42,7 @@ from automation.jobs import audit, totals
 from automation.jobs.database import transaction
 from automation.jobs.model import Caller
 from automation.jobs.totals import Addition
+from automation.logs import bound
 from automation.models_jobs import DeliveryStatus, webhook_deliveries, webhooks
 from automation.secretbox import SecretBox, SecretBoxError, secret_box
 from automation.settings import Settings
@@ -185,6 +186,11 @@ class Deliverer:
     # Sending
 
     async def _deliver(self, one: Claimed) -> None:
+        # What came of a request is found by the request's id.
+        with bound(**_asked_for_by(one.payload)):
+            await self._deliver_now(one)
+
+    async def _deliver_now(self, one: Claimed) -> None:
         answer = await self._send(one)
         then = verdict(
             answer,
@@ -354,6 +360,11 @@ async def _save(connection: AsyncConnection, one: Claimed, answer: Answer, then:
         .returning(_d.id)
     )
     return saved.one_or_none() is not None
+
+
+def _asked_for_by(payload: Mapping[str, Any]) -> dict[str, str]:
+    known = payload.get("data", {}).get("correlation_id")
+    return {"correlation_id": known} if isinstance(known, str) else {}
 
 
 def _in(seconds: float) -> ColumnElement[Any]:

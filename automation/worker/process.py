@@ -17,6 +17,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
+from automation.jobs.operation_log import LOG_VARIABLE
 from automation.redaction import redactor
 from automation.settings import Settings
 from automation.worker.outcome import Ended
@@ -37,21 +38,24 @@ class Child:
             self._process = self._started(settings, job, attempt, correlation)
 
     def _started(self, settings: Settings, job: uuid.UUID, attempt: int, correlation: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "automation.jobs.run", str(job), str(attempt)],
-            env={
-                **os.environ,
-                **settings.run_environment(),
-                "TENANTRY_JOB": str(job),
-                "TENANTRY_JOB_ATTEMPT": str(attempt),
-                "TENANTRY_CORRELATION_ID": correlation,
-            },
-            stdin=subprocess.PIPE,
-            stdout=self._answer,
-            stderr=self._words,
-            # A Ctrl-C at the terminal is for the worker, which passes on what is to be passed on.
-            start_new_session=True,
-        )
+        with _own_log() as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "automation.jobs.run", str(job), str(attempt)],
+                env={
+                    **os.environ,
+                    **settings.run_environment(),
+                    "TENANTRY_JOB": str(job),
+                    "TENANTRY_JOB_ATTEMPT": str(attempt),
+                    "TENANTRY_CORRELATION_ID": correlation,
+                    LOG_VARIABLE: str(log),
+                },
+                stdin=subprocess.PIPE,
+                stdout=self._answer,
+                stderr=self._words,
+                pass_fds=(log,),
+                # A Ctrl-C at the terminal is for the worker, which passes on what is to be passed on.
+                start_new_session=True,
+            )
 
     @property
     def pid(self) -> int:
@@ -95,6 +99,16 @@ class Child:
         size = self._words.seek(0, os.SEEK_END)
         self._words.seek(max(0, size - _LAST_WORDS))
         return self._redact(self._words.read().decode("utf-8", "replace")).strip()
+
+
+@contextlib.contextmanager
+def _own_log() -> Iterator[int]:
+    """Another descriptor of this worker's log, for the process to write its lines to as they come."""
+    log = os.dup(2)
+    try:
+        yield log
+    finally:
+        os.close(log)
 
 
 @contextlib.contextmanager

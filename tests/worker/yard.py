@@ -125,7 +125,7 @@ class Yard:
         texts = []
         for log in self.logs:
             log.seek(0)
-            texts.append(log.read().decode("utf-8", "replace")[-6000:])
+            texts.append(log.read().decode("utf-8", "replace")[-60_000:])
         return "\n---\n".join(texts)
 
     async def child(self, job: uuid.UUID) -> int:
@@ -145,6 +145,14 @@ class Yard:
             assert time.monotonic() < until, self.said()
             await asyncio.sleep(0.05)
         return process.returncode
+
+    async def stop(self) -> None:
+        """Ends all workers, in order."""
+        for process in self.workers:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        for process in self.workers:
+            await self.gone(process)
 
     async def close(self) -> None:
         for number in (signal.SIGTERM, signal.SIGTERM):
