@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -96,11 +97,10 @@ def with_servers(
         return
     token = servers.token()
     typer.echo(
-        f"\n  page       {servers.url}/\n"
-        f"  sign in    {servers.url}/sign-in#token={token}\n"
+        f"\n  open       {servers.url}/sign-in#token={token}\n"
         f"  API        {servers.url}/api/v1/   (OpenAPI: {servers.url}/api/v1/openapi.json)\n"
-        f"  token      {token}\n"
-        f"  commands   . {servers.env_file}\n"
+        f"  token      {token}   (12 hours)\n"
+        f"  commands   . {shlex.quote(str(servers.env_file))}   then `tenantry` works on these servers\n"
         f"  logs       {servers.log('service')}, {servers.log('worker')}\n\n"
         "Ctrl-C stops all of it; what was made is kept, and there again the next time.\n"
     )

@@ -20,7 +20,7 @@ from sandbox import postgres
 from tests.automation.helpers import ROOT
 
 pytestmark = pytest.mark.timeout(400)
-_STARTED = re.compile(r"page +(http://\S+)/\n.*?token +(\S+)\n", re.DOTALL)
+_STARTED = re.compile(r"open +(http://\S+)/sign-in#token=.*?token +(\S+) ", re.DOTALL)
 
 
 class Running:
