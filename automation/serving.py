@@ -24,6 +24,7 @@ from uvicorn.supervisors import Multiprocess
 
 from automation.errors import EngineError, InputError
 from automation.logs import configure_logging, logging_config
+from automation.patience import PatientProtocol
 
 APPLICATION = "service.app:create_app"
 _BACKLOG = 2048
@@ -115,8 +116,8 @@ def _config(settings: ServeSettings) -> uvicorn.Config:
         APPLICATION,
         factory=True,
         workers=settings.processes,
-        # The one of uvicorn's two that limits how long a request's headers may be.
-        http="h11",
+        # The one of uvicorn's two that limits how long a request's headers may be; ours limits for how long, too.
+        http=PatientProtocol,
         ws="websockets-sansio",
         lifespan="on",
         log_config=logging_config("service"),

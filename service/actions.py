@@ -23,7 +23,6 @@ from service.auth.principal import Principal
 from service.lookups import TenantRow
 from service.state import State
 from stacks.lines import LINES, Line, Manifest, line_of
-from stacks.manifest import CabinetManifest
 
 _REPEATED = frozenset({"steps", "enable_rollback", "deployment", "force"})
 """The options of a job that are its caller's, and so of the job that repeats it."""
@@ -40,9 +39,15 @@ class Submitted:
 async def create_tenant(
     state: State, who: Principal, manifest: object, *, enable_rollback: bool | None = None, key: str | None = None
 ) -> Submitted:
-    """Creates a tenant from a manifest. A slug in use is a ConflictError, a wrong manifest a ManifestError."""
-    who.demand(Permission.TENANT_CREATE)
+    """Creates a tenant from a manifest. A slug in use is a ConflictError, a wrong manifest a ManifestError.
+
+    For creators, and for whoever is owner or admin of that very slug by a token: other programs name tenants, too.
+    """
+    if not any(who.may(Permission.TENANT_UP, slug) for slug in who.roles):
+        who.demand(Permission.TENANT_CREATE)
     line, parsed = checked(state, manifest)
+    if not who.may(Permission.TENANT_UP, parsed.slug):
+        who.demand(Permission.TENANT_CREATE)
     row = await lookups.tenant_or_none(state, parsed.slug)
     _refuse_others(who, row, parsed.slug)
     options = {"new": True, **_rollback_option(enable_rollback)}
@@ -214,7 +219,7 @@ async def job_for(state: State, who: Principal, job: uuid.UUID, permission: Perm
 
 def checked(
     state: State, manifest: object, *, row: TenantRow | None = None, slug: str | None = None
-) -> tuple[Line, CabinetManifest]:
+) -> tuple[Line, Manifest]:
     """The manifest with its line, checked against its template too. With `row`, it must be that tenant's.
 
     Raises ManifestError with every problem.

@@ -24,7 +24,7 @@ from automation.queues.seam import QueueError
 from automation.settings import Settings, load_settings
 from automation.tokens import TokenSettings
 from automation.webhooks.manage import Webhooks
-from service import api, health, lines, metrics, middleware, openapi, problems
+from service import api, health, incoming, lines, metrics, middleware, openapi, problems
 from service.auth.deps import Auth
 from service.auth.settings import AuthSettings, load_auth_settings
 from service.live_readers import Readers
@@ -59,6 +59,7 @@ def create_app(service: ServiceSettings | None = None, settings: Settings | None
         generate_unique_id_function=lambda route: route.name,
     )
     problems.install(app, page=problem_page)
+    incoming.install(app, service.body_limit)
     api.install(app)
     lines.install(app)
     app.include_router(web)

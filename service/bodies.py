@@ -1,7 +1,6 @@
 """Bodies of requests: how they are read, and how OpenAPI documents them.
 
-Decides size, content type and shape, after the caller is known: nobody's body is read before their token is. It never
-decides what a manifest may hold.
+Decides content type and shape. It never decides what a manifest may hold; size and time are `service.incoming`'s.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from pydantic import BaseModel, ValidationError
 
 from service import encoding
 from service.problems import Problem
-from service.state import state_of
 from stacks.problems import problems_of
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -23,8 +21,8 @@ JSON = "application/json"
 
 
 async def read_json(request: Request) -> Any:
-    """The JSON value of the body, None where there is no body. Raises Problem 400, 413, 415 or 422."""
-    data = await _read(request, state_of(request).service.body_limit)
+    """The JSON value of the body, None where there is no body. Raises Problem 400, 408, 413, 415 or 422."""
+    data = await request.body()
     if not data:
         return None
     _require_json(request)
@@ -35,22 +33,6 @@ async def read_json(request: Request) -> Any:
     except encoding.UnusableError as error:
         row = {"field": error.field, "given": error.given, "valid": error.valid}
         raise Problem(422, "The body cannot be used; nothing was touched.", errors=[row]) from None
-
-
-async def _read(request: Request, limit: int) -> bytes:
-    too_large = Problem(413, f"The body is larger than {limit} bytes.", headers={"Connection": "close"})
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and (len(announced) > _DIGITS or int(announced) > limit):
-        raise too_large
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > limit:
-            raise too_large
-    return bytes(data)
-
-
-_DIGITS = 15
 
 
 def _require_json(request: Request) -> None:

@@ -13,6 +13,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from service import lines
 from service.api.bodies import MemberBody, NewWebhookBody, RollbackBody, RunBody, WebhookBody
 from service.problem_documents import ProblemDocument
 from stacks.lines import LINES
@@ -98,11 +99,8 @@ def _schemas() -> dict[str, Any]:
         manifests.append({"$ref": _REF.format(model=name)})
     found["Manifest"] = {"title": "Manifest", "description": "What a tenant is to be", "oneOf": manifests}
     found["Template"] = _TEMPLATE
-    cabinet = copy.deepcopy(found["CabinetManifest"])
-    cabinet["title"] = "CabinetRequest"
-    cabinet["properties"].pop("kind")
-    cabinet["required"] = [name for name in cabinet["required"] if name != "kind"]
-    found["CabinetRequest"] = cabinet
+    for one in lines.served():
+        found |= one.schemas(found)
     return found
 
 

@@ -51,6 +51,7 @@ _DETAILS: dict[int, tuple[str, str, str, dict[str, Any]]] = {
     ),
     403: ("Not allowed to this caller", "forbidden", "'ann' may not do this: it needs the permission tenant.up", {}),
     404: ("There is no such thing, or none that the caller may see", "not_found", "there is no tenant 'acme'", {}),
+    408: ("The body did not come to its end", "timed_out", "The body was not there after 30 s.", {}),
     409: (
         "Not possible now; `job` is the one in the way where the tenant is busy",
         "busy",

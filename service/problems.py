@@ -36,6 +36,7 @@ _KINDS = {
     404: "not_found",
     405: "method_not_allowed",
     406: "not_acceptable",
+    408: "timed_out",
     409: "conflict",
     412: "precondition_failed",
     413: "too_large",

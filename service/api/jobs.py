@@ -11,7 +11,7 @@ from automation.jobs.database import transaction
 from automation.models_jobs import JobOperation, JobStatus
 from service import actions, answers
 from service.api.documents import JobDetail, JobDocument, JobRow, Lines, Page, Steps
-from service.api.parameters import After, Before, JobId, Key, PageNumber, Reader, SignedIn, Size, Word
+from service.api.parameters import After, Before, JobId, Key, LineKind, PageNumber, Reader, SignedIn, Size, Word
 from service.auth.deps import Permission, Principal, require
 from service.problem_documents import NOT_CHANGED, responses
 from service.state import StateDep
@@ -29,7 +29,7 @@ async def list_jobs(
     tenant: Word = None,
     status: JobStatus | None = None,
     operation: JobOperation | None = None,
-    line: Word = None,
+    line: LineKind = None,
     actor: Word = None,
     before: Before = None,
     page: PageNumber = 1,

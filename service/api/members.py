@@ -37,7 +37,7 @@ async def list_members(
 @router.put(
     "/tenants/{slug}/members/{subject}",
     response_model=Member,
-    responses=responses(400, 404, 409, 413, 415, 422),
+    responses=responses(400, 404, 408, 409, 413, 415, 422),
     openapi_extra=documented(MemberBody, examples={"admin": {"role": "admin"}}),
 )
 async def set_member(

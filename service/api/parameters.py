@@ -10,6 +10,7 @@ from pydantic import AfterValidator
 
 from service.auth.deps import Permission, Principal, require
 from service.encoding import unstorable
+from stacks.lines import LINES
 
 SIZE_LIMIT = 200
 PAGE_LIMIT = 100_000
@@ -19,6 +20,13 @@ BIGGEST = 2**63 - 1
 def _storable(value: str | None) -> str | None:
     if value is not None and (problem := unstorable(value)):
         raise ValueError(f"text that can be stored, not {problem}")
+    return value
+
+
+def _line(value: str | None) -> str | None:
+    # A list that is empty because of a mistyped filter would read as if there were nothing.
+    if value is not None and value not in LINES:
+        raise ValueError(f"one of {', '.join(sorted(LINES))}")
     return value
 
 
@@ -65,6 +73,11 @@ Search = Annotated[
     AfterValidator(_storable),
 ]
 Word = Annotated[str | None, Query(max_length=200), AfterValidator(_storable)]
+LineKind = Annotated[
+    str | None,
+    Query(description="only of this product line", json_schema_extra={"enum": sorted(LINES)}),
+    AfterValidator(_line),
+]
 
 Key = Annotated[
     str | None,

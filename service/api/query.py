@@ -10,6 +10,7 @@ from fastapi import Depends, FastAPI, Request
 from starlette.requests import HTTPConnection
 
 from service.auth.deps import Principal, principal
+from service.metrics import route_of
 from service.problems import Problem
 from stacks.problems import closest, shown
 
@@ -19,7 +20,9 @@ async def known_query(connection: HTTPConnection, _who: Annotated[Principal, Dep
     if not connection.query_params or not isinstance(connection, Request):
         return
     given = connection.query_params.multi_items()
-    known = _known(connection.app, connection.scope["route"].name)
+    known = _known(connection.app, route_of(connection.scope), connection.method)
+    if known is None:
+        return
     errors = [_unknown(name, value, known) for name, value in given if name not in known]
     twice = [name for name, count in Counter(name for name, _ in given).items() if count > 1 and name in known]
     errors += [{"field": f"query.{name}", "given": "several values", "valid": "one value"} for name in twice]
@@ -36,13 +39,13 @@ def _unknown(name: str, value: str, known: Sequence[str]) -> dict[str, str | Non
     }
 
 
-def _known(app: FastAPI, operation: str) -> list[str]:
-    """The names of the operation's parameters, as the OpenAPI document tells them."""
-    names: dict[str, list[str]] | None = getattr(app.state, "query_names", None)
+def _known(app: FastAPI, path: str, method: str) -> list[str] | None:
+    """The names of the route's parameters, as the OpenAPI document tells them; None for a route that it leaves out."""
+    names: dict[tuple[str, str], list[str]] | None = getattr(app.state, "query_names", None)
     if names is None:
         names = app.state.query_names = {
-            one["operationId"]: [each["name"] for each in one.get("parameters", []) if each["in"] == "query"]
-            for path in app.openapi()["paths"].values()
-            for one in path.values()
+            (path, method.upper()): [each["name"] for each in one.get("parameters", []) if each["in"] == "query"]
+            for path, methods in app.openapi()["paths"].items()
+            for method, one in methods.items()
         }
-    return names[operation]
+    return names.get((path, method))

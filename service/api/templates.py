@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from service import answers, template_actions
 from service.api.documents import LineDocuments, SchemaDocument, TemplateDocument, Templates
-from service.api.parameters import Kind, SignedIn, TemplateId, Word
+from service.api.parameters import Kind, LineKind, SignedIn, TemplateId, Word
 from service.auth.deps import Permission, Principal, require
 from service.bodies import document, documented
 from service.problem_documents import NOT_CHANGED, responses
@@ -22,7 +22,7 @@ async def list_templates(
     request: Request,
     state: StateDep,
     who: SignedIn,  # noqa: ARG001
-    line: Word = None,
+    line: LineKind = None,
 ) -> Response:
     """The newest version of each template, of all lines or of one."""
     return answers.ok(request, {"items": template_actions.templates(state, line)})
@@ -44,7 +44,7 @@ async def get_template(
     "/templates",
     status_code=201,
     response_model=TemplateDocument,
-    responses=responses(400, 409, 413, 415, 422),
+    responses=responses(400, 408, 409, 413, 415, 422),
     openapi_extra=documented("Template", examples={"a version": template_actions.EXAMPLE}),
 )
 async def add_template(

@@ -27,6 +27,7 @@ from service.api.parameters import (
     DeploymentId,
     IfMatch,
     Key,
+    LineKind,
     PageNumber,
     Reader,
     Search,
@@ -35,7 +36,6 @@ from service.api.parameters import (
     Slug,
     StepKey,
     Version,
-    Word,
 )
 from service.auth.deps import Permission, Principal, require
 from service.bodies import body_of, document, documented
@@ -46,8 +46,8 @@ router = APIRouter(tags=["tenants"])
 
 _READ = responses(404, 422) | NOT_CHANGED
 _LIST = responses(422) | NOT_CHANGED
-_ACT = responses(404, 409, 413, 422)
-_ACT_BODY = _ACT | responses(400, 415)
+_ACT = responses(404, 409, 422)
+_ACT_BODY = _ACT | responses(400, 408, 413, 415)
 
 Manifest = Annotated[Any, Depends(document)]
 Changer = Annotated[Principal, Depends(require(Permission.TENANT_UP))]
@@ -65,7 +65,7 @@ async def list_tenants(
     who: SignedIn,
     search: Search = None,
     status: Annotated[TenantStatus | None, Query(description="only these; without it all but removed ones")] = None,
-    line: Word = None,
+    line: LineKind = None,
     page: PageNumber = 1,
     size: Size = 50,
 ) -> Response:
@@ -80,7 +80,7 @@ async def list_tenants(
 @router.post(
     "/tenants",
     **_accepting(
-        responses=responses(400, 409, 413, 415, 422),
+        responses=responses(400, 408, 409, 413, 415, 422),
         openapi_extra=documented("Manifest", examples={"cabinet": MANIFEST}),
     ),
 )

@@ -39,7 +39,7 @@ async def list_webhooks(
     "/webhooks",
     status_code=201,
     response_model=WebhookWithSecret,
-    responses=responses(400, 404, 409, 413, 415, 422),
+    responses=responses(400, 404, 408, 409, 413, 415, 422),
     openapi_extra=documented(NewWebhookBody, examples={"of a tenant": _NEW}),
 )
 async def create_webhook(
@@ -59,7 +59,7 @@ async def get_webhook(request: Request, state: StateDep, who: Reader, webhook_id
 @router.patch(
     "/webhooks/{webhook_id}",
     response_model=Webhook,
-    responses=responses(400, 404, 409, 413, 415, 422),
+    responses=responses(400, 404, 408, 409, 413, 415, 422),
     openapi_extra=documented(WebhookBody, examples={"switch it on again": {"active": True}}),
 )
 async def change_webhook(

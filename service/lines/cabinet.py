@@ -6,6 +6,7 @@ accepted, or of the run in a cabinet's history.
 
 from __future__ import annotations
 
+import copy
 import uuid
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -24,6 +25,7 @@ from service.api.parameters import Creator, Key, SignedIn, TemplateId
 from service.auth.deps import Permission
 from service.auth.principal import Principal
 from service.bodies import document, documented
+from service.lines.seam import LineRoutes
 from service.problem_documents import NOT_CHANGED, responses
 from service.state import State, StateDep
 from stacks.lines import CABINET
@@ -75,7 +77,7 @@ class CabinetTemplates(Document):
     name="provision_cabinet",
     status_code=202,
     response_model=CabinetDeployment,
-    responses=responses(400, 409, 413, 415, 422),
+    responses=responses(400, 408, 409, 413, 415, 422),
     openapi_extra=documented("CabinetRequest", examples={"a cabinet": EXAMPLE}),
 )
 async def provision_cabinet(
@@ -203,3 +205,14 @@ def _step(step: Mapping[str, Any]) -> dict[str, Any]:
         "endedAt": step["ended_at"],
         "durationMs": step["duration_ms"],
     }
+
+
+def _schemas(known: Mapping[str, Any]) -> Mapping[str, Any]:
+    request = copy.deepcopy(known["CabinetManifest"])
+    request["title"] = "CabinetRequest"
+    request["properties"].pop("kind")
+    request["required"] = [name for name in request["required"] if name != "kind"]
+    return {"CabinetRequest": request}
+
+
+ROUTES = LineRoutes(kind=CABINET.kind, router=router, schemas=_schemas)

@@ -14,6 +14,7 @@ from automation.models_jobs import DeliveryStatus
 from automation.webhooks.outbox import EVERY, SELECTABLE
 from service import webhook_actions as actions
 from service.auth.deps import Permission, Principal, require
+from service.problems import problem_of
 from service.state import StateDep
 from service.web import views
 from service.web.pages import PageRoute, Paging, asked, page_number, remember, render, to
@@ -75,7 +76,7 @@ def _form(request: Request, who: Principal, values: Mapping[str, Any], error: Te
         "webhook_form.html",
         who,
         section=SECTION,
-        code=422 if error is not None else 200,
+        code=problem_of(error).status if error is not None else 200,
         values=values,
         choices=[(EVERY, "Everything"), *((one, one) for one in SELECTABLE)],
         platform=who.may(Permission.PLATFORM_WEBHOOKS),

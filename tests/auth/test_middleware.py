@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 
 from automation.errors import InputError
 from automation.logs import configure_logging, correlation_id, is_correlation_id, logging_config
@@ -48,6 +48,14 @@ def app_with(**settings: Any) -> FastAPI:
     @app.get("/broken")
     async def broken() -> None:
         raise RuntimeError("password=hunter22 at postgresql://u:correct horse@db/x")
+
+    part = APIRouter()
+
+    @part.get("/parts/{name}")
+    async def parts(name: str) -> str:
+        return name
+
+    app.include_router(part, prefix="/whole")
 
     return app
 
@@ -94,6 +102,13 @@ async def test_each_request_is_one_line(lines: Callable[[], list[dict[str, Any]]
     }
     assert wanted.items() <= line.items()
     assert "abc" not in json.dumps(line)
+
+
+async def test_the_lines_route_is_the_whole_one(lines: Callable[[], list[dict[str, Any]]]) -> None:
+    for path in ("/whole/parts/a", "/nowhere"):
+        await get(app_with(), path)
+    found = [line["route"] for line in lines() if line["event"] == "request"]
+    assert found == ["/whole/parts/{name}", "other"]
 
 
 async def test_a_fault_is_an_answer_with_all_headers_and_its_log_has_no_secret(

@@ -112,6 +112,20 @@ def test_a_body_without_end_is_cut_off_at_the_limit(http: httpx.Client) -> None:
     assert sent < 200_000_000
 
 
+@pytest.mark.parametrize("accept", ["text/html", "*/*"])
+def test_a_form_is_limited_too_and_also_of_nobody(http: httpx.Client, accept: str) -> None:
+    much = "a" * 300_000
+    forms: list[dict[str, Any]] = [
+        {"data": {"token": much}},
+        {"files": {"token": (None, much)}},
+        {"files": {"token": ("token.txt", much)}},
+    ]
+    for form in forms:
+        answer = http.post("/sign-in", headers={"Accept": accept}, **form)
+        assert answer.status_code == 413, answer.text[:500]
+        assert "larger than" in answer.text
+
+
 def test_a_body_is_not_read_before_the_caller_is_known(http: httpx.Client) -> None:
     answer = http.post("/api/v1/tenants", content=b"{", headers=JSON)
     assert answer.status_code == 401
