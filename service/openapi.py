@@ -13,7 +13,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from service import lines
+from service import examples, lines
 from service.api.bodies import MemberBody, NewWebhookBody, RollbackBody, RunBody, WebhookBody
 from service.problem_documents import ProblemDocument
 from stacks.lines import LINES
@@ -76,6 +76,7 @@ def build(app: FastAPI) -> dict[str, Any]:
                 parameter["schema"] = _without_null(parameter["schema"])
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
+    examples.add_to(found)
     return found
 
 

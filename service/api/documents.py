@@ -14,10 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from automation.models import DeploymentStatus, TenantStatus
 from automation.models_jobs import JobOperation, JobStatus
 from automation.steps import StepStatus
+from service.examples import AT, ID
 
 _Item = TypeVar("_Item")
-_ID = "6f1c9b8e-6f0a-4f2b-9d55-2b1f0c7f4a11"
-_AT = "2026-01-05T09:30:00.000000+00:00"
 
 MANIFEST: dict[str, Any] = {
     "kind": "cabinet",
@@ -57,7 +56,7 @@ class StepDocument(Document):
     ended_at: datetime | None
     duration_ms: int | None = Field(examples=[1240])
     rolled_back_at: datetime | None
-    message: str
+    message: str = Field(examples=["created"])
     error: str | None
 
 
@@ -76,7 +75,7 @@ class LastDeployment(Document):
     """A tenant's last run in short."""
 
     id: uuid.UUID
-    operation: str
+    operation: str = Field(examples=["up"])
     status: DeploymentStatus
     progress: int
     error: str | None
@@ -94,8 +93,8 @@ class TenantRow(Document):
     template_id: str | None = Field(examples=["default-dental"])
     template_version: str | None = Field(examples=["1.0.0"])
     manifest_version: int = Field(examples=[1])
-    created_at: datetime = Field(examples=[_AT])
-    updated_at: datetime = Field(examples=[_AT])
+    created_at: datetime = Field(examples=[AT])
+    updated_at: datetime = Field(examples=[AT])
 
 
 class TenantInList(TenantRow):
@@ -108,14 +107,14 @@ class TenantInList(TenantRow):
 class DeploymentRow(Document):
     """A run of a tenant, as history keeps it."""
 
-    id: uuid.UUID = Field(examples=[_ID])
-    tenant: str
+    id: uuid.UUID = Field(examples=[ID])
+    tenant: str = Field(examples=["cabinet-rive"])
     operation: str = Field(examples=["up"])
     status: DeploymentStatus
-    phase: str
-    correlation_id: str
-    actor: str
-    engine: str
+    phase: str = Field(examples=["run"])
+    correlation_id: str = Field(examples=["5d0f6b0c9c1e4a7d"])
+    actor: str = Field(examples=["ann"])
+    engine: str = Field(examples=["embedded"])
     progress: int
     changes: dict[str, int] | None = Field(examples=[{"create": 12}])
     error: str | None
@@ -167,7 +166,7 @@ class ManifestDetail(ManifestVersion):
 class JobRow(Document):
     """A job: somebody asked for an operation on a tenant."""
 
-    id: uuid.UUID = Field(examples=[_ID])
+    id: uuid.UUID = Field(examples=[ID])
     number: int = Field(examples=[42])
     tenant: str = Field(examples=["cabinet-rive"])
     line: str = Field(examples=["cabinet"])
@@ -178,12 +177,12 @@ class JobRow(Document):
     attempts: int
     progress: int = Field(ge=0, le=100)
     current_step: str | None = Field(examples=["database"])
-    message: str
+    message: str = Field(examples=["up of 'cabinet-rive' succeeded: 11 create"])
     retry_of: uuid.UUID | None
     deployment_id: uuid.UUID | None
     correlation_id: str = Field(examples=["5d0f6b0c9c1e4a7d"])
     cancel_requested_at: datetime | None
-    created_at: datetime = Field(examples=[_AT])
+    created_at: datetime = Field(examples=[AT])
     started_at: datetime | None
     ended_at: datetime | None
     duration_ms: int | None
@@ -212,7 +211,7 @@ class LogLine(Document):
     at: datetime
     level: str = Field(examples=["info"])
     step: str | None
-    message: str
+    message: str = Field(examples=["Cabinet database: completed"])
 
 
 class Lines(Document):
@@ -232,13 +231,13 @@ class AuditRow(Document):
 
     id: int
     at: datetime
-    actor: str
+    actor: str = Field(examples=["ann"])
     address: str | None = Field(examples=["203.0.113.7"])
     action: str = Field(examples=["tenant.up"])
     tenant: str | None
     object: str | None
     job_id: uuid.UUID | None
-    correlation_id: str
+    correlation_id: str = Field(examples=["5d0f6b0c9c1e4a7d"])
     before: dict[str, Any] | None
     after: dict[str, Any] | None
 
@@ -249,8 +248,8 @@ class TemplateDocument(Document):
     id: str = Field(examples=["default-dental"])
     version: str = Field(examples=["1.0.0"])
     line: str = Field(examples=["cabinet"])
-    title: str
-    description: str
+    title: str = Field(examples=["Dental practice"])
+    description: str = Field(examples=["Slots of half an hour, booked up to 30 days ahead."])
     settings: dict[str, Any]
     builtin: bool
     versions: list[str] = Field(examples=[["1.0.0"]])
@@ -266,8 +265,8 @@ class LineDocument(Document):
     """A product line."""
 
     kind: str = Field(examples=["cabinet"])
-    title: str
-    noun: str
+    title: str = Field(examples=["Dental cabinets"])
+    noun: str = Field(examples=["cabinet"])
     steps: list[dict[str, Any]] = Field(examples=[[{"key": "database", "title": "Database", "optional": True}]])
 
 
@@ -280,7 +279,7 @@ class LineDocuments(Document):
 class SchemaDocument(Document):
     """The JSON schema (2020-12) of a line's manifest."""
 
-    type: str
+    type: str = Field(examples=["object"])
     properties: dict[str, Any]
 
 
@@ -289,7 +288,7 @@ class Member(Document):
 
     subject: str = Field(examples=["ann"])
     role: str = Field(examples=["owner"])
-    added_by: str
+    added_by: str = Field(examples=["root"])
     created_at: datetime
 
 
@@ -302,11 +301,11 @@ class Members(Document):
 class WorkerDocument(Document):
     """A worker process. `alive`: it has been heard of lately."""
 
-    id: str
-    host: str
+    id: str = Field(examples=["host-1-4711"])
+    host: str = Field(examples=["host-1"])
     pid: int
     concurrency: int
-    queue: str
+    queue: str = Field(examples=["procrastinate"])
     draining: bool
     alive: bool
     started_at: datetime
@@ -316,7 +315,7 @@ class WorkerDocument(Document):
 class QueueDocument(Document):
     """The queue: messages that wait, and those that were parked because nobody could handle them."""
 
-    name: str
+    name: str = Field(examples=["procrastinate"])
     waiting: int
     parked: int
     oldest_seconds: float | None

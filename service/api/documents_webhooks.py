@@ -18,13 +18,13 @@ class Webhook(Document):
     id: uuid.UUID
     tenant: str | None = Field(description="null: of all tenants", examples=["cabinet-rive"])
     url: str = Field(examples=["https://hooks.example/tenantry"])
-    description: str
+    description: str = Field(examples=["the billing system"])
     events: list[str] = Field(examples=[["job.succeeded", "job.failed"]])
     active: bool
     failures: int = Field(description="deliveries in a row that did not get through")
     disabled_at: datetime | None
     disabled_reason: str | None
-    created_by: str
+    created_by: str = Field(examples=["ann"])
     created_at: datetime
     updated_at: datetime
 
@@ -32,7 +32,7 @@ class Webhook(Document):
 class WebhookWithSecret(Webhook):
     """A webhook with the secret that signs what is sent. It is shown this once."""
 
-    secret: str
+    secret: str = Field(examples=["whsec_..."])
 
 
 class Delivery(Document):

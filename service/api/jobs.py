@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from automation.jobs import reading
 from automation.jobs.database import transaction
@@ -27,8 +27,8 @@ async def list_jobs(
     state: StateDep,
     who: SignedIn,
     tenant: Word = None,
-    status: JobStatus | None = None,
-    operation: JobOperation | None = None,
+    status: Annotated[JobStatus | None, Query(description="only these")] = None,
+    operation: Annotated[JobOperation | None, Query(description="only these")] = None,
     line: LineKind = None,
     actor: Word = None,
     before: Before = None,

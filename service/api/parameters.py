@@ -72,7 +72,7 @@ Search = Annotated[
     Query(max_length=100, description="looked for in slug and name"),
     AfterValidator(_storable),
 ]
-Word = Annotated[str | None, Query(max_length=200), AfterValidator(_storable)]
+Word = Annotated[str | None, Query(max_length=200, description="exactly this one"), AfterValidator(_storable)]
 LineKind = Annotated[
     str | None,
     Query(description="only of this product line", json_schema_extra={"enum": sorted(LINES)}),

@@ -25,6 +25,7 @@ from service.api.parameters import Creator, Key, SignedIn, TemplateId
 from service.auth.deps import Permission
 from service.auth.principal import Principal
 from service.bodies import document, documented
+from service.examples import AT, ID
 from service.lines.seam import LineRoutes
 from service.problem_documents import NOT_CHANGED, responses
 from service.state import State, StateDep
@@ -39,13 +40,13 @@ EXAMPLE = {key: value for key, value in MANIFEST.items() if key != "kind"} | {"e
 class CabinetStep(Document):
     """A step of a deployment (CAB-2)."""
 
-    key: str
-    title: str
+    key: str = Field(examples=["database"])
+    title: str = Field(examples=["Cabinet database"])
     status: str = Field(examples=["completed"])
     startedAt: str | None  # noqa: N815 - the word of that API
     endedAt: str | None  # noqa: N815
     durationMs: int | None  # noqa: N815
-    message: str
+    message: str = Field(examples=["created"])
     error: str | None
 
 
@@ -61,9 +62,9 @@ class CabinetDeployment(Document):
     message: str
     error: str | None
     steps: list[CabinetStep]
-    createdAt: str  # noqa: N815
+    createdAt: str = Field(examples=[AT])  # noqa: N815
     endedAt: str | None  # noqa: N815
-    statusUrl: str  # noqa: N815
+    statusUrl: str = Field(examples=[f"/api/deployments/{ID}"])  # noqa: N815
 
 
 class CabinetTemplates(Document):

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -25,6 +26,7 @@ from tests.auth.helpers import KEY, bearer, token
 from tests.auth.serving import SECONDS, served
 from tests.auth.test_deps import make_job, make_tenant
 from tests.conftest import MainDatabase
+from tests.service.helpers import manifest
 
 pytestmark = pytest.mark.usefixtures("main_db")
 ADMIN = bearer(token("root", roles=["admin"]))
@@ -108,6 +110,31 @@ def test_several_processes_serve_one_port_and_end_together(main_db: MainDatabase
             assert httpx.get(f"{url}/api/v1/tenants", headers=ADMIN, timeout=SECONDS).status_code == 200
         assert service.stop() == 0
     assert sum("Application shutdown complete" in line for line in service.log) == 2
+
+
+def test_two_services_share_the_provisionings_of_a_caller() -> None:
+    limits = {"TENANTRY_PROVISIONINGS_PER_HOUR": "3"}
+    with served(**limits) as (_one, first), served(**limits) as (_other, second), ThreadPoolExecutor(8) as at_once:
+
+        def create(number: int, subject: str = "carla") -> httpx.Response:
+            return httpx.post(
+                f"{(first, second)[number % 2]}/api/v1/tenants",
+                json=manifest(f"cabinet-{number}"),
+                headers=bearer(token(subject, roles=["creator"])),
+                timeout=SECONDS,
+            )
+
+        answers = list(at_once.map(create, range(8)))
+        assert sorted(answer.status_code for answer in answers) == [202] * 3 + [429] * 5
+        for answer in answers:
+            if answer.status_code == 429:
+                assert 3500 < int(answer.headers["Retry-After"]) <= 3600
+                assert answer.headers["RateLimit-Policy"] == "3;w=3600"
+                assert answer.json()["type"] == "urn:tenantry:problem:rate_limited"
+        # Another caller has its own.
+        assert [create(number, "other").status_code for number in range(20, 23)] == [202] * 3
+        made = httpx.get(f"{first}/api/v1/tenants", headers=ADMIN, timeout=SECONDS).json()
+        assert made["total"] == 6
 
 
 def test_metrics_tell_the_requests_of_all_processes_whichever_answers(main_db: MainDatabase) -> None:
