@@ -15,7 +15,6 @@ from typing import Any
 
 import psycopg
 import pytest
-import yaml
 
 from tests.automation.helpers import PASSPHRASE, ROOT, write_manifest
 
@@ -78,16 +77,19 @@ class Origin:
         self.git("merge", "--quiet", "--no-ff", "--message", f"merge {branch}", branch)
         return self.git("rev-parse", "HEAD")
 
-    def clone(self, ref: str) -> Path:
+    def clone(self, ref: str, *options: str) -> Path:
         self.clones += 1
         clone = self.folder / f"clone-{self.clones}"
-        self.git("clone", "--quiet", str(self.work), str(clone), cwd=self.folder)
+        # By URL: a clone by path would bring along what no branch has any more.
+        self.git("clone", "--quiet", *options, self.work.as_uri(), str(clone), cwd=self.folder)
         self.git("checkout", "--quiet", "--detach", ref if ref == "HEAD" else f"origin/{ref}", cwd=clone)
         return clone
 
-    def ci(self, ref: str, *words: str, code: int = 0, env: dict[str, str] | None = None) -> dict[str, Any]:
-        """`tenantry ci WORDS --json` in a fresh clone at `ref`."""
-        clone = self.clone(ref)
+    def ci(
+        self, ref: str, *words: str, code: int = 0, env: dict[str, str] | None = None, depth: int | None = None
+    ) -> dict[str, Any]:
+        """`tenantry ci WORDS --json` in a fresh clone at `ref`, of so many commits."""
+        clone = self.clone(ref, *([f"--depth={depth}"] if depth else []))
         environment = {
             **os.environ,
             "TENANTRY_ENGINE": "embedded",
@@ -263,4 +265,31 @@ def test_what_is_not_committed_and_what_is_not_said(origin: Origin) -> None:
     assert "--base" in nothing["error"]["hint"]
     unknown = origin.ci("main", "preview", "--base", "--output=/tmp/x", code=2)
     assert "there is no commit '--output=/tmp/x'" in unknown["error"]["message"]
-    assert yaml.safe_load((ROOT / ".github" / "workflows" / "tenants.yml").read_text(encoding="utf-8"))
+    away = origin.ci("main", "apply", code=6, env={"DB_PORT": "1"})
+    assert away["error"]["kind"] == "database"
+
+
+def test_history_that_is_not_there(origin: Origin) -> None:
+    origin.write("anna", skipDatabaseCreation=True)
+    origin.commit("one cabinet")
+    assert outcomes(origin.ci("main", "apply")) == {"anna": "applied"}
+    origin.write("anna", skipDatabaseCreation=True, name="A newer name")
+    changed = origin.commit("renamed")
+
+    # A shallow clone lacks the commit that was applied last, and the base of a pull request.
+    shallow = origin.ci("main", "apply", code=2, depth=1)
+    assert "is not in this clone" in shallow["error"]["message"]
+    assert "fetch-depth: 0" in shallow["error"]["hint"]
+    shallow = origin.ci("main", "preview", "--base", f"{changed}~1", code=2, depth=1)
+    assert "fetch-depth: 0" in shallow["error"]["hint"]
+
+    # After a forced push the commit that was applied is nowhere, and nobody knows what is in force: a person decides.
+    origin.git("checkout", "--quiet", "--orphan", "rewritten")
+    origin.commit("all of it, with another history")
+    origin.git("branch", "--quiet", "--force", "main", "rewritten")
+    forced = origin.ci("main", "apply", code=2)
+    assert "--all" in forced["error"]["hint"]
+    assert origin.query("SELECT name FROM cabinets")[0][0] != "A newer name"
+    assert outcomes(origin.ci("main", "apply", "--all")) == {"anna": "applied"}
+    assert origin.query("SELECT name FROM cabinets") == [("A newer name",)]
+    assert origin.ci("main", "apply")["tenants"] == []

@@ -1,16 +1,19 @@
 """What `tenantry ci` decides without doing anything: which tenants changed, how a report reads, what git is asked."""
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from automation.ci.changes import ChangeKind, changes_of, with_removed
 from automation.ci.git import GitError, Repository
 from automation.ci.report import LIMIT, markdown
 from automation.ci.run import Outcome, Report, Row
 from automation.errors import InputError
+from tests.automation.helpers import ROOT
 
 HOSTILE = "a|b <img src=x onerror=alert(1)> @team #12 [click](javascript:x) ```\n## heading\x1b[31m"
 
@@ -118,3 +121,62 @@ def test_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(GitError, match="no `git` on PATH"):
         Repository.around(tmp_path)
+
+
+# The workflow
+
+
+def workflow() -> dict[Any, Any]:
+    content = yaml.safe_load((ROOT / ".github" / "workflows" / "tenants.yml").read_text(encoding="utf-8"))
+    assert isinstance(content, dict)
+    return content
+
+
+def test_the_workflow_says_only_what_github_knows() -> None:
+    content = workflow()
+    # YAML reads a bare `on` as true.
+    assert set(content) == {"name", True, "permissions", "env", "jobs"}
+    assert set(content[True]) == {"pull_request", "push", "workflow_dispatch"}
+    assert content["permissions"] == {"contents": "read"}
+    jobs = {"if", "runs-on", "timeout-minutes", "environment", "permissions", "concurrency", "steps"}
+    steps = {"uses", "with", "run", "name", "env", "if"}
+    for job in content["jobs"].values():
+        assert set(job) <= jobs
+        assert {"runs-on", "timeout-minutes", "steps"} <= set(job)
+        for step in job["steps"]:
+            assert set(step) <= steps
+            assert ("uses" in step) != ("run" in step)
+
+
+def test_the_workflow_pins_what_it_uses() -> None:
+    text = (ROOT / ".github" / "workflows" / "tenants.yml").read_text(encoding="utf-8")
+    used = re.findall(r"uses: (.*)", text)
+    assert len(used) == 6
+    for one in used:
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v[\d.]+", one), one
+
+
+def test_secrets_and_rights_of_the_workflow() -> None:
+    content = workflow()
+    for name, job in content["jobs"].items():
+        text = yaml.safe_dump(job)
+        # What is protected is asked of the environment; a fork gets none of it.
+        assert ("secrets." in text) == (job.get("environment") == "tenants"), name
+        if "secrets." in text and name != "apply":
+            assert "head.repo.full_name == github.repository" in job["if"]
+        if "tenantry ci" in text:
+            assert any(step.get("with", {}).get("fetch-depth") == 0 for step in job["steps"]), name
+        for step in job["steps"]:
+            # What others write (branches, titles) reaches a shell by its environment, never as part of the script.
+            assert "${{" not in step.get("run", ""), name
+    assert content["jobs"]["apply"]["concurrency"]["cancel-in-progress"] is False
+
+
+def test_the_scripts_of_the_workflow_are_scripts() -> None:
+    for job in workflow()["jobs"].values():
+        for step in job["steps"]:
+            if script := step.get("run"):
+                done = subprocess.run(
+                    ["bash", "-n"], input=script, text=True, capture_output=True, check=False, timeout=20
+                )
+                assert done.returncode == 0, done.stderr
