@@ -59,7 +59,9 @@ def read(fields: Sequence[Field], form: Mapping[str, str]) -> Reading:
                 given, value = _value(leaf, form.get(leaf.path, ""))
             except ManifestError as error:
                 first = error.problems[0]
-                problems.append(Problem(field=leaf.path, message=f"this is no YAML: {first.field}: {first.given}"))
+                problems.append(
+                    Problem(field=leaf.path, message=f"this is not valid YAML: {first.field}: {first.given}")
+                )
             else:
                 if given:
                     _put(manifest, leaf.path, value)

@@ -75,10 +75,16 @@ def _slugged(text: str) -> str:
     return "".join(c if c.isalnum() else "-" for c in text.lower())
 
 
-def _capitalised(text: str) -> Markup:
+def capitalised(text: str) -> Markup:
     """A sentence as a page shows it: with a capital, and with what stands between backticks as code."""
-    safe = escape(text[:1].upper() + text[1:])
+    # A plain str: `sub` on Markup would escape the tags again.
+    safe = str(escape(text[:1].upper() + text[1:]))
     return Markup(_CODE.sub(r"<code>\1</code>", safe))  # noqa: S704 - escaped above
+
+
+def breakable(path: str) -> Markup:
+    """A dotted path that a narrow column breaks after a dot, and not within a word."""
+    return Markup(str(escape(path)).replace(".", ".<wbr>"))  # noqa: S704 - escaped here
 
 
 def _clock(moment: str) -> str:
@@ -100,7 +106,8 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {
         "ago": views.ago,
-        "capitalised": _capitalised,
+        "breakable": breakable,
+        "capitalised": capitalised,
         "clock": _clock,
         "duration": views.duration,
         "exact": views.exact,

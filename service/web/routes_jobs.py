@@ -163,8 +163,9 @@ def _steps(
 ) -> list[dict[str, Any]]:
     """The steps with what can be done about each; before the run has begun, those that it will have."""
     if not steps:
-        empty = {"message": "", "error": None, "attempts": 0, "duration_ms": None, "started_at": None}
-        return [{"key": one.key, "title": one.title, "status": "pending", **empty} for one in line.steps]
+        state = {"status": "skipped", "message": "not begun"} if job.ended else {"status": "pending", "message": ""}
+        empty = {**state, "error": None, "attempts": 0, "duration_ms": None, "started_at": None}
+        return [{"key": one.key, "title": one.title, **empty} for one in line.steps]
     open_to = (
         job.ended
         and job.operation is JobOperation.UP

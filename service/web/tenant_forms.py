@@ -103,7 +103,7 @@ def _message(problem: FieldProblem) -> str:
     hint = f" Did you mean {problem.suggestion}?" if problem.suggestion else ""
     if problem.given == MISSING:
         return f"{problem.valid}.{hint}"
-    return f"{problem.given} will not do; needed: {problem.valid}.{hint}"
+    return f"{problem.given} is not valid. Needed: {problem.valid}.{hint}"
 
 
 def place(form: TenantForm, what: Entered, problems: Sequence[Problem]) -> Placed:

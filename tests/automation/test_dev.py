@@ -1,77 +1,22 @@
 """`tenantry dev` as a user starts it: a page and an API that answer, one service a folder, and an end that ends all."""
 
 import contextlib
-import os
-import re
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from automation.dev import Dev, DevError, free_port, wants_browser
 from sandbox import postgres
+from tests.automation.dev_process import Running
 from tests.automation.helpers import ROOT
 
 pytestmark = pytest.mark.timeout(400)
-_STARTED = re.compile(r"open +(http://\S+)/sign-in#token=.*?token +(\S+) ", re.DOTALL)
-
-
-class Running:
-    """A `tenantry dev` that has said where it is."""
-
-    def __init__(self, project: Path, folder: Path, *words: str) -> None:
-        self.folder = folder
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("DB_", "PG", "PULUMI_", "TENANTRY_"))}
-        environment |= {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))}
-        self.environment = environment
-        self.project = project
-        self.url = self.token = ""
-        self.said = project.parent / "said"
-        with self.said.open("w") as file:
-            self.process = subprocess.Popen(self.command("--no-open", *words), stdout=file, **self.options())
-
-    def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "automation", "dev", "--dir", str(self.folder), *words]
-
-    def options(self) -> dict[str, Any]:
-        where = {"cwd": self.project, "env": self.environment, "stdin": subprocess.DEVNULL}
-        return {**where, "stderr": subprocess.STDOUT, "start_new_session": True}
-
-    def again(self, *words: str) -> tuple[int, str]:
-        """Another one on the same folder, to its end."""
-        command = self.command(*words)
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=120, check=False, **self.options())
-        return done.returncode, done.stdout
-
-    def children(self) -> dict[int, str]:
-        """The service and the worker, by process id."""
-        pids = (Path("/proc") / str(self.process.pid) / "task" / str(self.process.pid) / "children").read_text().split()
-        lines = {int(pid): (Path("/proc") / pid / "cmdline").read_text().replace("\0", " ") for pid in pids}
-        return {pid: word for pid, line in lines.items() for word in ("serve", "worker") if f" {word} " in line}
-
-    def end(self, *signals: signal.Signals) -> str:
-        for number in signals:
-            self.process.send_signal(number)
-        self.process.wait(timeout=120)
-        return self.said.read_text()
-
-    def started(self) -> tuple[str, str]:
-        """Its URL and token, once it has said them."""
-        until = time.monotonic() + 150
-        while time.monotonic() < until and self.process.poll() is None:
-            text = self.said.read_text()
-            if (found := _STARTED.search(text)) is not None and "Ctrl-C stops" in text:
-                return found[1], found[2]
-            time.sleep(0.1)
-        logs = "\n".join(path.read_text()[-2000:] for path in self.folder.glob("*.log"))
-        raise AssertionError(f"{self.said.read_text()}\n{logs}")
 
 
 @pytest.fixture

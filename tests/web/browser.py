@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ ARGUMENTS = (
     "--disable-sync",
 )
 SECONDS = 60
+LONG = SECONDS * 1000
 LOOKS = (("light", 1200), ("dark", 1200), ("light", 390))
 # What WCAG 2.2 AA asks, and what axe holds to be good practice.
 _TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -90,3 +92,34 @@ def look(page: Page, name: str, before: Callable[[], None] | None = None) -> Non
         assert wider <= 0, f"{name} is {wider} px wider than a window of {width} px"
     page.emulate_media(color_scheme="light")
     page.set_viewport_size({"width": 1200, "height": 800})
+
+
+CABINET = {
+    "name": "Cabinet Rive",
+    "address.country": "CH",
+    "address.street": "12, quai Gustave-Ador",
+    "address.city": "Genève",
+    "address.postalCode": "1207",
+    "phone": "+41 22 555 01 42",
+    "email": "contact@rive.example",
+}
+
+
+def fill_cabinet(page: Page, **values: str) -> None:
+    """Fills the form of a new cabinet."""
+    for name, text in {**CABINET, **values}.items():
+        page.locator(f'[name="{name}"]').fill(text)
+
+
+def progress_until_done(page: Page) -> list[int]:
+    """The progress as a job's page shows it, until the job has ended well."""
+    seen: list[int] = []
+    bar = page.locator("progress")
+    until = time.monotonic() + SECONDS
+    while page.get_by_role("link", name="Continue").count() == 0:
+        assert time.monotonic() < until, seen
+        value = int(bar.get_attribute("value") or 0)
+        if value not in seen[-1:]:
+            seen.append(value)
+        page.wait_for_timeout(40)
+    return [*seen, int(bar.get_attribute("value") or 0)]

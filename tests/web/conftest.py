@@ -5,11 +5,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from sandbox.postgres import EmbeddedPostgres
-from tests.web.browser import CHROMIUM, context_of, launch, watched
+from tests.web.browser import CHROMIUM, LONG, context_of, fill_cabinet, launch, watched
 from tests.web.site import Site
+
+# What a page is to show is waited for as long as anything here: a busy machine is no failure.
+expect.set_options(timeout=LONG)
 
 
 @pytest.fixture
@@ -66,16 +69,6 @@ def fill(page: Page) -> Callable[..., None]:
     """Fills the form of a new cabinet."""
 
     def put(**values: str) -> None:
-        texts = {
-            "name": "Cabinet Rive",
-            "address.country": "CH",
-            "address.street": "12, quai Gustave-Ador",
-            "address.city": "Genève",
-            "address.postalCode": "1207",
-            "phone": "+41 22 555 01 42",
-            "email": "contact@rive.example",
-        }
-        for name, text in {**texts, **values}.items():
-            page.locator(f'[name="{name}"]').fill(text)
+        fill_cabinet(page, **values)
 
     return put

@@ -1,7 +1,6 @@
 """A person makes a cabinet and watches it, changes it, breaks one and retries it, undoes and removes: in a browser."""
 
 import re
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,11 +9,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from psycopg import sql
 
-from tests.web.browser import SECONDS, context_of, look
+from tests.web.browser import LONG, context_of, look, progress_until_done
 from tests.web.site import Site
 
 Fill = Callable[..., None]
-LONG = SECONDS * 1000
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +63,7 @@ def test_a_cabinet_is_previewed_made_watched_changed_undone_and_removed(page: Pa
     create.click()
     page.wait_for_url("**/jobs/*")
     expect(page.get_by_role("button", name="Continue")).to_be_disabled()  # only when it is done
-    seen = _watch(page)
+    seen = progress_until_done(page)
     assert seen == sorted(seen)
     assert seen[-1] == 100
     assert len(seen) > 2, "the progress was seen only at its end"
@@ -116,20 +114,6 @@ def test_a_cabinet_is_previewed_made_watched_changed_undone_and_removed(page: Pa
     page.get_by_role("link", name="Continue").click(timeout=LONG)
     expect(page.get_by_role("heading", name="This tenant is removed")).to_be_visible()
     assert working.run("SELECT count(*) FROM pg_database WHERE datname = 'cabinet_rive'") == [(0,)]
-
-
-def _watch(page: Page) -> list[int]:
-    """The progress as the page shows it, until its job has ended."""
-    seen: list[int] = []
-    bar = page.locator("progress")
-    until = time.monotonic() + SECONDS
-    while page.get_by_role("link", name="Continue").count() == 0:
-        assert time.monotonic() < until, seen
-        value = int(bar.get_attribute("value") or 0)
-        if value not in seen[-1:]:
-            seen.append(value)
-        page.wait_for_timeout(40)
-    return [*seen, int(bar.get_attribute("value") or 0)]
 
 
 def test_one_that_breaks_says_why_and_is_tried_again(

@@ -8,7 +8,7 @@ import pytest
 from automation.models import DeploymentStatus, TenantStatus
 from automation.models_jobs import DeliveryStatus, JobOperation, JobStatus
 from automation.steps import StepStatus
-from service.web.pages import Paging
+from service.web.pages import Paging, breakable, capitalised
 from service.web.targets import safe_target
 from service.web.tenant_forms import unmasked
 from service.web.views import ago, counted, differences, done_words, duration, exact, operation_word, plan, status_word
@@ -165,3 +165,10 @@ def test_pages_of_a_list() -> None:
     last = Paging(page=3, total=120, path="/tenants", query={})
     assert (last.last, last.after) == (120, "")
     assert Paging(page=1, total=10_000, path="/jobs", query={}).total_text == "10,000 or more"
+
+
+def test_sentences_show_code_as_code_and_escape_everything_else() -> None:
+    assert capitalised("take it over with `pulumi import`") == "Take it over with <code>pulumi import</code>"
+    assert capitalised("<b>`x`</b>") == "&lt;b&gt;<code>x</code>&lt;/b&gt;"
+    assert capitalised("`<i>`") == "<code>&lt;i&gt;</code>"
+    assert breakable("a.<b>.c") == "a.<wbr>&lt;b&gt;.<wbr>c"

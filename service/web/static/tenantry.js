@@ -57,59 +57,94 @@
     return fresh;
   }
 
-  async function part(address) {
-    const answer = await fetch(address, { headers: { "X-Tenantry-Part": "1" }, credentials: "same-origin", cache: "no-store" });
-    if (answer.status === 401) {
-      location.reload();
-      return null;
-    }
-    return answer.ok ? take(await answer.text()) : null;
+  const address = () => location.pathname + location.search;
+  const stale = document.getElementById("stale");
+  const PATIENCE = 10000;
+  let current = Date.now();
+
+  // What is shown as it is now must not be what was: after three questions without an answer the page says so.
+  function answered(yes) {
+    if (yes) current = Date.now();
+    const old = Date.now() - current > 5000;
+    if (stale && stale.hidden === old) stale.hidden = !old;
   }
 
-  const address = () => location.pathname + location.search;
+  async function part() {
+    try {
+      const answer = await fetch(address(), {
+        headers: { "X-Tenantry-Part": "1" },
+        credentials: "same-origin",
+        cache: "no-store",
+        signal: AbortSignal.timeout(PATIENCE),
+      });
+      if (answer.status === 401) location.reload();
+      answered(answer.ok);
+      return answer.ok ? take(await answer.text()) : null;
+    } catch {
+      answered(false); // the network is away for a moment: the next event or the next tick asks again
+      return null;
+    }
+  }
 
   function followJob(box) {
     if (!box || box.hasAttribute("data-ended")) return;
     let waiting = false;
+    let asking = false;
     let last = 0;
     let ended = false;
     let source = null;
 
     // Each event asks for the page's parts, but never more often than this: callers have a limit of requests.
     function load() {
-      if (waiting || ended) return;
+      if (waiting || asking || ended) return;
       waiting = true;
       setTimeout(now, Math.max(0, last + 400 - Date.now()));
     }
 
     async function now() {
       waiting = false;
+      asking = true;
       last = Date.now();
-      try {
-        const fresh = await part(address());
-        if (fresh?.querySelector("[data-job][data-ended]")) {
-          ended = true;
-          source?.close();
-        }
-      } catch {
-        // The network is away for a moment: the next event or the next tick asks again.
+      const fresh = await part();
+      asking = false;
+      if (fresh?.querySelector("[data-job][data-ended]")) {
+        ended = true;
+        listen();
       }
     }
 
-    if (window.EventSource) {
-      source = new EventSource(box.dataset.events);
-      for (const kind of ["message", "job", "step", "progress", "log", "end"]) source.addEventListener(kind, load);
-      addEventListener("pagehide", () => source.close());
+    // Browsers have six connections to a server, and each listener holds one: pages that nobody looks at let go.
+    function listen() {
+      const wanted = !ended && !document.hidden && window.EventSource;
+      if (!wanted) {
+        source?.close();
+        source = null;
+      } else if (!source || source.readyState === EventSource.CLOSED) {
+        source = new EventSource(box.dataset.events);
+        for (const kind of ["message", "job", "step", "progress", "log", "end"]) source.addEventListener(kind, load);
+        load();
+      }
     }
-    // Whatever becomes of the events, what is shown is never older than this.
-    const clock = setInterval(() => (ended ? clearInterval(clock) : load()), 2000);
+
+    listen();
+    document.addEventListener("visibilitychange", listen);
+    addEventListener("pagehide", () => source?.close());
+    addEventListener("pageshow", listen);
+    // Whatever becomes of the events, what is shown is not older than two seconds: this, and the time that asking takes.
+    const clock = setInterval(() => (ended ? clearInterval(clock) : load()), 1500);
   }
 
   function keepCurrent(box) {
-    setInterval(() => {
-      if (!document.hidden && !box.contains(document.querySelector(":focus-visible:not(a):not(button)"))) {
-        part(address()).catch(() => {});
-      }
+    let asking = false;
+    const clock = setInterval(async () => {
+      const entering = box.contains(document.querySelector(":focus-visible:not(a):not(button):not(summary):not(pre)"));
+      const marked = getSelection();
+      const copying = marked && !marked.isCollapsed && box.contains(marked.anchorNode);
+      if (document.hidden || asking || entering || copying) return;
+      asking = true;
+      const fresh = await part();
+      asking = false;
+      if (fresh?.querySelector("[data-settled]")) clearInterval(clock);
     }, Number(box.dataset.poll));
   }
 
