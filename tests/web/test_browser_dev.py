@@ -81,7 +81,7 @@ def database(running: Running) -> psycopg.Connection[tuple[object, ...]]:
     )
 
 
-@pytest.mark.timeout(500)
+@pytest.mark.timeout(900)
 def test_from_a_clean_clone_a_cabinet_is_made_and_watched_and_a_broken_one_is_tried_again(
     person: Page, running: Running
 ) -> None:
