@@ -15,7 +15,9 @@ def service(section: Section) -> list[str]:
         f"One service process, with {quick}{SEEDED_TENANTS:,} tenants and {SEEDED_JOBS:,} jobs in the tables.\n"
         "Requests start on a clock, whether the ones before have been answered or not, and times count from that\n"
         "moment. What makes the requests runs on the same cores. An event is timed from the statement that writes\n"
-        "it to a reader of the job's stream."
+        "it to a reader of the job's stream; and to the frame in which the job's page, open in a headless Chromium\n"
+        "beside all this, shows it: the page asks for its parts at most every 400 ms, so an event that follows\n"
+        "another waits for that."
     )
     more = (
         "All jobs on one worker process; each runs in a process of its own, so that cores limit them. *Waited* is\n"

@@ -1,4 +1,4 @@
-"""The service: reads and acceptance with full tables, events to a reader, and jobs on four workers.
+"""The service: reads and acceptance with full tables, events to a reader and to a page, and jobs on four workers.
 
 Measures a service and a worker as `tenantry dev` starts them, on an embedded PostgreSQL of their own.
 """
@@ -32,6 +32,7 @@ from benchmarks.figures import (
 )
 from benchmarks.process import CommandFailedError
 from benchmarks.service_load import Request, client, events, oldest_until_ended, on_a_clock, submitted
+from benchmarks.service_page import chromium, shown
 from sandbox import postgres
 
 _FREE = {"TENANTRY_PROVISIONINGS_PER_HOUR": "0", "TENANTRY_REQUESTS_PER_MINUTE": "0"}
@@ -57,7 +58,7 @@ _SEED = """
 _WATCHED = """
     INSERT INTO jobs (id, tenant, line, operation, status, manifest_version, actor, correlation_id, published_at,
                       started_at, worker, lease_until)
-        VALUES (gen_random_uuid(), 'watched', 'cabinet', 'preview', 'running', 1, 'seed', 'seed', now(), now(),
+        VALUES (gen_random_uuid(), 'watched', 'cabinet', 'up', 'running', 1, 'seed', 'seed', now(), now(),
                 'nobody', now() + interval '1 hour')
         RETURNING id::text
 """
@@ -138,6 +139,13 @@ async def _timed(
         say("service: events to a reader")
         taken, failed = await events(http, database, watched, 40 if quick else 200)
         figures.append(_latency("an event, to a reader of the job", taken, failed, EVENT_MS))
+    browser = chromium()
+    if browser is None:
+        say("service: events to a page are left out: there is no Chromium (TENANTRY_TEST_CHROMIUM names one)")
+        return figures
+    say("service: events to a page in Chromium")
+    taken, failed = await shown(browser, dev.url, dev.token("bench"), database, watched, 15 if quick else 60)
+    figures.append(_latency("an event, to a page in Chromium", taken, failed, EVENT_MS))
     return figures
 
 

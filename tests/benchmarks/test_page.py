@@ -18,6 +18,7 @@ from benchmarks.figures import (
     StacksFigure,
     overtaken,
 )
+from benchmarks.service_page import taken
 
 QUIET = Machine(
     cpu="Model X", cores=4, memory_gb=15.6, kernel="Linux 6.1", python="CPython 3.11.7", date="2026-01-02", load=0.1
@@ -168,3 +169,10 @@ def test_how_many_younger_jobs_overtook_the_unluckiest() -> None:
     assert line(page.render(section("service", one)), "previews") == [
         *("previews", "10 x", "50", "0", "25.0", "120.0", "10.0", "20.0", "19.0", "3")
     ]
+
+
+def test_a_change_counts_as_shown_when_it_or_a_later_one_is() -> None:
+    sent = {1: 100.0, 2: 200.0, 3: 300.0, 4: 400.0}
+    # The second was never on the page by itself; the fourth was noted, but no frame had it.
+    assert taken(sent, {1: 150.0, 3: 380.0, 4: 0.0}) == ([50.0, 180.0, 80.0], 1)
+    assert taken(sent, {}) == ([], 4)
