@@ -18,6 +18,7 @@ from automation.database import engine_for, ensure_ready, transaction
 from automation.engine_events import planned_change
 from automation.errors import ChangesFoundError, InputError, TenantryError
 from automation.history import NewDeployment
+from automation.jobs import totals
 from automation.locks import tenant_lock
 from automation.messages import summary
 from automation.models import DeploymentStatus, TenantStatus, deployments
@@ -97,7 +98,7 @@ def _apply(run: Run, held: Held, resolved: ResolvedManifest, options: UpOptions)
         heed = _of_these(run, options.steps) if options.steps else run.tracker.engine_event
         run.stack.up(manifests.program(resolved), heed, targets=_targets(run.new, options.steps))
 
-    outcome = run.execute(work)
+    outcome = run.execute(work, "up")
     run.end_events(outcome)
     if not outcome.ok:
         last_good = held.facts.last_good
@@ -149,7 +150,7 @@ def _remaining(run: Run, resolved: ResolvedManifest) -> tuple[str, ...]:
         if (change := planned_change(event, step_of)) is not None:
             found[change.step or change.name] = None
 
-    outcome = run.execute(lambda: run.stack.preview(manifests.program(resolved), on_event))
+    outcome = run.execute(lambda: run.stack.preview(manifests.program(resolved), on_event), "preview")
     if not outcome.ok:
         text = run.failure(outcome)[1]
         run.tracker.log("warning", f"whether anything remains to be done could not be found out: {text}")
@@ -190,7 +191,7 @@ def refresh(
                     raise InputError(f"'{tenant}' has no stack to refresh", hint=f"`tenantry up {tenant}` makes it")
                 run.stack.refresh(run.tracker.engine_event)
 
-            outcome = run.execute(work)
+            outcome = run.execute(work, "refresh")
             run.end_events(outcome)
             if not outcome.ok:
                 return _given_up(run, outcome)
@@ -226,7 +227,7 @@ def _remove(run: Run, held: Held, undone: uuid.UUID | None = None) -> RunResult:
 
 def _removal(run: Run, held: Held) -> tuple[Outcome, tuple[str, ...]]:
     there: list[bool] = []
-    looked = run.execute(lambda: there.append(run.stack.exists()))
+    looked = run.execute(lambda: there.append(run.stack.exists()), None)
     if not looked.ok or not there[-1]:
         run.end_events(looked)
         return looked, ()
@@ -251,7 +252,7 @@ def _adopt(run: Run, held: Held) -> None:
         return
     run.tracker.log("info", "a killed run left an unfinished create: adopting it first, so that it is removed too")
     program = manifests.program(manifests.restored(manifest))
-    outcome = run.execute(lambda: run.stack.up(program, lambda _event: None))
+    outcome = run.execute(lambda: run.stack.up(program, lambda _event: None), "up")
     if not outcome.ok:
         run.tracker.log("warning", f"adopting did not succeed: {run.failure(outcome)[1]}")
 
@@ -291,7 +292,7 @@ def _reapply(run: Run, resolved: ResolvedManifest, undone: uuid.UUID) -> RunResu
         run.stack.ensure()
         run.stack.up(manifests.program(resolved), run.tracker.engine_event)
 
-    outcome = run.execute(work)
+    outcome = run.execute(work, "up")
     run.end_events(outcome)
     if not outcome.ok:
         return _given_up(run, outcome)
@@ -315,6 +316,7 @@ def _held(context: Context, tenant: str, operation: str) -> Iterator[Held]:
         with transaction(database, settings) as connection:
             dead = history.take_over(connection, tenant)
             facts = history.tenant_facts(connection, tenant)
+            totals.add_now(connection, totals.of_runs(connection, [row["id"] for row in dead]))
         yield Held(lock=lock, database=database, facts=facts, dead=dead)
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from automation import checks, history, manifests
 from automation.database import engine_for, ensure_ready, transaction
 from automation.engine_events import PlannedChange, clean, planned_change, run_event
-from automation.errors import EngineError, TenantryError
+from automation.errors import DatabaseError, EngineError, TenantryError
+from automation.jobs import totals
 from automation.messages import engine_failure, summary
 from automation.redaction import redactor
 from automation.results import PreviewResult
@@ -48,13 +52,26 @@ def preview(context: Context, manifest: CabinetManifest) -> PreviewResult:
             said.append(redact(event.diagnostic_event.message))
 
     try:
-        with open_for_preview(settings, manifest.slug, context.choice) as stack:
+        with open_for_preview(settings, manifest.slug, context.choice) as stack, _timed(context):
             stack.preview(manifests.program(resolved), on_event)
     except TenantryError:
         raise
     except Exception as error:
         raise _failed(context, manifest.slug, said, redact(str(error))) from error
     return PreviewResult(tenant=manifest.slug, engine=context.choice.name, changes=tuple(changes), counts=dict(counts))
+
+
+@contextlib.contextmanager
+def _timed(context: Context) -> Iterator[None]:
+    """Counts the engine's time. A preview does not fail for a counter that cannot be written."""
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        took = time.monotonic() - began
+        settings = context.settings
+        with contextlib.suppress(DatabaseError), transaction(engine_for(settings), settings) as connection:
+            totals.add_now(connection, totals.of_engine(context.choice.name, [("preview", took)]))
 
 
 def _failed(context: Context, tenant: str, said: list[str], text: str) -> TenantryError:

@@ -13,13 +13,14 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Engine, RowMapping
+from sqlalchemy import Connection, Engine, RowMapping
 
 from automation import endings, history, manifests, queries
 from automation.database import transaction
 from automation.engines import EngineChoice
 from automation.errors import DatabaseError, EngineError, RollbackFailedError, RunFailedError, TenantryError
 from automation.history import NewDeployment, TenantFacts
+from automation.jobs import totals
 from automation.jobs.child_events import JobEvents
 from automation.locks import TenantLock
 from automation.messages import engine_failure, is_transient, summary
@@ -70,6 +71,7 @@ class Run:
         self._held = held
         self._started = time.monotonic()
         self._ended = False
+        self._commands: list[tuple[str, float]] = []
         events = JobEvents.from_environment()
         rows = [history.step_row(new.id, position, step) for position, step in enumerate(state.steps)]
         with transaction(held.database, context.settings) as connection:
@@ -123,25 +125,32 @@ class Run:
             history.finish(
                 connection, self.new.id, {"status": self._status_now()}, status=DeploymentStatus.FAILED, error=text
             )
+            self._count(connection)
 
     def _status_now(self) -> TenantStatus:
         return TenantStatus.ACTIVE if self._held.facts.last_good is not None else TenantStatus.FAILED
 
     # Running the engine
 
-    def execute(self, work: Callable[[], None], *, rolling_back: bool = False) -> Outcome:
-        """Runs `work` under the run's limits, again after errors that pass. Leaves the last `Ended` to `end_events`."""
+    def execute(self, work: Callable[[], None], command: str | None, *, rolling_back: bool = False) -> Outcome:
+        """Runs `work` under the run's limits, again after errors that pass. Leaves the last `Ended` to `end_events`.
+
+        `command` is what the engine's time is counted for: preview, up, refresh or destroy; None is not counted.
+        """
         settings = self.context.settings
         seconds = settings.rollback_timeout if rolling_back else settings.run_timeout
         name = _ROLLBACK_LIMIT if rolling_back else _RUN_LIMIT
         deadline = time.monotonic() + seconds
         failures: Counter[str | None] = Counter()
         while True:
+            began = time.monotonic()
             outcome = self._unlocked(
                 lambda: self._supervisor.call(
                     work, seconds=max(0.1, deadline - time.monotonic()), limit_name=name, steps=not rolling_back
                 )
             )
+            if command is not None:
+                self._commands.append((command, time.monotonic() - began))
             self.tracker.check()
             if isinstance(outcome.error, TenantryError):
                 raise outcome.error
@@ -236,7 +245,7 @@ class Run:
 
     def _reapplied(self, program: Program, text: str, step: str | None) -> RunResult:
         self.tracker.take(ModeChanged(mode=Mode.ROLLBACK_APPLY, at=history.now()))
-        outcome = self.execute(lambda: self.stack.up(program, self.tracker.engine_event), rolling_back=True)
+        outcome = self.execute(lambda: self.stack.up(program, self.tracker.engine_event), "up", rolling_back=True)
         self.end_events(outcome)
         if outcome.stop is Stop.LOCK_LOST:
             return self._broken_off(outcome, step)
@@ -289,7 +298,9 @@ class Run:
         """Removes all resources, then the stack, and looks whether anything is left. Ends the events too."""
         before = self.export()
         outcome = self.execute(
-            lambda: self.stack.destroy(self.tracker.engine_event, continue_on_error=True), rolling_back=rolling_back
+            lambda: self.stack.destroy(self.tracker.engine_event, continue_on_error=True),
+            "destroy",
+            rolling_back=rolling_back,
         )
         left = self._leftovers(before, outcome)
         if left and outcome.ok:
@@ -382,6 +393,7 @@ class Run:
                 )
                 if also is not None:
                     also(connection)
+                self._count(connection)
         except DatabaseError as lost:
             ended = error.message if error is not None else f"{self._where(None)} succeeded"
             error = DatabaseError(f"{ended}. This could not be recorded: {lost.message}", hint=lost.hint)
@@ -399,6 +411,11 @@ class Run:
             leftovers=leftovers,
             drift=dict(self.tracker.drift) if self.new.operation == "refresh" else {},
         )
+
+    def _count(self, connection: Connection) -> None:
+        """Counts the run. Last in its transaction: the rows are everybody's."""
+        engine = totals.of_engine(self.context.choice.name, self._commands)
+        totals.add_now(connection, [*totals.of_runs(connection, [self.new.id]), *engine])
 
 
 def _is_provider(resource: dict[str, Any]) -> bool:

@@ -12,6 +12,8 @@ import hmac
 import os
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Protocol
 
 import structlog
@@ -19,7 +21,7 @@ from fastapi import APIRouter, FastAPI, Header, Request, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -36,6 +38,8 @@ from automation.settings import Settings
 from stacks.lines import LINES
 
 SCRAPE_SECONDS = 5.0
+FRESH_SECONDS = 1.0
+"""What database and queue said is said again for this long: whoever asks often must not become their load."""
 _SHARED = "PROMETHEUS_MULTIPROC_DIR"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -96,7 +100,8 @@ class HttpMetrics:
 
     def report_to(self, registry: CollectorRegistry) -> None:
         """Adds what was counted to `registry`: by every process of this `tenantry serve`, where there are several."""
-        if _SHARED in os.environ:
+        if shared := os.environ.get(_SHARED):
+            registry.register(Processes(living(Path(shared))))
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # prometheus_client has no types there
         else:
             registry.register(_Registered(self.registry))
@@ -126,6 +131,38 @@ class HttpMetrics:
         """One answered request."""
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(seconds)
+
+
+def living(shared: Path) -> list[int]:
+    """The processes that count into the folder. What one that died had open, it has no longer."""
+    found = []
+    for pid in sorted({int(path.stem.rpartition("_")[2]) for path in shared.glob("gauge_live*_*.db")}):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            mark_process_dead(pid, str(shared))  # type: ignore[no-untyped-call] # as above
+        except PermissionError:
+            found.append(pid)
+        else:
+            found.append(pid)
+    return found
+
+
+class Processes(Collector):
+    """The process_* metrics of several processes, each with its pid: prometheus_client has them of one only."""
+
+    def __init__(self, pids: Iterable[int]) -> None:
+        self._pids = tuple(pids)
+
+    def collect(self) -> Iterator[Metric]:
+        """One family each, with a sample per process."""
+        families: dict[str, Metric] = {}
+        for pid in self._pids:
+            for metric in ProcessCollector(pid=lambda pid=pid: pid, registry=None).collect():  # type: ignore[misc]
+                family = families.setdefault(metric.name, Metric(metric.name, metric.documentation, metric.type))
+                for sample in metric.samples:
+                    family.add_sample(sample.name, {**sample.labels, "pid": str(pid)}, sample.value)
+        yield from families.values()
 
 
 class _Watch:
@@ -211,6 +248,23 @@ class Snapshot(Collector):
             yield _gauge("tenantry_queue_oldest_seconds", "Age of the oldest message.", ("queue",), oldest)
 
 
+@dataclass(slots=True)
+class Snapshots:
+    """The last snapshot, and who is making the next one."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    made_at: float = 0.0
+    last: Snapshot | None = None
+
+    async def fresh(self, source: Measured, version: str) -> Snapshot:
+        """One that is at most FRESH_SECONDS old. Many who ask at once wait for one."""
+        async with self.lock:
+            if self.last is None or time.monotonic() - self.made_at >= FRESH_SECONDS:
+                self.last = await snapshot(source, version)
+                self.made_at = time.monotonic()
+            return self.last
+
+
 async def snapshot(source: Measured, version: str) -> Snapshot:
     """Asks the database and the queue, within SCRAPE_SECONDS. What cannot be asked is left out, and said."""
     (added, now), depth = await asyncio.gather(_ask_database(source), _ask_queue(source))
@@ -294,7 +348,7 @@ async def metrics(
             return Response("a bearer token is needed\n", 401, {"WWW-Authenticate": "Bearer"}, "text/plain")
     source: Measured = request.app.state.tenantry
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(await snapshot(source, request.app.version))
+    registry.register(await request.app.state.snapshots.fresh(source, request.app.version))
     own.report_to(registry)
     encode, content_type = choose_encoder(accept)
     return Response(encode(registry), media_type=None, headers={"Content-Type": content_type})
@@ -321,5 +375,6 @@ def install(app: FastAPI) -> None:
     own = HttpMetrics()
     app.state.http_metrics = own
     app.state.metrics_settings = MetricsSettings()
+    app.state.snapshots = Snapshots()
     app.include_router(router)
     app.add_middleware(_Middleware, metrics=own)

@@ -73,7 +73,7 @@ async def lock_tenant(connection: AsyncConnection, job: uuid.UUID) -> TenantStat
 
 async def ended(connection: AsyncConnection, job: Job, before: JobStatus, was: TenantStatus | None) -> None:
     """A job has ended: the last events it will have. `was` is what `lock_tenant` said."""
-    now = await _settle_tenant(connection, job, was)
+    now, dead = await _settle_tenant(connection, job, was)
     await event(connection, job.id, EventKind.JOB, job.to_dict())
     await event(connection, job.id, EventKind.END, job.to_dict())
     await audit.record(
@@ -92,7 +92,7 @@ async def ended(connection: AsyncConnection, job: Job, before: JobStatus, was: T
         about["correlation_id"] = job.correlation_id
         await outbox.enqueue(connection, TENANT_EVENTS[now], job.tenant, about)
     # The last statement: the rows that it adds to are everybody's, and locked until the commit.
-    await totals.job_ended(connection, job)
+    await totals.add(connection, [*totals.of_job(job), *await connection.run_sync(totals.of_runs, dead)])
 
 
 def asked_by(job: Job) -> Caller:
@@ -100,17 +100,22 @@ def asked_by(job: Job) -> Caller:
     return Caller(subject=job.actor, address=job.address, correlation_id=job.correlation_id)
 
 
-async def _settle_tenant(connection: AsyncConnection, job: Job, was: TenantStatus | None) -> TenantStatus | None:
-    """Puts right what no deployment of the job did: a run that died, a tenant whose first run never began."""
+async def _settle_tenant(
+    connection: AsyncConnection, job: Job, was: TenantStatus | None
+) -> tuple[TenantStatus | None, list[uuid.UUID]]:
+    """Puts right what no deployment of the job did: a run that died, a tenant whose first run never began.
+
+    Returns what the tenant is now, and the runs that died.
+    """
     if was is None or job.operation is JobOperation.PREVIEW:
-        return None
+        return None, []
     dead = await connection.run_sync(history.take_over, job.tenant, job.id)
     now = tenant_status_after(job, was, died=bool(dead))
     if now is not was:
         await connection.execute(
             update(tenants).where(tenants.c.slug == job.tenant).values(status=now, updated_at=func.now())
         )
-    return now
+    return now, [row["id"] for row in dead]
 
 
 def tenant_status_after(job: Job, status: TenantStatus, *, died: bool) -> TenantStatus:

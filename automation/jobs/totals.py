@@ -3,27 +3,33 @@
 Decides which totals there are, their labels and buckets: one that is not in TOTALS is refused. What is measured at the
 moment of asking (queue depth, workers) is not kept here: `service.metrics` asks for it.
 
+A run is counted by whoever ends it, for a job or by hand: its own process, or who takes it over from a dead one. A job
+is counted by whoever ends the job.
+
 Rows are hot: every job that ends adds to the same ones, and they stay locked until the transaction commits. So count
-**last** in a transaction, and everything in one call (`job_ended`, or `add` of several): one statement takes the rows
-in one order, and no two transactions can wait for each other.
+**last** in a transaction, and everything in one call: one statement takes the rows in one order, and no two
+transactions can wait for each other.
 """
 
 from __future__ import annotations
 
 import json
+import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects.postgresql import Insert, insert
 
-from automation.models import deployment_steps, deployments
+from automation.models import deployment_steps, deployments, tenants
 from automation.models_jobs import metric_totals
 
 if TYPE_CHECKING:
+    # Operations count too, and have no use for what takes long to load.
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
     from automation.jobs.model import Job
 
 LONG = (0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 240, 300, 600, 1800)
@@ -47,6 +53,7 @@ JOBS = "tenantry_jobs_total"
 JOB_SECONDS = "tenantry_job_duration_seconds"
 JOB_WAIT_SECONDS = "tenantry_job_wait_seconds"
 JOB_ATTEMPTS = "tenantry_job_attempts_total"
+RUN_SECONDS = "tenantry_run_duration_seconds"
 STEP_SECONDS = "tenantry_step_duration_seconds"
 ENGINE_SECONDS = "tenantry_engine_duration_seconds"
 WEBHOOK_ATTEMPTS = "tenantry_webhook_attempts_total"
@@ -80,15 +87,21 @@ TOTALS: Mapping[str, TotalDefinition] = {
             buckets=LONG,
         ),
         TotalDefinition(
+            name=RUN_SECONDS,
+            help="Seconds from a run's start to its end; by is job, or hand for the command line and tenantry ci.",
+            labels=("line", "operation", "status", "by"),
+            buckets=LONG,
+        ),
+        TotalDefinition(
             name=STEP_SECONDS,
-            help="Seconds that a step took, by how it ended.",
+            help="Seconds that a step of a run took, by how it ended.",
             labels=("line", "step", "status"),
             buckets=SHORT,
         ),
         TotalDefinition(
             name=ENGINE_SECONDS,
-            help="Seconds from the first to the last row of a deployment: what the Pulumi engine had to itself.",
-            labels=("engine", "operation"),
+            help="Seconds that the Pulumi engine took for a command (preview, up, refresh, destroy); each try counts.",
+            labels=("engine", "command"),
             buckets=LONG,
         ),
         TotalDefinition(
@@ -143,22 +156,31 @@ async def observe(connection: AsyncConnection, metric: str, labels: Mapping[str,
 
 async def add(connection: AsyncConnection, additions: Iterable[Addition]) -> None:
     """Adds all of them in one statement, in one order."""
+    if (statement := _adding(additions)) is not None:
+        await connection.execute(statement)
+
+
+def add_now(connection: Connection, additions: Iterable[Addition]) -> None:
+    """The same, for what is not async."""
+    if (statement := _adding(additions)) is not None:
+        connection.execute(statement)
+
+
+def _adding(additions: Iterable[Addition]) -> Insert | None:
     sums: Counter[tuple[str, str, str]] = Counter()
     for addition in additions:
         for part, value in _parts(addition):
             sums[addition.metric, json.dumps(dict(addition.labels), sort_keys=True), part] += value  # type: ignore[assignment]
     if not sums:
-        return
+        return None
     rows = [
         {"metric": metric, "labels": labels, "part": part, "value": float(value)}
         for (metric, labels, part), value in sorted(sums.items())
     ]
     statement = insert(metric_totals).values(rows)
-    await connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=[metric_totals.c.metric, metric_totals.c.labels, metric_totals.c.part],
-            set_={"value": metric_totals.c.value + statement.excluded.value},
-        )
+    return statement.on_conflict_do_update(
+        index_elements=[metric_totals.c.metric, metric_totals.c.labels, metric_totals.c.part],
+        set_={"value": metric_totals.c.value + statement.excluded.value},
     )
 
 
@@ -177,29 +199,56 @@ async def read(connection: AsyncConnection) -> list[Total]:
     return totals
 
 
-async def job_ended(connection: AsyncConnection, job: Job) -> None:
-    """Adds what an ended job is to be counted for: itself, its times, and the deployments and steps run for it."""
-    additions = job_additions(job)
-    runs = await connection.execute(
-        select(deployments.c.engine, deployments.c.operation, deployments.c.duration_ms).where(
-            deployments.c.job_id == job.id, deployments.c.duration_ms.is_not(None)
+def of_runs(connection: Connection, ended: Sequence[uuid.UUID]) -> list[Addition]:
+    """What these deployments, which have just ended, are to be counted for: themselves and their steps."""
+    if not ended:
+        return []
+    runs = connection.execute(
+        select(
+            *(deployments.c.operation, deployments.c.status, deployments.c.duration_ms, deployments.c.job_id),
+            tenants.c.line,
         )
+        .join(tenants, tenants.c.slug == deployments.c.tenant)
+        .where(deployments.c.id.in_(ended), deployments.c.duration_ms.is_not(None))
     )
-    for run in runs:
-        labels = {"engine": run.engine, "operation": run.operation}
-        additions.append(Addition(metric=ENGINE_SECONDS, labels=labels, value=run.duration_ms / 1000))
-    steps = await connection.execute(
-        select(deployment_steps.c.key, deployment_steps.c.status, deployment_steps.c.duration_ms)
+    additions = [
+        Addition(
+            metric=RUN_SECONDS,
+            labels={
+                "line": run.line,
+                "operation": run.operation,
+                "status": run.status,
+                "by": "job" if run.job_id is not None else "hand",
+            },
+            value=max(0, run.duration_ms) / 1000,
+        )
+        for run in runs
+    ]
+    steps = connection.execute(
+        select(deployment_steps.c.key, deployment_steps.c.status, deployment_steps.c.duration_ms, tenants.c.line)
         .join(deployments, deployments.c.id == deployment_steps.c.deployment_id)
-        .where(deployments.c.job_id == job.id, deployment_steps.c.duration_ms.is_not(None))
+        .join(tenants, tenants.c.slug == deployments.c.tenant)
+        .where(deployments.c.id.in_(ended), deployment_steps.c.duration_ms.is_not(None))
     )
-    for step in steps:
-        labels = {"line": job.line, "step": step.key, "status": step.status}
-        additions.append(Addition(metric=STEP_SECONDS, labels=labels, value=step.duration_ms / 1000))
-    await add(connection, additions)
+    return additions + [
+        Addition(
+            metric=STEP_SECONDS,
+            labels={"line": step.line, "step": step.key, "status": step.status},
+            value=max(0, step.duration_ms) / 1000,
+        )
+        for step in steps
+    ]
 
 
-def job_additions(job: Job) -> list[Addition]:
+def of_engine(engine: str, commands: Iterable[tuple[str, float]]) -> list[Addition]:
+    """What (command, seconds) of an engine are to be counted for. Pure."""
+    return [
+        Addition(metric=ENGINE_SECONDS, labels={"engine": engine, "command": command}, value=seconds)
+        for command, seconds in commands
+    ]
+
+
+def of_job(job: Job) -> list[Addition]:
     """What the row of an ended job says. Pure."""
     labels = {"line": job.line, "operation": job.operation.value}
     ended = {**labels, "status": job.status.value}

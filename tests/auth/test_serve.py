@@ -6,6 +6,7 @@ import datetime
 import ipaddress
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -147,6 +148,9 @@ def test_metrics_tell_the_requests_of_all_processes_whichever_answers(main_db: M
             assert 'tenantry_http_requests_total{method="GET",route="/healthz",status="200"} 30.0' in said
             assert 'tenantry_http_requests_in_progress{kind="http"} 1.0' in said
             assert "tenantry_database_up 1.0" in said
+            pids = set(re.findall(r'process_resident_memory_bytes{pid="(\d+)"}', said))
+            assert len(pids) == 4, "the three, and the one that keeps them"
+            assert str(service.process.pid) in pids
         assert service.stop() == 0
 
 

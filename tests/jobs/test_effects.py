@@ -139,7 +139,7 @@ async def test_a_failure_undoes_what_went_with_it(
     assert found is not None
     before = await store.events(job.id)
     with monkeypatch.context() as patch:
-        patch.setattr(totals, "job_ended", broken)
+        patch.setattr(totals, "add", broken)
         with pytest.raises(RuntimeError):
             await store.finish(found[1], Ending(status=JobStatus.SUCCEEDED))
     assert (await store.get(job.id)).status is JobStatus.RUNNING

@@ -130,7 +130,8 @@ def a_job(**values: Any) -> Job:
     )
 
 
-async def test_an_ended_job_counts_with_its_deployments_and_steps(engine: AsyncEngine, settings: Settings) -> None:
+@pytest.mark.parametrize("by", ["job", "hand"])
+async def test_a_job_a_run_and_its_steps_are_counted(engine: AsyncEngine, settings: Settings, by: str) -> None:
     job = a_job(status=JobStatus.ROLLED_BACK, attempts=2)
     run = uuid.uuid4()
     async with transaction(engine, settings) as connection:
@@ -147,7 +148,7 @@ async def test_an_ended_job_counts_with_its_deployments_and_steps(engine: AsyncE
                 pid=1,
                 engine="embedded",
                 duration_ms=9000,
-                job_id=job.id,
+                job_id=job.id if by == "job" else None,
             )
         )
         for position, (key, status, took) in enumerate(
@@ -158,14 +159,19 @@ async def test_an_ended_job_counts_with_its_deployments_and_steps(engine: AsyncE
                     deployment_id=run, key=key, position=position, title=key, status=status, duration_ms=took
                 )
             )
-        await totals.job_ended(connection, job)
+        runs = await connection.run_sync(totals.of_runs, [run])
+        engines = totals.of_engine("embedded", [("up", 6.5), ("destroy", 1.5), ("up", 0.25)])
+        await totals.add(connection, [*totals.of_job(job), *runs, *engines])
+        assert await connection.run_sync(totals.of_runs, []) == []
     found = await read(engine, settings)
     assert {key: total.value for key, total in found.items()} == {
         (totals.JOBS, ("cabinet", "up", "rolled_back")): 1,
         (totals.JOB_ATTEMPTS, ("cabinet", "up")): 2,
         (totals.JOB_WAIT_SECONDS, ("cabinet", "up")): 2,
         (totals.JOB_SECONDS, ("cabinet", "up", "rolled_back")): 10,
-        (totals.ENGINE_SECONDS, ("embedded", "up")): 9,
+        (totals.ENGINE_SECONDS, ("embedded", "up")): 6.75,
+        (totals.ENGINE_SECONDS, ("embedded", "destroy")): 1.5,
+        (totals.RUN_SECONDS, ("cabinet", "up", "rolled_back", by)): 9,
         (totals.STEP_SECONDS, ("cabinet", "database", "failed")): 70,
         (totals.STEP_SECONDS, ("cabinet", "record", "rolled_back")): 0.4,
     }
@@ -173,4 +179,4 @@ async def test_an_ended_job_counts_with_its_deployments_and_steps(engine: AsyncE
 
 def test_a_job_that_never_started_has_no_times() -> None:
     cancelled = a_job(status=JobStatus.CANCELLED, attempts=0, started_at=None)
-    assert [addition.metric for addition in totals.job_additions(cancelled)] == [totals.JOBS]
+    assert [addition.metric for addition in totals.of_job(cancelled)] == [totals.JOBS]

@@ -8,6 +8,7 @@ import uuid
 import httpx
 from sqlalchemy import insert, text
 
+from automation.jobs import totals
 from automation.jobs.database import transaction
 from automation.jobs.model import Caller, Ending, NewJob
 from automation.jobs.store import Worker
@@ -89,6 +90,8 @@ async def one_job(state: State, status: JobStatus) -> None:
                     duration_ms=400,
                 )
             )
+        runs = await connection.run_sync(totals.of_runs, [run])
+        await totals.add(connection, [*runs, *totals.of_engine("embedded", [("up", 2.5)])])
     assert await state.store.finish(claimed[1], Ending(status=status, message="", deployment_id=run))
 
 

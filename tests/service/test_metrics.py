@@ -2,6 +2,10 @@
 
 import asyncio
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import httpx
 import pytest
@@ -14,6 +18,7 @@ from automation.queues.seam import Depth, QueueError
 from service import metrics
 from service.app import create_app
 from service.state import State
+from tests.automation.helpers import ROOT
 from tests.service.activity import make_some
 from tests.service.helpers import as_
 
@@ -48,7 +53,8 @@ async def test_what_is_said_after_some_of_everything(state: State, client: httpx
         ("tenantry_step_duration_seconds_bucket", "0.25 cabinet failed database"): 0,
         ("tenantry_step_duration_seconds_bucket", "0.5 cabinet failed database"): 3,
         ("tenantry_step_duration_seconds_bucket", "+Inf cabinet failed database"): 3,
-        ("tenantry_engine_duration_seconds_sum", "embedded up"): 12,
+        ("tenantry_run_duration_seconds_sum", "job cabinet up failed"): 3,
+        ("tenantry_engine_duration_seconds_sum", "up embedded"): 10,
         ("tenantry_jobs_active", "cabinet up pending"): 1,
         ("tenantry_jobs_active", "cabinet up running"): 1,
         ("tenantry_jobs_expired_leases", ""): 0,
@@ -112,6 +118,60 @@ async def test_without_database_and_queue_it_says_so_and_still_answers(
     assert found["tenantry_queue_up", "procrastinate"] == 0
     assert "tenantry_jobs_active" not in {name for name, _ in found}
     assert found["tenantry_http_requests_in_progress", "http"] == 1
+
+
+async def test_many_who_ask_at_once_are_one_look(
+    app: FastAPI, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+    look = metrics.snapshot
+
+    async def counted(source: metrics.Measured, version: str) -> metrics.Snapshot:
+        nonlocal looks
+        looks += 1
+        return await look(source, version)
+
+    monkeypatch.setattr(metrics, "snapshot", counted)
+    monkeypatch.setattr(metrics, "FRESH_SECONDS", 60.0)
+    answers = await asyncio.gather(*(client.get("/metrics") for _ in range(20)))
+    assert {one.status_code for one in answers} == {200}
+    assert looks == 1
+
+
+async def test_the_documentation_lists_every_metric_with_its_labels(state: State, client: httpx.AsyncClient) -> None:
+    await make_some(state, client)
+    said = set()
+    for family in text_string_to_metric_families((await client.get("/metrics")).text):
+        if family.name.startswith("tenantry_") and not family.name.endswith("_created"):
+            labels = sorted({label for sample in family.samples for label in sample.labels} - {"le"})
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            shown = ", ".join(f"`{label}`" for label in labels)
+            said.add(f"| `{name}` | {family.type} | {shown} | {family.documentation} |")
+    guide = (ROOT / "docs" / "service.md").read_text(encoding="utf-8")
+    written = {line for line in guide.splitlines() if line.startswith("| `tenantry_")}
+    assert said == written, "missing:\n{}\ntoo much:\n{}".format(
+        "\n".join(sorted(said - written)), "\n".join(sorted(written - said))
+    )
+
+
+def test_each_of_several_processes_has_its_own_numbers_and_the_dead_none(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    for pid in (os.getpid(), os.getppid(), dead.pid):
+        (tmp_path / f"gauge_livesum_{pid}.db").touch()
+        (tmp_path / f"counter_{pid}.db").touch()
+    alive = metrics.living(tmp_path)
+    assert alive == sorted((os.getpid(), os.getppid()))
+    assert not (tmp_path / f"gauge_livesum_{dead.pid}.db").exists()
+    assert (tmp_path / f"counter_{dead.pid}.db").exists(), "what it counted stays counted"
+    found = {
+        (sample.name, sample.labels["pid"]): sample.value
+        for family in metrics.Processes([*alive, dead.pid]).collect()
+        for sample in family.samples
+    }
+    assert {pid for _, pid in found} == {str(pid) for pid in alive}
+    assert found["process_resident_memory_bytes", str(os.getpid())] > 1e6
+    assert found["process_cpu_seconds_total", str(os.getpid())] > 0
 
 
 @pytest.mark.parametrize(
