@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -228,10 +229,24 @@ def _for_people(connection: Request) -> bool:
     return "text/html" in connection.headers.get("accept", "") and path != "/api" and not path.startswith("/api/")
 
 
+def _unrouted(app: FastAPI, path: str) -> Problem:
+    """The answer where no route takes the request: whether another method would be taken there."""
+    routes = [
+        one for one in iter_route_contexts(app.routes) if (own := getattr(one, "path_regex", None)) and own.match(path)
+    ]
+    methods = sorted({method for one in routes for method in getattr(one, "methods", None) or ()})
+    if not methods:
+        return Problem(404, f"There is nothing at {path[:200]}.", hint="the API is described at /api/v1/openapi.json")
+    # The framework's own answer names the methods of the first route with that path only (RFC 9110, 15.5.6: all).
+    return Problem(405, f"{path[:200]} takes {', '.join(methods)} only.", headers={"Allow": ", ".join(methods)})
+
+
 def install(app: FastAPI, *, page: Callable[[Request, Problem], Response] | None = None) -> None:
     """Makes every error of `app` a problem document, and where a browser asks for a page, what `page` makes of it."""
 
     async def handle(connection: Request | WebSocket, error: Exception) -> Response:
+        if isinstance(error, HTTPException) and error.status_code in {404, 405}:
+            error = _unrouted(app, connection.url.path)
         if page is not None and isinstance(connection, Request) and _for_people(connection):
             return page(connection, problem_of(error))
         return await _handle(connection, error)

@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.auth.helpers import KEY
 
-SECONDS = 60.0
+SECONDS = 180.0
 
 
 class Served:

@@ -19,12 +19,14 @@ MANIFEST: dict[str, Any] = {
 }
 
 
-def token(subject: str = "root", *, roles: tuple[str, ...] = (), tenants: dict[str, str] | None = None) -> str:
-    """A token that is valid for an hour."""
+def token(
+    subject: str = "root", *, roles: tuple[str, ...] = (), tenants: dict[str, str] | None = None, seconds: int = 3600
+) -> str:
+    """A token that is valid for so long."""
     claims = {
         "sub": subject,
         "aud": "tenantry",
-        "exp": int(time.time()) + 3600,
+        "exp": int(time.time()) + seconds,
         "roles": list(roles),
         "tenants": tenants or {},
     }
