@@ -84,8 +84,11 @@ async def preview(
     """What an `up` would do: with `manifest`, or with the newest one. Also of a tenant that is not there yet."""
     row = await lookups.tenant_or_none(state, slug)
     asked = ("preview", slug, manifest)
+    options: dict[str, Any] = {}
     if row is None and manifest is not None and who.may(Permission.TENANT_CREATE):
         line, parsed = checked(state, manifest, slug=slug)
+        # Should somebody else take the slug meanwhile, this preview would tell of their tenant.
+        options = {"new": True}
     else:
         if manifest is not None and who.may(Permission.TENANT_CREATE):
             _refuse_others(who, row, slug)
@@ -94,7 +97,7 @@ async def preview(
             return await _submit(state, _plain(who, row, JobOperation.PREVIEW, key=key, asked=asked))
         line, parsed = checked(state, manifest, row=row)
     return await _submit(
-        state, _with_manifest(who, line, parsed, {}, key=key, asked=asked, operation=JobOperation.PREVIEW)
+        state, _with_manifest(who, line, parsed, options, key=key, asked=asked, operation=JobOperation.PREVIEW)
     )
 
 
@@ -189,6 +192,11 @@ async def retry_job(state: State, who: Principal, job: uuid.UUID, *, key: str | 
     options = {name: value for name, value in old.options.items() if name in _REPEATED}
     manifest = old.options.get("manifest")
     row = await lookups.tenant_or_none(state, old.tenant)
+    if row is None and old.operation is JobOperation.PREVIEW:
+        options["new"] = True
+    elif row is not None:
+        # Who asked for a preview of a tenant to come has no right to one of the tenant that came.
+        who.demand(Permission.JOB_RETRY, old.tenant, what=f"job {job}")
     if row is not None and manifest is None:
         _refuse_stale(old, row)
     new = NewJob(

@@ -17,7 +17,7 @@ from automation.database import engine_for, transaction
 from automation.errors import InputError, RollbackFailedError, RunFailedError, TenantryError
 from automation.jobs.model import Job
 from automation.jobs.rows import JOB_COLUMNS, job_of
-from automation.models import DeploymentStatus, deployments, tenants
+from automation.models import DeploymentStatus, TenantStatus, deployments, tenants
 from automation.models_jobs import JobOperation, JobStatus, jobs
 from automation.models_jobs import manifests as manifest_rows
 from automation.settings import Settings
@@ -56,6 +56,13 @@ def read(settings: Settings, job: uuid.UUID, attempt: int) -> Work | None:
 
 
 def _manifest(connection: Connection, job: Job) -> Mapping[str, Any]:
+    if job.operation is JobOperation.PREVIEW and job.options.get("new"):
+        there = select(tenants.c.slug).where(tenants.c.slug == job.tenant, tenants.c.status != TenantStatus.REMOVED)
+        if connection.execute(there).first() is not None:
+            raise InputError(
+                f"the slug '{job.tenant}' was taken after this preview was asked for",
+                hint="choose another slug, or ask for a preview of the tenant that is there",
+            )
     if (given := job.options.get("manifest")) is not None:
         return dict(given)
     of_version = select(manifest_rows.c.manifest).where(

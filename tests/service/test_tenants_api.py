@@ -9,7 +9,12 @@ from typing import Any
 import httpx
 import pytest
 
+from automation.errors import InputError, NotFoundError
+from automation.jobs import work
+from automation.jobs.model import Ending
 from automation.models_jobs import JobStatus
+from service import actions
+from service.auth.principal import Principal
 from service.state import State
 from tests.conftest import MainDatabase
 from tests.service.helpers import as_, manifest
@@ -18,8 +23,6 @@ from tests.service.seed import seed
 
 async def end(state: State, job: str, status: JobStatus = JobStatus.CANCELLED) -> None:
     """Ends a job as a worker would."""
-    from automation.jobs.model import Ending
-
     claimed = await state.store.claim(uuid.UUID(job), worker="test", lease_seconds=60)
     assert claimed is not None
     assert await state.store.finish(claimed[1], Ending(status=status)) is not None
@@ -227,3 +230,24 @@ async def test_a_failed_creation_may_be_repeated_by_its_owner_only(client: httpx
     assert other.status_code == 409
     again = await client.post("/api/v1/tenants", json=manifest(), headers=as_("ann", "creator"))
     assert again.status_code == 202, again.text
+
+
+async def test_a_preview_of_a_tenant_to_come_tells_nothing_of_the_one_that_came(
+    client: httpx.AsyncClient, main_db: MainDatabase, state: State
+) -> None:
+    bob = as_("bob", "creator")
+    asked = await client.post("/api/v1/tenants/acme/preview", json=manifest(), headers=bob)
+    assert asked.status_code == 202
+    with main_db.connect() as connection:
+        seed(connection)
+    job = uuid.UUID(asked.json()["id"])
+    claimed = await state.store.claim(job, worker="test", lease_seconds=60)
+    assert claimed is not None
+    with pytest.raises(InputError, match="taken after this preview was asked for"):
+        await asyncio.to_thread(work.read, state.settings, job, 1)
+    await state.store.finish(claimed[1], Ending(status=JobStatus.FAILED))
+    assert (await client.get(f"/api/v1/jobs/{job}", headers=bob)).status_code == 200
+    assert (await client.post(f"/api/v1/jobs/{job}/retry", headers=bob)).status_code == 404
+    who = Principal(subject="bob", creator=True)
+    with pytest.raises(NotFoundError):
+        await actions.retry_job(state, who, job)
