@@ -30,14 +30,12 @@ class PatientProtocol(H11Protocol):
         self._waiting: asyncio.TimerHandle | None = None
         self._waiting_for: Any = None
         self._reader: asyncio.TimerHandle | None = None
-        self._begun = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         super().connection_made(transport)
         self._wait()
 
     def data_received(self, data: bytes) -> None:
-        self._begun = True
         super().data_received(data)
         self._wait()
 
@@ -45,7 +43,6 @@ class PatientProtocol(H11Protocol):
         super().on_response_complete()
         # Between two requests uvicorn's own, short time counts.
         if self.conn.their_state is h11.IDLE:
-            self._begun = False
             self._stop_waiting()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -87,8 +84,9 @@ class PatientProtocol(H11Protocol):
         self._waiting = None
         if self.transport.is_closing():
             return
+        begun, _ended = self.conn.trailing_data
         # Whoever has not sent a byte, as a browser that connects ahead, expects no answer.
-        if self._begun and self.conn.their_state is h11.IDLE and self.conn.our_state is h11.IDLE:
+        if begun and self.conn.their_state is h11.IDLE and self.conn.our_state is h11.IDLE:
             headers = [("content-type", "text/plain; charset=utf-8"), ("connection", "close")]
             answer = h11.Response(status_code=408, headers=headers, reason=b"Request Timeout")
             for event in (answer, h11.Data(data=_LATE), h11.EndOfMessage()):

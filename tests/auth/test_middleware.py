@@ -164,6 +164,22 @@ async def test_other_sites_may_call_only_where_they_are_named() -> None:
     assert "Access-Control-Allow-Origin" not in (await get(app_with(), origin="https://console.example")).headers
 
 
+async def test_a_browser_that_asks_first_is_told_what_another_site_may_send() -> None:
+    asked = {"access-control-request-method": "PUT", "access-control-request-headers": "authorization, if-match"}
+    app = app_with(cors_origins="https://console.example")
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://service.test") as client:
+        for origin, status in (("https://console.example", 200), ("https://evil.example", 400)):
+            answer = await client.options("/things/a", headers={**asked, "origin": origin})
+            assert answer.status_code == status
+            assert (answer.headers.get("Access-Control-Allow-Origin") == origin) == (status == 200)
+        cookies = await client.options(
+            "/things/a",
+            headers={**asked, "origin": "https://console.example", "access-control-request-headers": "x-csrf-token"},
+        )
+        assert cookies.status_code == 400, "the mark of a form is not for other sites"
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
