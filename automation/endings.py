@@ -5,7 +5,7 @@ Decides words and statuses. What is done about a failure is decided in `rollback
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from automation.errors import CancelledError, DatabaseError, EngineError, RunLeftError, TenantryError
@@ -40,9 +40,9 @@ def left(run: Left) -> tuple[DeploymentStatus, TenantryError]:
     message = f"{where} failed: {run.reason}. Left as it is: {run.decision}"
     again = f"`tenantry {run.operation} {run.tenant}`"
     if run.stop is Stop.USER:
-        states = reached(run.state)
+        states = reached((step.key, step.status, step.message) for step in run.state.steps)
         return DeploymentStatus.CANCELLED, CancelledError(
-            f"{subject} was cancelled. What was finished is saved: {_told(states)}",
+            f"{subject} was cancelled. What was finished is saved: {told(states)}",
             hint=f"{again} continues" + (_REMOVES.format(run.tenant) if run.operation == "up" else ""),
             details={"steps": {name: list(keys) for name, keys in states.items()}},
         )
@@ -71,19 +71,23 @@ def left(run: Left) -> tuple[DeploymentStatus, TenantryError]:
 _REMOVES = ", `tenantry destroy {}` removes what there is"
 
 
-def reached(state: RunState) -> Mapping[str, tuple[str, ...]]:
+StepReached = tuple[str, str, str]
+"""A step's key, status and message, from a run's state or from its row."""
+
+
+def reached(steps: Iterable[StepReached]) -> Mapping[str, tuple[str, ...]]:
     """The steps' keys by how far they came: finished, interrupted, not begun."""
-    finished = {StepStatus.COMPLETED}
     groups: dict[str, list[str]] = {"finished": [], "interrupted": [], "not begun": []}
-    for step in state.steps:
-        if step.status in finished:
-            groups["finished"].append(step.key)
-        elif step.status is StepStatus.PENDING or step.message == NOT_REACHED:
-            groups["not begun"].append(step.key)
-        elif step.status is not StepStatus.SKIPPED:
-            groups["interrupted"].append(step.key)
+    for key, status, message in steps:
+        if status == StepStatus.COMPLETED:
+            groups["finished"].append(key)
+        elif status == StepStatus.PENDING or message == NOT_REACHED:
+            groups["not begun"].append(key)
+        elif status != StepStatus.SKIPPED:
+            groups["interrupted"].append(key)
     return {name: tuple(keys) for name, keys in groups.items()}
 
 
-def _told(states: Mapping[str, tuple[str, ...]]) -> str:
+def told(states: Mapping[str, tuple[str, ...]]) -> str:
+    """What `reached` found, in words."""
     return "; ".join(f"{name}: {', '.join(keys)}" for name, keys in states.items() if keys) or "nothing was begun"

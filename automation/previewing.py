@@ -1,33 +1,40 @@
-"""What `up` would do: a preview takes no lock and leaves nothing behind. Decides nothing but how its failure reads."""
+"""What `up` would do: a preview takes no lock and leaves nothing behind. It can be cancelled, and its time is limited.
+
+Decides nothing but how its failure reads.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from automation import checks, history, manifests
 from automation.database import engine_for, ensure_ready, transaction
 from automation.engine_events import PlannedChange, clean, planned_change, run_event
-from automation.errors import DatabaseError, EngineError, TenantryError
+from automation.errors import CancelledError, DatabaseError, EngineError, TenantryError
 from automation.jobs import totals
 from automation.messages import engine_failure, summary
 from automation.redaction import redactor
 from automation.results import PreviewResult
+from automation.rollback import Stop
 from automation.run import Context
-from automation.steps import Started, is_object
-from automation.workspace import open_for_preview
+from automation.steps import RunState, Started, is_object, reducer
+from automation.supervision import Outcome, Supervisor
+from automation.tracking import Silent, Tracker
+from automation.workspace import TenantStack, open_for_preview
 
 if TYPE_CHECKING:
     from pulumi.automation.events import EngineEvent
 
+    from stacks.lines import Line
     from stacks.manifest import CabinetManifest
 
 
 def preview(context: Context, manifest: CabinetManifest) -> PreviewResult:
-    """What `up` would do. Raises EngineError when it would fail."""
+    """What `up` would do. Raises EngineError when it would fail, CancelledError when it was stopped."""
     settings = context.settings
     line = manifests.line_named(manifest.kind)
     ensure_ready(settings)
@@ -52,13 +59,33 @@ def preview(context: Context, manifest: CabinetManifest) -> PreviewResult:
             said.append(redact(event.diagnostic_event.message))
 
     try:
-        with open_for_preview(settings, manifest.slug, context.choice) as stack, _timed(context):
-            stack.preview(manifests.program(resolved), on_event)
-    except TenantryError:
-        raise
-    except Exception as error:
-        raise _failed(context, manifest.slug, said, redact(str(error))) from error
+        with (
+            open_for_preview(settings, manifest.slug, context.choice) as stack,
+            context.cancel.listening(),
+            _timed(context),
+        ):
+            outcome = _watched(context, line, stack, lambda: stack.preview(manifests.program(resolved), on_event))
+    except Exception as error:  # noqa: BLE001 - state that cannot be opened: put in words below
+        outcome = Outcome(error=error)
+    if not outcome.ok:
+        raise _failed(context, manifest.slug, said, outcome) from outcome.error
     return PreviewResult(tenant=manifest.slug, engine=context.choice.name, changes=tuple(changes), counts=dict(counts))
+
+
+def _watched(context: Context, line: Line, stack: TenantStack, work: Callable[[], None]) -> Outcome:
+    redact = redactor(context.settings.secrets())
+    # It has no steps: what the engine says in a preview is what would happen.
+    tracker = Tracker(
+        RunState(steps=()),
+        reducer(line.step_of),
+        step_of=line.step_of,
+        redact=redact,
+        observer=Silent(),
+        writer=None,
+    )
+    supervisor = Supervisor(context.settings, stack, tracker, None, context.cancel)
+    seconds = context.settings.run_timeout
+    return supervisor.call(work, seconds=seconds, limit_name="TENANTRY_RUN_TIMEOUT", steps=False)
 
 
 @contextlib.contextmanager
@@ -74,7 +101,15 @@ def _timed(context: Context) -> Iterator[None]:
             totals.add_now(connection, totals.of_engine(context.choice.name, [("preview", took)]))
 
 
-def _failed(context: Context, tenant: str, said: list[str], text: str) -> TenantryError:
+def _failed(context: Context, tenant: str, said: list[str], outcome: Outcome) -> TenantryError:
+    if isinstance(outcome.error, TenantryError):
+        return outcome.error
+    if outcome.stop is Stop.USER:
+        return CancelledError(f"preview of '{tenant}' was cancelled: nothing was changed", hint="preview it again")
+    if outcome.stop is not Stop.NONE:
+        stuck = {"stuck": True} if outcome.stop is Stop.STUCK else None
+        return EngineError(f"preview of '{tenant}' failed: {outcome.reason}", hint="nothing was changed", details=stuck)
+    text = redactor(context.settings.secrets())(str(outcome.error))
     known = engine_failure(text, tenant=tenant, backend=context.settings.backend)
     if known is not None:
         return known

@@ -15,11 +15,12 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from automation import history
+from automation.endings import StepReached
 from automation.jobs import audit, totals
 from automation.jobs.model import Caller, Job
 from automation.jobs.rows import storable
 from automation.jobs.submission import TENANT_WAS, Accepted
-from automation.models import TenantStatus, tenants
+from automation.models import TenantStatus, deployment_steps, deployments, tenants
 from automation.models_jobs import EventKind, JobOperation, JobStatus, jobs
 from automation.redaction import redactor
 from automation.webhooks import outbox
@@ -69,6 +70,18 @@ async def lock_tenant(connection: AsyncConnection, job: uuid.UUID) -> TenantStat
     statement = select(tenants.c.status).where(tenants.c.slug == own).with_for_update(key_share=True)
     status = (await connection.execute(statement)).scalar_one_or_none()
     return TenantStatus(status) if status is not None else None
+
+
+async def steps_of(connection: AsyncConnection, job: uuid.UUID) -> list[StepReached]:
+    """The steps of all attempts at a job, oldest attempt first."""
+    columns = (deployment_steps.c.key, deployment_steps.c.status, deployment_steps.c.message)
+    statement = (
+        select(*columns)
+        .join(deployments, deployments.c.id == deployment_steps.c.deployment_id)
+        .where(deployments.c.job_id == job)
+        .order_by(deployments.c.number, deployment_steps.c.position)
+    )
+    return [(row.key, row.status, row.message) for row in await connection.execute(statement)]
 
 
 async def ended(connection: AsyncConnection, job: Job, before: JobStatus, was: TenantStatus | None) -> None:

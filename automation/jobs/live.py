@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import psycopg
 import structlog
-from sqlalchemy import or_, select, text
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from automation.database import parameters
@@ -41,17 +41,14 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True, eq=False)
 class _Follower:
-    """Somebody who waits. `changed` are the jobs with their newest event, `known` what was handed over already."""
+    """Somebody who waits. `known` is what was handed over already; what is new is read from the rows, not kept here."""
 
-    job: uuid.UUID | None
+    job: uuid.UUID
     known: int = 0
-    changed: dict[uuid.UUID, int] = field(default_factory=dict)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def tell(self, job: uuid.UUID, seq: int) -> None:
-        if self.job is None or (job == self.job and seq > self.known):
-            # Only the newest is kept: a follower who is slow has no queue that grows.
-            self.changed[job] = max(seq, self.changed.get(job, 0))
+        if job == self.job and seq > self.known:
             self.wake.set()
 
 
@@ -107,16 +104,6 @@ class EventHub:
                 if len(events) < BATCH:
                     await follower.wake.wait()
 
-    async def follow_all(self) -> AsyncIterator[tuple[uuid.UUID, int]]:
-        """(job, newest event) whenever something happens to any job; of several events only the newest may be told."""
-        with self._joined(_Follower(job=None)) as follower:
-            while not self._stopped.is_set():
-                await follower.wake.wait()
-                follower.wake.clear()
-                changed, follower.changed = follower.changed, {}
-                for job, seq in changed.items():
-                    yield job, seq
-
     @contextlib.contextmanager
     def _joined(self, follower: _Follower) -> Iterator[_Follower]:
         self._followers.add(follower)
@@ -154,7 +141,7 @@ class EventHub:
                     await connection.execute(f"LISTEN {EVENTS_CHANNEL}")
                     self.listening.set()
                     # What happened while nobody listened.
-                    self._tell(await self._recent())
+                    self._tell(await self._followed())
                     await self._receive(connection)
             except (psycopg.Error, DatabaseError, OSError) as error:
                 _log.warning("events_not_heard", reason=str(error).strip(), retry_seconds=POLL_SECONDS)
@@ -182,23 +169,18 @@ class EventHub:
     async def _poll(self) -> None:
         while not self._stopped.is_set():
             await asyncio.sleep(POLL_SECONDS)
-            wanted = {follower.job for follower in self._followers if follower.job is not None}
-            if not wanted:
-                continue
-            statement = select(jobs.c.id, jobs.c.event_seq).where(jobs.c.id.in_(wanted))
             try:
-                async with reading(self._engine, self._settings) as connection:
-                    found = [(row.id, row.event_seq) for row in await connection.execute(statement)]
+                self._tell(await self._followed())
             except DatabaseError as error:
                 _log.warning("events_not_polled", reason=error.message, retry_seconds=POLL_SECONDS)
-                continue
-            self._tell(found)
 
-    async def _recent(self) -> list[tuple[uuid.UUID, int]]:
-        """Jobs that run or wait, or have ended lately."""
-        statement = select(jobs.c.id, jobs.c.event_seq).where(
-            or_(text("status IN ('pending', 'running')"), text("ended_at > now() - interval '2 minutes'"))
-        )
+    async def _followed(self) -> list[tuple[uuid.UUID, int]]:
+        """The jobs that are followed, with their newest event."""
+        wanted = {follower.job for follower in self._followers}
+        if not wanted:
+            return []
+        # One array and not a list of values: the statement stays the same whatever their number.
+        statement = select(jobs.c.id, jobs.c.event_seq).where(jobs.c.id == func.any(list(wanted)))
         async with reading(self._engine, self._settings) as connection:
             return [(row.id, row.event_seq) for row in await connection.execute(statement)]
 

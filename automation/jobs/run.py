@@ -86,7 +86,7 @@ def _explained(attempt: Callable[[], tuple[int, dict[str, Any]]]) -> tuple[int, 
 def _attempt(job: uuid.UUID, attempt: int, cancel: CancelRequests) -> tuple[int, dict[str, Any]]:
     settings = load_settings()
     _follow_parent(settings, cancel)
-    from automation.jobs import work
+    from automation.jobs import cancelling, work
 
     found = work.read(settings, job, attempt)
     if found is None:
@@ -99,9 +99,7 @@ def _attempt(job: uuid.UUID, attempt: int, cancel: CancelRequests) -> tuple[int,
         error = found.recorded["error"]
         return (error["exit_code"] if error else 0), found.recorded
     if cancel.count:
-        raise CancelledError(
-            f"{found.job.operation} of '{found.job.tenant}' was cancelled before it began: nothing was touched"
-        )
+        raise CancelledError(f"{found.job.operation} of '{found.job.tenant}' was {cancelling.BEFORE}")
     return _run(settings, found, cancel)
 
 

@@ -17,16 +17,20 @@ from sqlalchemy import ColumnElement, and_, delete, func, literal, or_, select, 
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from automation.jobs import audit, effects, submission
+from automation.jobs import audit, cancelling, effects, submission
 from automation.jobs.database import reading, transaction
 from automation.jobs.model import BusyError, Caller, ConflictError, Ending, Job, JobEvent, Lease, NewJob
 from automation.jobs.reading_jobs import no_job
 from automation.jobs.rows import JOB_COLUMNS, event_of, job_of, storable
+from automation.models import TenantStatus
 from automation.models_jobs import EventKind, JobStatus, job_events, jobs, workers
 from automation.settings import Settings
 
-REPUBLISH_SECONDS = 120.0
-"""After how long a job that was published and that nobody has claimed is published again."""
+REPUBLISH_SECONDS = (120.0, 900.0)
+"""After how long a job that was published and not claimed is published again: at the soonest, and at the latest.
+
+In between it is as long again as the job has waited: in a queue that is long, messages do not pile up.
+"""
 
 _TRIES = 5
 _NOW = func.clock_timestamp()
@@ -83,9 +87,11 @@ class JobStore:
         async with transaction(self._engine, self._settings) as connection:
             await connection.execute(statement)
 
-    async def due(self, limit: int, *, republish_seconds: float = REPUBLISH_SECONDS) -> list[uuid.UUID]:
+    async def due(self, limit: int) -> list[uuid.UUID]:
         """Jobs to be published, oldest first: due and unpublished, or published long ago, or whose worker is gone."""
-        long_ago = func.now() - func.make_interval(0, 0, 0, 0, 0, 0, republish_seconds)
+        soonest, latest = map(_seconds, REPUBLISH_SECONDS)
+        waited = jobs.c.published_at - jobs.c.not_before
+        long_ago = func.now() - func.least(func.greatest(waited, soonest), latest)
         waiting = (
             select(jobs.c.id, jobs.c.number)
             .where(text("status = 'pending'"), jobs.c.not_before <= func.now())
@@ -100,7 +106,7 @@ class JobStore:
                 or_(
                     jobs.c.published_at.is_(None),
                     jobs.c.published_at < jobs.c.lease_until,
-                    jobs.c.published_at < long_ago,
+                    jobs.c.published_at < func.now() - soonest,
                 )
             )
             .order_by(jobs.c.lease_until)
@@ -156,12 +162,22 @@ class JobStore:
             if row is None:
                 return None
             before = job_of(row)
-            job = await self._write(connection, before, self._values(before, ending))
-            if job.ended:
-                await effects.ended(connection, job, before.status, tenant)
-            else:
-                await effects.event(connection, job.id, EventKind.JOB, job.to_dict())
-            return job
+            if ending.again and before.cancel_requested_at is not None:
+                ending = cancelling.cancelled(before, cancelling.BETWEEN)
+            return await self._ended(connection, before, ending, tenant)
+
+    async def _ended(
+        self, connection: AsyncConnection, before: Job, ending: Ending, tenant: TenantStatus | None
+    ) -> Job:
+        """Writes the end of an attempt, and of the job unless it is tried again."""
+        if not cancelling.says_state(before, ending):
+            ending = cancelling.with_state(before, ending, await effects.steps_of(connection, before.id))
+        job = await self._write(connection, before, self._values(before, ending))
+        if job.ended:
+            await effects.ended(connection, job, before.status, tenant)
+        else:
+            await effects.event(connection, job.id, EventKind.JOB, job.to_dict())
+        return job
 
     def _values(self, job: Job, ending: Ending) -> dict[str, Any]:
         """The columns that an ending changes."""
@@ -178,12 +194,12 @@ class JobStore:
             "lease_until": None,
             "deployment_id": ending.deployment_id or job.deployment_id,
         }
-        if ending.again and job.cancel_requested_at is None:
+        if ending.again:
             later = {"status": JobStatus.PENDING, "published_at": None, "not_before": _after(ending.delay)}
             return said | free | later
-        status = ending.status or JobStatus.CANCELLED
-        values = said | free | {"status": status, "ended_at": _NOW, "duration_ms": _milliseconds(jobs.c.started_at)}
-        if status is JobStatus.SUCCEEDED:
+        ended = {"status": ending.status, "ended_at": _NOW, "duration_ms": _milliseconds(jobs.c.started_at)}
+        values = said | free | ended
+        if ending.status is JobStatus.SUCCEEDED:
             values |= {"progress": 100, "current_step": None}
         return values
 
@@ -220,13 +236,13 @@ class JobStore:
                     before={"status": before.status.value},
                     after={"cancel_requested_by": caller.subject},
                 )
-            after = await self._write(connection, before, _cancelled(before, caller))
-            if after.ended:
-                await effects.ended(connection, after, before.status, tenant)
-            else:
-                await effects.event(connection, job, EventKind.JOB, after.to_dict())
-                await effects.notify(connection, effects.CONTROL_CHANNEL, f"cancel {job}")
-            return after
+            asked = await self._write(connection, before, _asked_to_stop(caller))
+            if asked.status is JobStatus.PENDING:
+                how = cancelling.BETWEEN if asked.attempts else cancelling.BEFORE
+                return await self._ended(connection, asked, cancelling.cancelled(asked, how), tenant)
+            await effects.event(connection, job, EventKind.JOB, asked.to_dict())
+            await effects.notify(connection, effects.CONTROL_CHANNEL, f"cancel {job}")
+            return asked
 
     # Reading
 
@@ -299,24 +315,20 @@ def _held(lease: Lease) -> ColumnElement[bool]:
 
 
 def _after(seconds: float) -> Any:
-    return _NOW + func.make_interval(0, 0, 0, 0, 0, 0, literal(float(seconds)))
+    return _NOW + _seconds(seconds)
+
+
+def _seconds(seconds: float) -> Any:
+    return func.make_interval(0, 0, 0, 0, 0, 0, literal(float(seconds)))
 
 
 def _milliseconds(started: Any) -> Any:
     return func.round(func.extract("epoch", _NOW - started) * 1000)
 
 
-def _cancelled(job: Job, caller: Caller) -> dict[str, Any]:
-    """The columns that a request to cancel changes."""
-    values: dict[str, Any] = {
+def _asked_to_stop(caller: Caller) -> dict[str, Any]:
+    """The columns that a request to cancel changes: who asked first counts."""
+    return {
         "cancel_requested_at": func.coalesce(jobs.c.cancel_requested_at, _NOW),
         "cancel_requested_by": func.coalesce(jobs.c.cancel_requested_by, storable(caller.subject)),
     }
-    if job.status is JobStatus.RUNNING:
-        return values
-    message = (
-        "cancelled before it began: nothing was touched"
-        if job.attempts == 0
-        else "cancelled while it waited for another attempt: the tenant is as the attempt before left it"
-    )
-    return values | {"status": JobStatus.CANCELLED, "message": message, "ended_at": _NOW}

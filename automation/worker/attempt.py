@@ -28,14 +28,17 @@ _HURRIED_SECONDS = 5.0
 
 
 class Attempt:
-    """An attempt whose lease we hold."""
+    """An attempt whose lease we hold, `since` when on the monotonic clock."""
 
-    def __init__(self, store: JobStore, settings: Settings, own: WorkerSettings, job: Job, lease: Lease) -> None:
+    def __init__(
+        self, store: JobStore, settings: Settings, own: WorkerSettings, job: Job, lease: Lease, *, since: float
+    ) -> None:
         self._store = store
         self._settings = settings
         self._own = own
         self._job = job
         self._lease = lease
+        self._since = since
         self._why = Why.NONE
         self._stopped_at = 0.0
         self._child: Child | None = None
@@ -85,8 +88,8 @@ class Attempt:
 
     async def _keep(self, child: Child) -> None:
         """Holds the lease, looks for a cancel whose notice got lost, and ends by force what does not stop."""
-        held_until = time.monotonic() + self._own.lease
-        renew_at = time.monotonic() + self._own.lease / 3
+        held_until = self._since + self._own.lease
+        renew_at = self._since + self._own.lease / 3
         poll_at = time.monotonic() + _POLL_SECONDS
         deadline = time.monotonic() + _limit(self._settings)
         while True:

@@ -21,6 +21,7 @@ from automation.errors import (
     RunFailedError,
     TenantryError,
 )
+from automation.jobs.cancelling import BEFORE, BETWEEN, cancelled
 from automation.jobs.model import Ending, Job
 from automation.jobs.run import ATTEMPT_LOST
 from automation.models_jobs import JobStatus
@@ -53,7 +54,7 @@ class Ended:
 def before_beginning(job: Job, *, most: int) -> Ending | None:
     """The ending of a job that is claimed and not begun again: cancelled meanwhile, or tried too often."""
     if job.cancel_requested_at is not None:
-        return _cancelled_between(job)
+        return cancelled(job, BEFORE if job.attempts <= 1 else BETWEEN)
     if job.attempts > most + LOCKED_ATTEMPTS:
         return _failed(job, "its workers died each time", hint="see the workers' logs, remove the cause, then retry")
     return None
@@ -100,9 +101,7 @@ def _stopped(job: Job, document: Mapping[str, Any], *, why: Why, most: int) -> E
 def _died(job: Job, ended: Ended, *, why: Why, most: int) -> Ending:
     how = f"signal {-ended.code}" if ended.code < 0 else f"exit code {ended.code}, without an answer"
     if why is Why.CANCEL:
-        return _cancelled(
-            job, f"cancelled, and ended by force ({how}): the step that was being worked on may be half done"
-        )
+        return cancelled(job, f"cancelled, and ended by force ({how}), so that what it worked on may be half done")
     if why in {Why.DRAIN, Why.LEASE}:
         return Ending(status=None, message=f"interrupted: its worker ended it ({how}); another continues")
     if why is Why.LIMIT:
@@ -121,18 +120,6 @@ def _again(job: Job, document: Mapping[str, Any], delay: float, *, why: Why, mos
         return _told(JobStatus.FAILED, document, f"{_message(document)}. Given up after {job.attempts} attempts")
     message = f"attempt {job.attempts}: {_message(document)}. It is tried again"
     return Ending(status=None, message=message, delay=delay, deployment_id=_id(document))
-
-
-def _cancelled_between(job: Job) -> Ending:
-    if job.attempts <= 1:
-        return _cancelled(job, "cancelled before it began: nothing was touched")
-    return _cancelled(job, "cancelled between two attempts: what the last one had finished is saved")
-
-
-def _cancelled(job: Job, text: str) -> Ending:
-    hint = f"`up` of '{job.tenant}' continues, `destroy` removes what there is"
-    error = CancelledError(f"{job.operation} of '{job.tenant}' was {text}", hint=hint)
-    return Ending(status=JobStatus.CANCELLED, message=error.message, error=error.to_dict())
 
 
 def _failed(job: Job, text: str, hint: str = "see the worker's log, remove the cause, then retry") -> Ending:

@@ -155,8 +155,8 @@ class Worker:
         claimed = await self._claim(job)
         if claimed is None:
             return
-        found, lease = claimed
-        attempt = Attempt(self._store, self._settings, self._own, found, lease)
+        found, lease, since = claimed
+        attempt = Attempt(self._store, self._settings, self._own, found, lease, since=since)
         with self._kept(found, attempt):
             await attempt.run()
 
@@ -170,12 +170,17 @@ class Worker:
             finally:
                 del self._attempts[job.id]
 
-    async def _claim(self, job: uuid.UUID) -> tuple[Job, Lease] | None:
-        """Claims the job. A database that is away is waited for: that is no fault of the message's."""
+    async def _claim(self, job: uuid.UUID) -> tuple[Job, Lease, float] | None:
+        """Claims the job, at a moment of the monotonic clock from which the lease counts at the latest.
+
+        A database that is away is waited for: that is no fault of the message's.
+        """
         until = time.monotonic() + _CLAIM_SECONDS
         while True:
+            since = time.monotonic()
             try:
-                return await self._store.claim(job, worker=self.id, lease_seconds=self._own.lease)
+                claimed = await self._store.claim(job, worker=self.id, lease_seconds=self._own.lease)
+                return None if claimed is None else (*claimed, since)
             except DatabaseError as error:
                 if self._stopping.is_set() or time.monotonic() > until:
                     raise

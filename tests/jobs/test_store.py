@@ -2,9 +2,10 @@
 
 import asyncio
 import uuid
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from automation.errors import NotFoundError
@@ -12,7 +13,7 @@ from automation.jobs import reading
 from automation.jobs.model import BusyError, ConflictError, Ending
 from automation.jobs.store import JobStore, Worker
 from automation.models import tenants
-from automation.models_jobs import JobStatus, tenant_members
+from automation.models_jobs import JobStatus, jobs, tenant_members
 from tests.automation.helpers import MANIFEST
 from tests.jobs.helpers import ALICE, BOB, new_job
 
@@ -172,6 +173,29 @@ async def test_a_lease_that_runs_out_is_taken_over_and_the_late_worker_is_refuse
     assert await store.claim(job.id, worker="w3", lease_seconds=60) is None
 
 
+@pytest.mark.parametrize(
+    ("waits", "published", "due"),
+    [
+        (125, 125, True),
+        (125, 60, False),
+        # A queue that is long: it takes as long again as the job has waited, but not for ever.
+        (1000, 200, False),
+        (1000, 850, True),
+        (10_000, 800, False),
+        (10_000, 910, True),
+    ],
+)
+async def test_a_message_that_was_lost_is_published_again(
+    store: JobStore, engine: AsyncEngine, waits: int, published: int, due: bool
+) -> None:
+    """`waits` and `published`: for how many seconds."""
+    job, _ = await store.submit(new_job())
+    async with engine.begin() as connection:
+        ago = {name: func.now() - timedelta(seconds=age) for name, age in {"w": waits, "p": published}.items()}
+        await connection.execute(update(jobs).values(not_before=ago["w"], published_at=ago["p"]))
+    assert await store.due(10) == ([job.id] if due else [])
+
+
 async def test_a_lease_holds_until_somebody_else_has_taken_it(store: JobStore) -> None:
     job, _ = await store.submit(new_job())
     _, lease = await claimed(store, job.id, "w1", 0.01)
@@ -180,16 +204,17 @@ async def test_a_lease_holds_until_somebody_else_has_taken_it(store: JobStore) -
     assert await store.claim(job.id, worker="w2", lease_seconds=60) is None
 
 
-async def test_an_attempt_that_is_to_be_repeated_waits_its_time(store: JobStore) -> None:
+async def test_an_attempt_that_is_to_be_repeated_waits_its_time(store: JobStore, engine: AsyncEngine) -> None:
     job, _ = await store.submit(new_job())
     await store.mark_published(job.id)
     _, lease = await claimed(store, job.id)
-    back = await store.finish(lease, Ending(status=None, message="the engine broke", delay=0.2))
+    back = await store.finish(lease, Ending(status=None, message="the engine broke", delay=300))
     assert back is not None
     assert (back.status, back.message, back.worker) == (JobStatus.PENDING, "the engine broke", None)
     assert await store.due(10) == []
     assert await store.claim(job.id, worker="w1", lease_seconds=60) is None
-    await asyncio.sleep(0.25)
+    async with engine.begin() as connection:
+        await connection.execute(update(jobs).values(not_before=jobs.c.not_before - timedelta(seconds=300)))
     assert await store.due(10) == [job.id]
     again, _ = await claimed(store, job.id)
     assert (again.attempts, again.started_at) == (2, back.started_at)
