@@ -365,18 +365,3 @@ async def test_an_attempt_that_ended_and_could_not_say_so_is_not_done_again(yard
     assert ended.attempts > 1
     assert ended.deployment_id is not None
     assert yard.ends(job) == 1
-
-
-async def test_the_correlation_id_reaches_the_databases_sessions(yard: Yard) -> None:
-    yard.worker()
-    job = await yard.submit(manifest=yard.manifest())
-    seen: set[str] = set()
-
-    def look() -> bool:
-        rows = yard.query("SELECT application_name AS name FROM pg_stat_activity")
-        seen.update(row["name"] for row in rows if row["name"].startswith("c0ffee00c0ffee00"))
-        return bool(yard.query("SELECT 1 FROM jobs WHERE id = %s AND ended_at IS NOT NULL", job))
-
-    await yard.until(look)
-    assert any("pulumi-postgresql" in name for name in seen), seen
-    assert any(name.startswith("c0ffee00c0ffee00 tenantry ") for name in seen), seen
