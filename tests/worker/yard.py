@@ -88,13 +88,13 @@ class Yard:
             await asyncio.sleep(0.1)
         return found
 
-    async def reaches(self, job: uuid.UUID, step: str, status: str = "running", seconds: float = 60) -> None:
-        """Waits until the job's deployment has the step in that status, or the job has ended."""
+    async def reaches(self, job: uuid.UUID, step: str, seconds: float = 60) -> None:
+        """Waits until the job's run has begun the step: that it may be over already is no reason to miss it."""
         await self.until(
             lambda: self.query(
                 "SELECT 1 FROM deployment_steps s JOIN deployments d ON d.id = s.deployment_id"
-                " WHERE d.job_id = %s AND s.key = %s AND s.status = %s",
-                *(job, step, status),
+                " WHERE d.job_id = %s AND s.key = %s AND s.started_at IS NOT NULL",
+                *(job, step),
             ),
             seconds,
         )
