@@ -67,6 +67,8 @@ def preview(context: Context, manifest: CabinetManifest) -> PreviewResult:
             outcome = _watched(context, line, stack, lambda: stack.preview(manifests.program(resolved), on_event))
     except Exception as error:  # noqa: BLE001 - state that cannot be opened: put in words below
         outcome = Outcome(error=error)
+    if isinstance(outcome.error, TenantryError):
+        raise outcome.error
     if not outcome.ok:
         raise _failed(context, manifest.slug, said, outcome) from outcome.error
     return PreviewResult(tenant=manifest.slug, engine=context.choice.name, changes=tuple(changes), counts=dict(counts))
@@ -102,8 +104,6 @@ def _timed(context: Context) -> Iterator[None]:
 
 
 def _failed(context: Context, tenant: str, said: list[str], outcome: Outcome) -> TenantryError:
-    if isinstance(outcome.error, TenantryError):
-        return outcome.error
     if outcome.stop is Stop.USER:
         return CancelledError(f"preview of '{tenant}' was cancelled: nothing was changed", hint="preview it again")
     if outcome.stop is not Stop.NONE:
