@@ -235,6 +235,11 @@ Index(
     webhook_deliveries.c.next_attempt_at,
     postgresql_where=text("status = 'pending'"),
 )
+Index(
+    "webhook_deliveries_ended_idx",
+    webhook_deliveries.c.ended_at,
+    postgresql_where=webhook_deliveries.c.ended_at.is_not(None),
+)
 
 rate_limit_hits = Table(
     "rate_limit_hits",

@@ -56,6 +56,7 @@ from automation.webhooks.targets import Policy
 AT_ONCE = 16
 PER_WEBHOOK = 4
 """At once for one webhook: one that hangs must not hold up the others."""
+LOOKED_AT = 200
 POLL_SECONDS = 1.0
 CLAIM_MARGIN_SECONDS = 60.0
 WRITE_TRIES = 8
@@ -165,12 +166,22 @@ class Deliverer:
             & (_d.next_attempt_at <= func.now())
             & or_(_d.claimed_until.is_(None), _d.claimed_until < func.now())
         )
-        place: ColumnElement[Any] = func.row_number().over(
-            partition_by=_d.webhook_id, order_by=(_d.next_attempt_at, _d.number)
+        busy = Counter(one.webhook for one in self._sending.values())
+        full = [webhook for webhook, number in busy.items() if number >= PER_WEBHOOK]
+        # Not all that is due, which may be a day's work. Those who have their share already do not fill it up.
+        first = (
+            select(_d.id, _d.webhook_id, _d.number, _d.next_attempt_at)
+            .where(ready, _d.webhook_id.not_in(full))
+            .order_by(_d.next_attempt_at)
+            .limit(LOOKED_AT)
+            .subquery()
         )
-        if busy := Counter(one.webhook for one in self._sending.values()):
-            place = place + case(dict(busy), value=_d.webhook_id, else_=0)
-        due = select(_d.id, _d.next_attempt_at, place.label("place")).where(ready).subquery()
+        place: ColumnElement[Any] = func.row_number().over(
+            partition_by=first.c.webhook_id, order_by=(first.c.next_attempt_at, first.c.number)
+        )
+        if busy:
+            place = place + case(dict(busy), value=first.c.webhook_id, else_=0)
+        due = select(first.c.id, first.c.next_attempt_at, place.label("place")).subquery()
         chosen = select(due.c.id).where(due.c.place <= PER_WEBHOOK).order_by(due.c.next_attempt_at).limit(room)
         mine = select(_d.id).where(_d.id.in_(chosen), ready).with_for_update(skip_locked=True).cte("mine")
         seconds = self._settings.webhook_timeout + CLAIM_MARGIN_SECONDS
@@ -305,7 +316,7 @@ class Deliverer:
             return
         self._next_clean = time.monotonic() + CLEAN_EVERY_SECONDS
         old = _d.ended_at < _in(-86_400 * self._settings.webhook_keep_days)
-        some = select(_d.id).where(_d.status != DeliveryStatus.PENDING, old).limit(CLEAN_AT_ONCE)
+        some = select(_d.id).where(old).limit(CLEAN_AT_ONCE)
         async with transaction(self._engine, self._settings) as connection:
             gone = await connection.execute(
                 delete(webhook_deliveries).where(_d.id.in_(some.with_for_update(skip_locked=True))).returning(_d.id)

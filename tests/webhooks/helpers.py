@@ -28,7 +28,7 @@ async def running(engine: AsyncEngine, settings: Settings) -> AsyncIterator[None
         yield
     finally:
         stop.set()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             await task
 
 
@@ -42,7 +42,7 @@ async def hook(hooks: Webhooks, receiver: Receiver, **values: Any) -> tuple[uuid
     return uuid.UUID(made["id"]), secret
 
 
-async def ended(hooks: Webhooks, webhook: uuid.UUID, number: int = 1, seconds: float = 20) -> list[dict[str, Any]]:
+async def ended(hooks: Webhooks, webhook: uuid.UUID, number: int = 1, seconds: float = 90) -> list[dict[str, Any]]:
     """The deliveries of a webhook, oldest first, once `number` of them have ended."""
     rows: list[dict[str, Any]] = []
 
@@ -54,7 +54,7 @@ async def ended(hooks: Webhooks, webhook: uuid.UUID, number: int = 1, seconds: f
     return rows[::-1]
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 20) -> bool:
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 90) -> bool:
     """Whether `condition` came true in time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

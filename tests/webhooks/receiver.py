@@ -35,7 +35,7 @@ class Receiver:
     def url(self) -> str:
         return f"{self.scheme}://127.0.0.1:{self.port}/hook"
 
-    async def arrived(self, number: int, seconds: float = 20) -> list[Request]:
+    async def arrived(self, number: int, seconds: float = 90) -> list[Request]:
         async with asyncio.timeout(seconds):
             while len(self.requests) < number:
                 await self._arrival()

@@ -257,7 +257,7 @@ async def test_it_lives_through_the_loss_of_its_connections(
             with main_db.connect() as connection:
                 connection.execute(cut)
             await receiver.arrived(number)
-        rows = await ended(hooks, webhook, 5, seconds=40)
+        rows = await ended(hooks, webhook, 5)
     await mine.dispose()
     assert {row["status"] for row in rows} == {"delivered"}
 

@@ -253,6 +253,10 @@ TABLES = (
         WHERE status = 'pending'
     """,
     """
+    CREATE INDEX webhook_deliveries_ended_idx ON webhook_deliveries (ended_at)
+        WHERE ended_at IS NOT NULL
+    """,
+    """
     CREATE INDEX webhook_deliveries_webhook_number_idx ON webhook_deliveries (webhook_id, number DESC)
     """,
 )
