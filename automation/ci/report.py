@@ -21,7 +21,7 @@ LIMIT = 60_000
 """Characters; GitHub refuses comments of more than 65,536."""
 _CELL = 300
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()+!|~:])")
-_CALLS = re.compile(r"([@#])")
+_CALLS = re.compile(r"([@#]|www(?=\.))", re.IGNORECASE)
 _DIFF = {"+": "+", "-": "-", "~": "!", "±": "!"}
 
 
@@ -149,5 +149,5 @@ def _text(text: str) -> str:
     """`text` as plain words within Markdown: cut short, on one line, nothing in it means anything."""
     text = _line(text)
     text = text if len(text) <= _CELL else f"{text[:_CELL]}..."
-    # A backslash does not keep GitHub from calling whom "@" names: the zero-width space does.
+    # A backslash does not keep GitHub from calling whom "@" names, or linking "www.": the zero-width space does.
     return _CALLS.sub("\\1\u200b", _SPECIAL.sub(r"\\\1", html.escape(text, quote=False)))

@@ -15,7 +15,10 @@ from automation.ci.run import Outcome, Report, Row
 from automation.errors import InputError
 from tests.automation.helpers import ROOT
 
-HOSTILE = "a|b <img src=x onerror=alert(1)> @team #12 [click](javascript:x) ```\n## heading\x1b[31m"
+HOSTILE = (
+    "a|b <img src=x onerror=alert(1)> @team #12 www.evil.example https://evil.example [click](javascript:x) "
+    "```\n## heading\x1b[31m"
+)
 
 
 def test_manifests_settings_and_other_files() -> None:
@@ -80,8 +83,8 @@ def test_nothing_of_a_manifest_is_markdown_or_html() -> None:
     assert outside.count("<details>") == 2
     # What is on the line of <details> is HTML, in which Markdown means nothing.
     words = "\n".join(line for line in outside.splitlines() if not line.startswith(("<details>", "## Tenantry")))
-    assert not [danger for danger in ("<img", "@team", "#12", "\x1b") if danger in outside]
-    assert not [danger for danger in ("](javascript", "## heading", "```") if danger in words]
+    assert not [danger for danger in ("<img", "@team", "#12", "www.evil", "\x1b") if danger in outside]
+    assert not [danger for danger in ("](javascript", "https://", "## heading", "```") if danger in words]
     table = [line for line in outside.splitlines() if line.startswith("|")]
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {5}
     # The fence is longer than the backticks in what it holds.
