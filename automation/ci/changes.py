@@ -33,21 +33,22 @@ class TenantChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """Tenants by name; and other files of the folder, which no tenant's name is on: they may concern all of them."""
+    """Tenants by name; and other files, which no tenant's name is on: they may concern all of them."""
 
     tenants: tuple[TenantChange, ...]
     others: tuple[str, ...] = ()
 
 
 def changes_of(name_status: str, folder: str, there: Collection[str]) -> Changes:
-    """The changes in `folder` (a path within the repository), where `there` are the tenants with a manifest now.
+    """The changes in `folder` (a path within the repository) and beside, where `there` are the tenants with a manifest.
 
     A manifest that was renamed is one removed and one added: the slug, and so the tenant, is another one.
     """
     kinds: dict[str, ChangeKind] = {}
     others: list[str] = []
     for letter, path in _entries(name_status):
-        inner = PurePosixPath(path).relative_to(folder) if folder else PurePosixPath(path)
+        whole = PurePosixPath(path)
+        inner = whole.relative_to(folder) if whole.is_relative_to(folder) else whole
         if len(inner.parts) != 1 or inner.suffix != _MANIFEST:
             others.append(path)
         elif inner.name.startswith(_SETTINGS):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from automation.errors import InputError, NotFoundError
 
@@ -74,9 +74,10 @@ class Repository:
         return True
 
     def changed(self, base: str, head: str) -> str:
-        """`git diff --name-status -z` of `stacks/` between two commits; renames are a removal and an addition."""
+        """`git diff --name-status -z` of `stacks/` and the `templates/` beside it; renames are removal and addition."""
+        templates = (PurePosixPath(self.folder).parent / "templates").as_posix()
         options = ("--name-status", "--no-renames", "--no-ext-diff", "-z")
-        return _git(self.root, "diff", *options, self.commit(base), self.commit(head), "--", self.folder)
+        return _git(self.root, "diff", *options, self.commit(base), self.commit(head), "--", self.folder, templates)
 
     def uncommitted(self) -> list[str]:
         """Manifests in the work tree that are not as in HEAD; without the settings that an `up` writes beside them."""

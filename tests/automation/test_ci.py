@@ -172,9 +172,12 @@ def test_a_pull_request_from_branch_to_merge(origin: Origin) -> None:
     origin.write("anna", customSettings={"currency": "EUR"})
     origin.write("clara", name="Clara | <b>@everyone</b> ``` [x](https://example.com)")
     origin.remove("berta")
-    origin.commit("a change, a new one, one less")
+    (origin.work / "templates").mkdir()
+    (origin.work / "templates" / "NOTES").write_text("what the templates are for\n")
+    origin.commit("a change, a new one, one less, and something of the templates")
     preview = origin.ci("topic", "preview", env={"GITHUB_BASE_REF": "main"})
     assert preview["base"] == first
+    assert preview["other_files"] == ["templates/NOTES"]
     assert outcomes(preview) == {"anna": "would change", "berta": "kept", "clara": "would change"}
     assert origin.databases() == {"anna", "berta"}
     report = origin.report

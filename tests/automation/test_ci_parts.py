@@ -33,6 +33,7 @@ def test_manifests_settings_and_other_files() -> None:
             ("D", "infra/stacks/Pulumi.gone.yaml"),
             ("M", "infra/stacks/program.py"),
             ("A", "infra/stacks/deeper/x.yaml"),
+            ("M", "infra/templates/cabinet/default-dental.yaml"),
         )
     )
     found = changes_of(text, "infra/stacks", {"new", "old", "link", "quiet"})
@@ -44,7 +45,11 @@ def test_manifests_settings_and_other_files() -> None:
         "quiet": ChangeKind.CHANGED,
     }
     assert [one.tenant for one in found.tenants] == sorted(one.tenant for one in found.tenants)
-    assert found.others == ("infra/stacks/deeper/x.yaml", "infra/stacks/program.py")
+    assert found.others == (
+        "infra/stacks/deeper/x.yaml",
+        "infra/stacks/program.py",
+        "infra/templates/cabinet/default-dental.yaml",
+    )
     more = with_removed(found, ["old", "earlier"])
     assert {one.tenant: one.kind for one in more.tenants}["earlier"] is ChangeKind.REMOVED
     assert {one.tenant: one.kind for one in more.tenants}["old"] is ChangeKind.CHANGED

@@ -1,4 +1,4 @@
-"""What the pages name is there: commands and options, routes, metrics, variables, headings that links lead to."""
+"""What the pages name is there: commands and options, routes, variables, headings that links lead to."""
 
 from __future__ import annotations
 
@@ -106,19 +106,6 @@ def test_every_route_of_the_api_is_in_its_table_and_no_other(paths: dict[str, se
     live = {("GET", "/api/v1/jobs/{}/ws")}  # a WebSocket, which OpenAPI has no words for
     assert {route for route in routes - live if route[1] not in paths or route[0] not in paths[route[1]]} == set()
     assert {path for path in paths if path not in {path for _, path in routes}} == set()
-
-
-def test_every_metric_of_the_page_exists_and_none_is_left_out() -> None:
-    sources = "".join(
-        (ROOT / name).read_text(encoding="utf-8")
-        for name in ("service/metrics.py", "automation/jobs/totals.py", "automation/jobs/gauges.py")
-    )
-    # The client adds `_total` to counters by itself.
-    there = {name.removesuffix("_total") for name in re.findall(r"\"(tenantry_[a-z_]+)\"", sources)}
-    told = {name.removesuffix("_total") for name in re.findall(r"`(tenantry_[a-z_]+)`", PAGES["service.md"])}
-    told -= {"tenantry_queue"}
-    assert told - there == set()
-    assert there - told == set()
 
 
 def sources() -> list[str]:
