@@ -95,11 +95,12 @@ async def _steps(connection: AsyncConnection, deployment: uuid.UUID | None) -> l
 
 
 async def job_logs(
-    connection: AsyncConnection, wanted: uuid.UUID, *, after: int = 0, limit: int = LOG_LINES
+    connection: AsyncConnection, wanted: uuid.UUID, *, after: int = 0, limit: int = LOG_LINES, newest: bool = False
 ) -> list[dict[str, Any]]:
     """The log lines of all attempts of a job whose `id` is above `after`, oldest first: id, at, level, step, message.
 
-    Raises NotFoundError for a job that is not there.
+    Where there are more than `limit`, they are the first; with `newest` the last. Raises NotFoundError for a job that
+    is not there.
     """
     bounded("after", after, 0, 2**63 - 1)
     bounded("limit", limit, 1, LOG_LINES)
@@ -107,10 +108,12 @@ async def job_logs(
     statement = (
         select(*(one for one in deployment_logs.c if one.name != "deployment_id"))
         .where(deployment_logs.c.deployment_id.in_(own), deployment_logs.c.id > after)
-        .order_by(deployment_logs.c.id)
+        .order_by(deployment_logs.c.id.desc() if newest else deployment_logs.c.id)
         .limit(limit)
     )
     lines = [json_safe(line) for line in (await connection.execute(statement)).mappings()]
+    if newest:
+        lines.reverse()
     if not lines and (await connection.execute(select(jobs.c.id).where(jobs.c.id == wanted))).one_or_none() is None:
         raise no_job(wanted)
     return lines

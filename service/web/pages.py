@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
@@ -142,6 +143,7 @@ def render(
         nav=_nav(who),
         section=section,
         csrf_value=csrf_token(request),
+        now=datetime.now(UTC).isoformat(),
         said=SAID.get(request.query_params.get("said", "")),
         **values,
     )

@@ -80,7 +80,9 @@ async def job_page(request: Request, state: StateDep, who: Reader, job_id: uuid.
     job = await state.store.get(job_id)
     async with reader(state) as connection:
         detail = await reading.job_detail(connection, job_id)
-        lines = await reading.job_logs(connection, job_id) if job.operation is not JobOperation.PREVIEW else []
+        lines = (
+            await reading.job_logs(connection, job_id, newest=True) if job.operation is not JobOperation.PREVIEW else []
+        )
     row = await lookups.tenant_or_none(state, job.tenant)
     line = LINES[job.line]
     template = "_job_parts.html" if wants_part(request) else "job.html"

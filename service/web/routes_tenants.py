@@ -167,15 +167,15 @@ async def undo_run(request: Request, state: StateDep, who: Undoer, slug: str, ru
     noun = LINES[(await _tenant(state, slug))["line"]].noun
     short = str(run_id)[:8]
     if run["first_create"]:
-        text = f"Run {short} made this {noun}. Undoing it removes the {noun} with all its data."
+        text = f"Run {short} made this {noun}. Rolling it back removes the {noun} with all its data."
     else:
         text = f"The {noun} goes back to the settings it had before run {short}."
     asking = await confirmation(
         request,
         who,
         slug,
-        heading=f"Undo run {short}",
-        word="Undo this run",
+        heading=f"Roll back run {short}",
+        word="Roll back this run",
         text=text,
         rows=() if run["first_create"] else views.differences(run["manifest"], run["previous_manifest"]),
     )

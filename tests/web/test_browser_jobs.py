@@ -97,14 +97,14 @@ def test_a_cabinet_is_previewed_made_watched_changed_undone_and_removed(page: Pa
     expect(page.get_by_text("Nothing has drifted")).to_be_visible(timeout=LONG)
     page.get_by_role("link", name="Continue").click()
 
-    page.get_by_role("row", name=re.compile("2 objects changed")).get_by_role("link", name="Undo").click()
+    page.get_by_role("row", name=re.compile("2 objects changed")).get_by_role("link", name="Roll back").click()
     expect(page.locator("ins", has_text="contact@rive.example")).to_be_visible()
     look(page, "undo")
     page.get_by_label("Type rive to confirm").fill("wrong")
-    page.get_by_role("button", name="Undo this run").click()
+    page.get_by_role("button", name="Roll back this run").click()
     expect(page.get_by_role("alert")).to_contain_text("This is not the name")
     page.get_by_label("Type rive to confirm").fill("rive")
-    page.get_by_role("button", name="Undo this run").click()
+    page.get_by_role("button", name="Roll back this run").click()
     page.get_by_role("link", name="Continue").click(timeout=LONG)
     expect(page.locator("dd", has_text="contact@rive.example")).to_be_visible()
 

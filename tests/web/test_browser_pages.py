@@ -173,16 +173,25 @@ def test_lists_are_searched_and_paged(page: Page, site: Site, manifest_data: dic
     site.api("POST", "/tenants", manifest_data)
     site.run(
         "INSERT INTO tenants (slug, name, status) "
-        "SELECT 'many-' || lpad(n::text, 3, '0'), 'Cabinet ' || n, 'active' FROM generate_series(1, 120) AS n"
+        "SELECT 'many-' || lpad(n::text, 4, '0'), 'Cabinet ' || n, 'active' FROM generate_series(1, 1000) AS n"
+    )
+    site.run(
+        "INSERT INTO tenants (slug, name, status) VALUES (%s, %s, 'removed')",
+        "a-slug-of-all-the-forty-characters-there",
+        f"Centre médico-dentaire pluridisciplinaire {'Donaudampfschifffahrtsgesellschaft' * 4}",
     )
     page.goto(f"{site.url}/tenants?status=active")
-    expect(page.get_by_text("1 to 50 of 120")).to_be_visible()
+    expect(page.get_by_text("1 to 50 of 1,000")).to_be_visible()
     page.get_by_role("link", name="Next").click()
-    expect(page.get_by_text("51 to 100 of 120")).to_be_visible()
-    page.get_by_label("Search").fill("many-007")
+    expect(page.get_by_text("51 to 100 of 1,000")).to_be_visible()
+    page.get_by_label("Search").fill("many-0007")
     page.keyboard.press("Enter")
     expect(page.get_by_role("rowheader")).to_have_count(1)
+    page.goto(f"{site.url}/tenants?status=all&q=a")
     look(page, "tenants")
+    page.goto(f"{site.url}/tenants/a-slug-of-all-the-forty-characters-there")
+    look(page, "tenant-with-a-long-name")
+    page.go_back()
     page.get_by_label("Search").fill("no such thing")
     page.keyboard.press("Enter")
     expect(page.get_by_text("No tenant matches")).to_be_visible()
@@ -198,12 +207,12 @@ def test_lists_are_searched_and_paged(page: Page, site: Site, manifest_data: dic
 def test_webhooks_are_made_tried_switched_off_and_deleted(page: Page, site: Site) -> None:
     page.goto(f"{site.url}/webhooks/new")
     look(page, "webhook-form")
-    page.get_by_label("Goes to").fill("http://127.0.0.1/hook")
-    page.get_by_role("button", name="Make it").click()
+    page.get_by_label("URL").fill("http://127.0.0.1/hook")
+    page.get_by_role("button", name="Create webhook").click()
     expect(page.get_by_role("alert")).to_be_visible()
     look(page, "webhook-form-refused")
-    page.get_by_label("Goes to").fill("https://93.184.216.34/hook")
-    page.get_by_role("button", name="Make it").click()
+    page.get_by_label("URL").fill("https://93.184.216.34/hook")
+    page.get_by_role("button", name="Create webhook").click()
     expect(page.get_by_role("textbox", name="Secret")).not_to_have_value("")
     look(page, "webhook-secret")
     page.get_by_role("link", name="I have copied it").click()

@@ -52,8 +52,7 @@ def test_every_route_that_is_a_page_is_visited(full: Full) -> None:
 @pytest.mark.parametrize("route", sorted(routes("GET") - NO_PAGES))
 def test_a_page_with_something_in_it_is_clean_in_every_look(page: Page, site: Site, full: Full, route: str) -> None:
     page.goto(f"{site.url}{full.pages()[route]}")
-    for closed in page.locator("details:not([open]) > summary").all():
-        closed.click()
+    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
     name = "full-" + (re.sub(r"\W+", "-", route).strip("-") or "front")
     look(page, name)
     assert page.evaluate("window.pwned") is None
@@ -226,6 +225,34 @@ def test_a_page_whose_service_is_away_says_so_and_goes_on_when_it_is_back(page: 
         expect(page.get_by_role("alert")).to_contain_text(away)
         page.unroute("**/*")
         expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_times_are_told_by_the_services_clock(browser: Browser, site: Site, full: Full) -> None:
+    """The reader's is years off."""
+    context = context_of(browser, site, site.token())
+    page = context.new_page()
+    page.clock.install(time="2019-05-01T00:00:00Z")
+    page.goto(f"{site.url}/jobs/{full.running}")
+    page.clock.run_for(3000)
+    for one in page.locator("time[data-ago]").all_inner_texts():
+        assert re.fullmatch(r"just now|\d+ (s|min) ago", one), one
+    assert re.fullmatch(r"\d+ s", page.locator("[data-since]").first.inner_text())
+    context.close()
+
+
+def test_of_a_long_log_the_last_lines_are_shown(page: Page, site: Site, full: Full) -> None:
+    site.run(
+        "INSERT INTO deployment_logs (deployment_id, level, message)"
+        " SELECT %s, 'info', 'line ' || n FROM generate_series(1, 1500) AS n",
+        full.running_run,
+    )
+    page.goto(f"{site.url}/jobs/{full.running}")
+    summary = page.locator("#log-box > summary")
+    expect(summary).to_contain_text("the last 1000 lines")
+    summary.click()
+    lines = page.get_by_role("list", name="Log").get_by_role("listitem")
+    expect(lines.first).to_contain_text("line 501")
+    expect(lines.last).to_contain_text("line 1500")
 
 
 def test_many_pages_of_jobs_that_go_on_are_open_at_once(browser: Browser, site: Site, full: Full) -> None:

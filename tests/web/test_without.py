@@ -54,9 +54,9 @@ def test_without_a_script_everything_but_the_live_parts_works(plain: Page, site:
     expect(page.locator(".title .pill")).to_have_text("Cancelled")
 
     page.goto(f"{site.url}/tenants/acme")
-    page.get_by_role("row", name=re.compile("Succeeded")).first.get_by_role("link", name="Undo").click()
+    page.get_by_role("row", name=re.compile("Succeeded")).first.get_by_role("link", name="Roll back").click()
     page.get_by_label("Type acme to confirm").fill("acm")
-    page.get_by_role("button", name="Undo this run").click()
+    page.get_by_role("button", name="Roll back this run").click()
     expect(page.get_by_role("alert")).to_contain_text("This is not the name. Type acme to confirm")
     page.goto(f"{site.url}/tenants/acme/destroy")
     page.get_by_role("button", name="Remove this cabinet").click()

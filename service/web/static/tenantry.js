@@ -4,9 +4,13 @@
 (() => {
   const units = [[86400 * 2, 86400, " days"], [3600, 3600, " h"], [60, 60, " min"], [5, 1, " s"]];
 
+  // Times are the service's: where the reader's clock is wrong, they are told by how much the two differ.
+  const skew = Date.now() - Date.parse(document.body.dataset.now);
+  const now = () => Date.now() - (Math.abs(skew) > 5000 ? skew : 0);
+
   // In the words of views.ago.
   function ago(moment) {
-    const seconds = (Date.now() - moment.getTime()) / 1000;
+    const seconds = (now() - moment.getTime()) / 1000;
     for (const [from, size, unit] of units) {
       if (Math.abs(seconds) >= from) {
         const text = Math.floor(Math.abs(seconds) / size) + unit;
@@ -25,7 +29,7 @@
       setText(element, ago(new Date(element.dateTime)));
     }
     for (const element of document.querySelectorAll("[data-since]")) {
-      const seconds = Math.max(0, (Date.now() - new Date(element.dataset.since).getTime()) / 1000);
+      const seconds = Math.max(0, (now() - new Date(element.dataset.since).getTime()) / 1000);
       setText(element, seconds.toFixed(0) + " s");
     }
   }
@@ -90,18 +94,20 @@
     if (!box || box.hasAttribute("data-ended")) return;
     let waiting = false;
     let asking = false;
+    let more = false;
     let last = 0;
     let ended = false;
     let source = null;
 
     // Each event asks for the page's parts, but never more often than this: callers have a limit of requests.
     function load() {
+      more = asking; // what comes while an answer is on its way may not be in it
       if (waiting || asking || ended) return;
       waiting = true;
-      setTimeout(now, Math.max(0, last + 400 - Date.now()));
+      setTimeout(ask, Math.max(0, last + 400 - Date.now()));
     }
 
-    async function now() {
+    async function ask() {
       waiting = false;
       asking = true;
       last = Date.now();
@@ -110,6 +116,8 @@
       if (fresh?.querySelector("[data-job][data-ended]")) {
         ended = true;
         listen();
+      } else if (more) {
+        load();
       }
     }
 
