@@ -65,6 +65,14 @@ class Line:
         return {step.key: step for step in self.steps}[key]
 
 
+# What the model's own messages need not say, as they are about values that may be left out.
+_CABINET_HELP = {
+    "templateVersion": "such as 1.0.0; left out, the one that the tenant was built from, or for a new one the newest",
+    "skipDatabaseCreation": "leaves the cabinet without a database of its own",
+    "enableRollback": "a run that fails is undone by itself; without this, what it made is left to be looked at",
+}
+
+
 def _cabinet_schema() -> dict[str, Any]:
     """The manifest's schema, with that of the settings where the manifest takes overrides of them.
 
@@ -79,6 +87,8 @@ def _cabinet_schema() -> dict[str, Any]:
     schema["$defs"] = {**sections, **schema.get("$defs", {})}
     overrides = {"$ref": "#/$defs/Settings", "default": {}, "description": "what differs from the template"}
     schema["properties"]["customSettings"] = overrides
+    for key, text in _CABINET_HELP.items():
+        schema["properties"][key]["description"] = text
     return schema
 
 
