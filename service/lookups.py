@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import desc, select
 
 from automation.errors import NotFoundError
-from automation.jobs.database import transaction
+from automation.jobs.database import looking_up
 from automation.jobs.model import ConflictError
 from automation.models import DeploymentStatus, deployment_steps, deployments, tenants
 from automation.models_jobs import manifests
@@ -46,7 +46,7 @@ class TenantRow:
 async def tenant_or_none(state: State, slug: str) -> TenantRow | None:
     """The tenant, None where there is none."""
     statement = select(*(tenants.c[name] for name in _COLUMNS)).where(tenants.c.slug == slug)
-    async with transaction(state.engine, state.settings) as connection:
+    async with looking_up(state.engine, state.settings) as connection:
         row = (await connection.execute(statement)).mappings().one_or_none()
     return TenantRow(**{name: row[name] for name in _COLUMNS}) if row is not None else None
 
@@ -63,7 +63,7 @@ async def newest_manifest(state: State, row: TenantRow) -> dict[str, Any]:
     statement = select(manifests.c.manifest).where(
         manifests.c.tenant == row.slug, manifests.c.version == row.manifest_version
     )
-    async with transaction(state.engine, state.settings) as connection:
+    async with looking_up(state.engine, state.settings) as connection:
         found = (await connection.execute(statement)).scalar_one_or_none()
     if found is None and row.last_good_manifest is not None:
         found = row.last_good_manifest.get("manifest")
@@ -87,7 +87,7 @@ async def step_is_done(state: State, slug: str, step: str) -> bool:
         .where(deployment_steps.c.deployment_id == last, deployment_steps.c.key == step)
         .where(deployments.c.operation == "up")
     )
-    async with transaction(state.engine, state.settings) as connection:
+    async with looking_up(state.engine, state.settings) as connection:
         status = (await connection.execute(statement)).scalar_one_or_none()
     return status in {StepStatus.COMPLETED, StepStatus.RUNNING}
 
@@ -106,7 +106,7 @@ async def deployment_to_undo(state: State, slug: str, wanted: uuid.UUID | None) 
             .order_by(desc(deployments.c.number))
             .limit(1)
         )
-    async with transaction(state.engine, state.settings) as connection:
+    async with looking_up(state.engine, state.settings) as connection:
         found = (await connection.execute(statement)).scalar_one_or_none()
     if found is None and wanted is None:
         raise ConflictError(f"tenant '{slug}' has no change that could be undone", hint="name a deployment by its id")

@@ -38,8 +38,8 @@ class State:
     webhooks: Webhooks
 
 
-def state_of(connection: HTTPConnection) -> State:
-    """The state of the app that serves this request or WebSocket."""
+async def state_of(connection: HTTPConnection) -> State:
+    """The state of the app that serves this request or WebSocket. Async, as others go through FastAPI's threads."""
     state: State = connection.app.state.tenantry
     return state
 

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from automation.database import parameters
 from automation.errors import DatabaseError
-from automation.jobs.database import reading
+from automation.jobs.database import looking_up
 from automation.jobs.effects import EVENTS_CHANNEL
 from automation.jobs.model import JobEvent
 from automation.jobs.store import JobStore
@@ -181,7 +181,7 @@ class EventHub:
             return []
         # One array and not a list of values: the statement stays the same whatever their number.
         statement = select(jobs.c.id, jobs.c.event_seq).where(jobs.c.id == func.any(list(wanted)))
-        async with reading(self._engine, self._settings) as connection:
+        async with looking_up(self._engine, self._settings) as connection:
             return [(row.id, row.event_seq) for row in await connection.execute(statement)]
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from automation.jobs import audit, cancelling, effects, submission
-from automation.jobs.database import reading, transaction
+from automation.jobs.database import looking_up, transaction
 from automation.jobs.model import BusyError, Caller, ConflictError, Ending, Job, JobEvent, Lease, NewJob
 from automation.jobs.reading_jobs import no_job
 from automation.jobs.rows import JOB_COLUMNS, event_of, job_of, storable
@@ -112,7 +112,7 @@ class JobStore:
             .order_by(jobs.c.lease_until)
             .limit(limit)
         )
-        async with reading(self._engine, self._settings) as connection:
+        async with looking_up(self._engine, self._settings) as connection:
             # What was begun comes first: its tenant is half made.
             found = [*await connection.execute(lost), *await connection.execute(waiting)]
         return [row.id for row in found[:limit]]
@@ -248,7 +248,7 @@ class JobStore:
 
     async def get(self, job: uuid.UUID) -> Job:
         """The job. Raises NotFoundError."""
-        async with reading(self._engine, self._settings) as connection:
+        async with looking_up(self._engine, self._settings) as connection:
             row = (await connection.execute(select(*JOB_COLUMNS).where(jobs.c.id == job))).mappings().one_or_none()
         if row is None:
             raise no_job(job)
@@ -262,7 +262,7 @@ class JobStore:
             .order_by(job_events.c.seq)
             .limit(limit)
         )
-        async with reading(self._engine, self._settings) as connection:
+        async with looking_up(self._engine, self._settings) as connection:
             return [event_of(row) for row in (await connection.execute(statement)).mappings()]
 
     # Workers
@@ -286,7 +286,7 @@ class JobStore:
 
     async def workers(self) -> list[Worker]:
         """All workers that have not said goodbye, with when they were last seen."""
-        async with reading(self._engine, self._settings) as connection:
+        async with looking_up(self._engine, self._settings) as connection:
             rows = (await connection.execute(select(workers).order_by(workers.c.id))).mappings()
             return [Worker(**{str(key): value for key, value in row.items()}) for row in rows]
 

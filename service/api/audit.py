@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from automation.jobs import reading
-from automation.jobs.database import transaction
+from automation.jobs.database import looking_up
 from service import answers
 from service.api.documents import AuditRow, Page
 from service.api.parameters import Before, PageNumber, SignedIn, Size, Word
@@ -33,7 +33,7 @@ async def list_audit(
     size: Size = 50,
 ) -> Response:
     """The audit trail of tenants whose owner or admin the caller is, newest first; all of it for platform admins."""
-    async with transaction(state.engine, state.settings) as connection:
+    async with looking_up(state.engine, state.settings) as connection:
         rows, total = await reading.audit_page(
             connection,
             tenant=tenant,

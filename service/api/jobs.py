@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from automation.jobs import reading
-from automation.jobs.database import transaction
+from automation.jobs.database import looking_up
 from automation.models_jobs import JobOperation, JobStatus
 from service import actions, answers
 from service.api.documents import JobDetail, JobDocument, JobRow, Lines, Page, Steps
@@ -36,7 +36,7 @@ async def list_jobs(
     size: Size = 50,
 ) -> Response:
     """Jobs of the tenants that the caller may see, newest first."""
-    async with transaction(state.engine, state.settings) as connection:
+    async with looking_up(state.engine, state.settings) as connection:
         rows, total = await reading.jobs_page(
             connection,
             tenant=tenant,
@@ -55,14 +55,14 @@ async def list_jobs(
 @router.get("/jobs/{job_id}", response_model=JobDetail, responses=_READ)
 async def get_job(request: Request, state: StateDep, who: Reader, job_id: JobId) -> Response:  # noqa: ARG001
     """A job with the steps of its run."""
-    async with transaction(state.engine, state.settings) as connection:
+    async with looking_up(state.engine, state.settings) as connection:
         return answers.ok(request, await reading.job_detail(connection, job_id))
 
 
 @router.get("/jobs/{job_id}/steps", response_model=Steps, responses=_READ)
 async def get_job_steps(request: Request, state: StateDep, who: Reader, job_id: JobId) -> Response:  # noqa: ARG001
     """The steps of a job's run, in order; none while it waits."""
-    async with transaction(state.engine, state.settings) as connection:
+    async with looking_up(state.engine, state.settings) as connection:
         return answers.ok(request, {"items": await reading.job_steps(connection, job_id)})
 
 
@@ -75,7 +75,7 @@ async def get_job_logs(
     after: After = 0,
 ) -> Response:
     """The log of a job, at most 1000 lines at once; `after` is the last line's id of the answer before."""
-    async with transaction(state.engine, state.settings) as connection:
+    async with looking_up(state.engine, state.settings) as connection:
         return answers.ok(request, {"items": await reading.job_logs(connection, job_id, after=after)})
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from automation.jobs import reading
-from automation.jobs.database import transaction
+from automation.jobs.database import looking_up
 from automation.models import TenantStatus
 from service import actions, answers
 from service.api.bodies import RollbackBody, RunBody
@@ -70,7 +70,7 @@ async def list_tenants(
     size: Size = 50,
 ) -> Response:
     """Tenants that the caller may see, by slug, each with its active job and its last run."""
-    async with transaction(state.engine, state.settings) as connection:
+    async with looking_up(state.engine, state.settings) as connection:
         rows, total = await reading.tenants_page(
             connection, search=search, status=status, line=line, visible=who.visible(), page=page, size=size
         )
@@ -92,7 +92,7 @@ async def create_tenant(state: StateDep, who: Creator, manifest: Manifest, key: 
 @router.get("/tenants/{slug}", response_model=TenantDetail, responses=_READ)
 async def get_tenant(request: Request, state: StateDep, who: Reader, slug: Slug) -> Response:  # noqa: ARG001
     """A tenant: its newest manifest, its record, its active job, and its last run with steps."""
-    async with transaction(state.engine, state.settings) as connection:
+    async with looking_up(state.engine, state.settings) as connection:
         return answers.ok(request, await reading.tenant(connection, slug))
 
 
@@ -113,7 +113,7 @@ async def change_tenant(
 ) -> Response:
     """Brings a tenant to another manifest. With If-Match, only if nobody has changed it since it was read."""
     if if_match is not None:
-        async with transaction(state.engine, state.settings) as connection:
+        async with looking_up(state.engine, state.settings) as connection:
             answers.require_match(request, await reading.tenant(connection, slug), f"tenant '{slug}'")
     return answers.accepted(await actions.change_tenant(state, who, slug, manifest, key=key))
 
@@ -221,7 +221,7 @@ async def list_deployments(
     size: Size = 50,
 ) -> Response:
     """A tenant's history, newest first."""
-    async with transaction(state.engine, state.settings) as connection:
+    async with looking_up(state.engine, state.settings) as connection:
         rows, total = await reading.deployments_page(connection, slug, page=page, size=size)
     return answers.page_of(request, rows, total, page, size)
 
@@ -234,7 +234,7 @@ async def get_deployment(
     deployment_id: DeploymentId,
 ) -> Response:
     """A run with its steps, the manifest that it applied and the one before."""
-    async with transaction(state.engine, state.settings) as connection:
+    async with looking_up(state.engine, state.settings) as connection:
         return answers.ok(request, await reading.deployment(connection, deployment_id))
 
 
@@ -248,7 +248,7 @@ async def list_manifests(
     size: Size = 50,
 ) -> Response:
     """The versions of a tenant's manifest, newest first."""
-    async with transaction(state.engine, state.settings) as connection:
+    async with looking_up(state.engine, state.settings) as connection:
         rows, total = await reading.manifests(connection, slug, page=page, size=size)
     return answers.page_of(request, rows, total, page, size)
 
@@ -262,5 +262,5 @@ async def get_manifest(
     version: Version,
 ) -> Response:
     """One version of a tenant's manifest."""
-    async with transaction(state.engine, state.settings) as connection:
+    async with looking_up(state.engine, state.settings) as connection:
         return answers.ok(request, await reading.manifest(connection, slug, version))

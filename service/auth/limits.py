@@ -79,8 +79,13 @@ class Limits:
         self._requests = requests_per_minute
         self._provisionings = provisionings_per_hour
 
+    @property
+    def counts_requests(self) -> bool:
+        """Whether there is a limit of requests at all."""
+        return self._requests > 0
+
     async def request(self, connection: AsyncConnection, caller: str) -> Quota | None:
-        """Counts a request in the caller's transaction. None where there is no limit. Raises RateLimitedError."""
+        """Counts a request, in one statement. None where there is no limit. Raises RateLimitedError."""
         limit = self._requests
         if not limit:
             return None

@@ -28,7 +28,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from automation.errors import TenantryError
-from automation.jobs.database import transaction
+from automation.jobs.database import looking_up
 from automation.jobs.reading_pages import COUNT_LIMIT
 from service.auth.deps import Permission, Principal, principal
 from service.auth.session import CSRF_FIELD, csrf_token, end_session, session_token
@@ -184,7 +184,7 @@ def to(address: str, said: str = "") -> RedirectResponse:
 @contextlib.asynccontextmanager
 async def reader(state: State) -> AsyncIterator[AsyncConnection]:
     """A connection to read with."""
-    async with transaction(state.engine, state.settings) as connection:
+    async with looking_up(state.engine, state.settings) as connection:
         yield connection
 
 

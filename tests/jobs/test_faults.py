@@ -13,7 +13,7 @@ from automation.database import ensure_ready
 from automation.errors import DatabaseError
 from automation.jobs import reading
 from automation.jobs.database import async_engine_for, transaction
-from automation.jobs.database import reading as autocommitting
+from automation.jobs.database import looking_up as autocommitting
 from automation.jobs.live import EventHub
 from automation.jobs.model import Ending
 from automation.jobs.store import JobStore

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from automation.database import ensure_ready
 from automation.jobs import gauges, reading
 from automation.jobs.database import async_engine_for
-from automation.jobs.database import reading as autocommitting
+from automation.jobs.database import looking_up as autocommitting
 from automation.jobs.model import BusyError, Ending
 from automation.jobs.store import JobStore
 from automation.models_jobs import JobStatus
