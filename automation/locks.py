@@ -59,7 +59,13 @@ def tenant_lock(settings: Settings, tenant: str, operation: str) -> Iterator[Ten
             raise explain(settings, error) from None
         if row is None or not row[0]:
             raise _refusal(connection, tenant)
-        yield TenantLock(tenant, connection)
+        try:
+            yield TenantLock(tenant, connection)
+        finally:
+            # The server may notice the end of a connection only after the next run has asked for the lock. Where the
+            # connection is gone already, so is the lock.
+            with contextlib.suppress(psycopg.Error):
+                connection.execute(f"SELECT pg_advisory_unlock({_KEY})", (tenant,))
     finally:
         connection.close()
 

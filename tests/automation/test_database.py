@@ -6,6 +6,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -14,6 +15,7 @@ from alembic.script import ScriptDirectory
 
 from automation import errors, history
 from automation.database import engine_for, ensure_ready, transaction
+from automation.locks import tenant_lock
 from automation.models import HEAD, metadata
 from automation.settings import load_settings
 from tests.automation.helpers import ROOT
@@ -73,3 +75,23 @@ def test_the_database_itself_refuses_a_second_running_deployment(project: Path, 
     with transaction(engine_for(settings), settings) as connection:
         history.finish(connection, first, {}, status="succeeded")
     assert start() != first
+
+
+def test_a_lock_that_was_let_go_is_free_though_its_session_lives_on(
+    project: Path, main_db: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load_settings()
+    kept: list[psycopg.Connection[Any]] = []
+
+    def keep(connection: psycopg.Connection[Any]) -> None:
+        kept.append(connection)
+
+    with monkeypatch.context() as busy:
+        # A server under load has not noticed yet that the connection has ended.
+        busy.setattr(psycopg.Connection, "close", keep)
+        with tenant_lock(settings, "acme", "up"):
+            pass
+    with tenant_lock(settings, "acme", "refresh") as lock:
+        assert lock.alive()
+    for connection in kept:
+        connection.close()
