@@ -7,8 +7,6 @@ does not, and never where it is.
 from __future__ import annotations
 
 import asyncio
-import time
-from dataclasses import dataclass, field
 from typing import Literal
 
 import structlog
@@ -20,11 +18,10 @@ from automation.errors import DatabaseError
 from automation.jobs.database import transaction
 from automation.models import HEAD
 from automation.queues.seam import QueueError
+from service.fresh import Fresh
 from service.metrics import Measured
 
 CHECK_SECONDS = 3.0
-FRESH_SECONDS = 1.0
-"""An answer is given again for this long: whoever asks often must not become the database's load."""
 
 _log = structlog.get_logger("tenantry.health")
 router = APIRouter(tags=["operations"])
@@ -44,15 +41,6 @@ class Ready(BaseModel):
     queue: str
 
 
-@dataclass(slots=True)
-class Readiness:
-    """The last check, and who is making the next one."""
-
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    checked_at: float = -FRESH_SECONDS
-    last: Ready | None = None
-
-
 @router.get("/healthz", response_model=Alive, include_in_schema=False)
 async def healthz() -> Alive:
     """Whether this process lives. Asks nothing of anybody: a lost database must not restart every process."""
@@ -62,12 +50,8 @@ async def healthz() -> Alive:
 @router.get("/readyz", response_model=Ready, include_in_schema=False)
 async def readyz(request: Request, response: Response) -> Ready:
     """Whether this process can do its work: the database answers and has our tables, and the queue answers."""
-    readiness: Readiness = request.app.state.readiness
-    async with readiness.lock:
-        if readiness.last is None or time.monotonic() - readiness.checked_at >= FRESH_SECONDS:
-            readiness.last = await check(request.app.state.tenantry)
-            readiness.checked_at = time.monotonic()
-        found = readiness.last
+    readiness: Fresh[Ready] = request.app.state.readiness
+    found = await readiness.get(lambda: check(request.app.state.tenantry))
     if found.status != "ok":
         response.status_code = 503
     response.headers["Cache-Control"] = "no-store"
@@ -108,5 +92,5 @@ async def _queue(source: Measured) -> str:
 
 def install(app: FastAPI) -> None:
     """Adds both to `app`."""
-    app.state.readiness = Readiness()
+    app.state.readiness = Fresh[Ready]()
     app.include_router(router)

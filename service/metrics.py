@@ -12,7 +12,6 @@ import hmac
 import os
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Protocol
 
@@ -35,11 +34,10 @@ from automation.jobs.totals import JOBS, Total
 from automation.models_jobs import JobOperation, JobStatus
 from automation.queues.seam import Depth, Queue, QueueError
 from automation.settings import Settings
+from service.fresh import Fresh
 from stacks.lines import LINES
 
 SCRAPE_SECONDS = 5.0
-FRESH_SECONDS = 1.0
-"""What database and queue said is said again for this long: whoever asks often must not become their load."""
 _SHARED = "PROMETHEUS_MULTIPROC_DIR"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -248,23 +246,6 @@ class Snapshot(Collector):
             yield _gauge("tenantry_queue_oldest_seconds", "Age of the oldest message.", ("queue",), oldest)
 
 
-@dataclass(slots=True)
-class Snapshots:
-    """The last snapshot, and who is making the next one."""
-
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    made_at: float = 0.0
-    last: Snapshot | None = None
-
-    async def fresh(self, source: Measured, version: str) -> Snapshot:
-        """One that is at most FRESH_SECONDS old. Many who ask at once wait for one."""
-        async with self.lock:
-            if self.last is None or time.monotonic() - self.made_at >= FRESH_SECONDS:
-                self.last = await snapshot(source, version)
-                self.made_at = time.monotonic()
-            return self.last
-
-
 async def snapshot(source: Measured, version: str) -> Snapshot:
     """Asks the database and the queue, within SCRAPE_SECONDS. What cannot be asked is left out, and said."""
     (added, now), depth = await asyncio.gather(_ask_database(source), _ask_queue(source))
@@ -348,7 +329,8 @@ async def metrics(
             return Response("a bearer token is needed\n", 401, {"WWW-Authenticate": "Bearer"}, "text/plain")
     source: Measured = request.app.state.tenantry
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(await request.app.state.snapshots.fresh(source, request.app.version))
+    said: Fresh[Snapshot] = request.app.state.snapshots
+    registry.register(await said.get(lambda: snapshot(source, request.app.version)))
     own.report_to(registry)
     encode, content_type = choose_encoder(accept)
     return Response(encode(registry), media_type=None, headers={"Content-Type": content_type})
@@ -362,19 +344,11 @@ class _Registered(Collector):
         yield from self._registry.collect()
 
 
-class _Middleware:
-    def __init__(self, app: ASGIApp, *, metrics: HttpMetrics) -> None:
-        self._app = metrics.around(app)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app(scope, receive, send)
-
-
 def install(app: FastAPI) -> None:
     """Adds /metrics, and counts every request of `app`. To be called after everything that adds a middleware."""
     own = HttpMetrics()
     app.state.http_metrics = own
     app.state.metrics_settings = MetricsSettings()
-    app.state.snapshots = Snapshots()
+    app.state.snapshots = Fresh[Snapshot]()
     app.include_router(router)
-    app.add_middleware(_Middleware, metrics=own)
+    app.add_middleware(own.around)

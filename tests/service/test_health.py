@@ -9,14 +9,15 @@ from sqlalchemy import text
 
 from automation.jobs.database import transaction
 from automation.queues.seam import Depth, QueueError
-from service import health
-from service.health import Readiness
+from service import fresh, health
+from service.fresh import Fresh
+from service.health import Ready
 from service.state import State
 
 
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(fresh, "FRESH_SECONDS", 0.0)
     monkeypatch.setattr(health, "CHECK_SECONDS", 1.0)
 
 
@@ -73,9 +74,9 @@ async def test_many_who_ask_at_once_are_one_check(
         await asyncio.sleep(0.1)
         return health.Ready(status="ok", database="ok", queue="ok")
 
-    monkeypatch.setattr(health, "FRESH_SECONDS", 60.0)
+    monkeypatch.setattr(fresh, "FRESH_SECONDS", 60.0)
     monkeypatch.setattr(health, "check", check)
-    app.state.readiness = Readiness()
+    app.state.readiness = Fresh[Ready]()
     answers = await asyncio.gather(*(client.get("/readyz") for _ in range(20)))
     assert {one.status_code for one in answers} == {200}
     assert checks == 1

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from automation.errors import DatabaseError
 from automation.queues.seam import Depth, QueueError
-from service import metrics
+from service import fresh, metrics
 from service.app import create_app
 from service.state import State
 from tests.automation.helpers import ROOT
@@ -132,7 +132,7 @@ async def test_many_who_ask_at_once_are_one_look(
         return await look(source, version)
 
     monkeypatch.setattr(metrics, "snapshot", counted)
-    monkeypatch.setattr(metrics, "FRESH_SECONDS", 60.0)
+    monkeypatch.setattr(fresh, "FRESH_SECONDS", 60.0)
     answers = await asyncio.gather(*(client.get("/metrics") for _ in range(20)))
     assert {one.status_code for one in answers} == {200}
     assert looks == 1
