@@ -67,6 +67,7 @@ class Dev:
         self._server: EmbeddedPostgres | None = None
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._lock: IO[str] | None = None
+        self._tokens: dict[tuple[str, float], str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -171,7 +172,10 @@ class Dev:
 
     def token(self, subject: str = "dev", *, hours: float = 12) -> str:
         """A token of an administrator of the platform. Good for these servers only."""
-        return self.command("token", subject, "--role", "admin", "--hours", f"{hours:g}")
+        # Kept: each is made by a process of its own.
+        if (subject, hours) not in self._tokens:
+            self._tokens[subject, hours] = self.command("token", subject, "--role", "admin", "--hours", f"{hours:g}")
+        return self._tokens[subject, hours]
 
     def ended(self) -> str | None:
         """Says which part has ended by itself, with its last words; None while all run."""

@@ -64,18 +64,20 @@ def preview(context: Context, manifest: CabinetManifest) -> PreviewResult:
             context.cancel.listening(),
             _timed(context),
         ):
-            outcome = _watched(context, line, stack, lambda: stack.preview(manifests.program(resolved), on_event))
+            program = manifests.program(resolved)
+            outcome = _watched(context, line, stack, redact, lambda: stack.preview(program, on_event))
     except Exception as error:  # noqa: BLE001 - state that cannot be opened: put in words below
         outcome = Outcome(error=error)
     if isinstance(outcome.error, TenantryError):
         raise outcome.error
     if not outcome.ok:
-        raise _failed(context, manifest.slug, said, outcome) from outcome.error
+        raise _failed(context, manifest.slug, said, outcome, redact) from outcome.error
     return PreviewResult(tenant=manifest.slug, engine=context.choice.name, changes=tuple(changes), counts=dict(counts))
 
 
-def _watched(context: Context, line: Line, stack: TenantStack, work: Callable[[], None]) -> Outcome:
-    redact = redactor(context.settings.secrets())
+def _watched(
+    context: Context, line: Line, stack: TenantStack, redact: Callable[[str], str], work: Callable[[], None]
+) -> Outcome:
     # It has no steps: what the engine says in a preview is what would happen.
     tracker = Tracker(
         RunState(steps=()),
@@ -103,13 +105,15 @@ def _timed(context: Context) -> Iterator[None]:
             totals.add_now(connection, totals.of_engine(context.choice.name, [("preview", took)]))
 
 
-def _failed(context: Context, tenant: str, said: list[str], outcome: Outcome) -> TenantryError:
+def _failed(
+    context: Context, tenant: str, said: list[str], outcome: Outcome, redact: Callable[[str], str]
+) -> TenantryError:
     if outcome.stop is Stop.USER:
         return CancelledError(f"preview of '{tenant}' was cancelled: nothing was changed", hint="preview it again")
     if outcome.stop is not Stop.NONE:
         stuck = {"stuck": True} if outcome.stop is Stop.STUCK else None
         return EngineError(f"preview of '{tenant}' failed: {outcome.reason}", hint="nothing was changed", details=stuck)
-    text = redactor(context.settings.secrets())(str(outcome.error))
+    text = redact(str(outcome.error))
     known = engine_failure(text, tenant=tenant, backend=context.settings.backend)
     if known is not None:
         return known

@@ -44,8 +44,6 @@ class Child:
                 env={
                     **os.environ,
                     **settings.run_environment(),
-                    "TENANTRY_JOB": str(job),
-                    "TENANTRY_JOB_ATTEMPT": str(attempt),
                     "TENANTRY_CORRELATION_ID": correlation,
                     LOG_VARIABLE: str(log),
                 },

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from sandbox import postgres
 from tests.automation.helpers import ROOT
 
 _STARTED = re.compile(r"open +(http://\S+)/sign-in#token=.*?token +(\S+) ", re.DOTALL)
@@ -67,3 +70,16 @@ class Running:
             time.sleep(0.1)
         logs = "\n".join(path.read_text()[-2000:] for path in self.folder.glob("*.log"))
         raise AssertionError(f"{self.said.read_text()}\n{logs}")
+
+
+@contextlib.contextmanager
+def running_in(project: Path, folder: Path, *, source: Path = ROOT) -> Iterator[Running]:
+    """One that is ready, and ended with its server afterwards, whatever has become of it."""
+    made = Running(project, folder, source=source)
+    try:
+        made.url, made.token = made.started()
+        yield made
+    finally:
+        if made.process.poll() is None:
+            made.end(signal.SIGINT, signal.SIGINT)
+        postgres.remove(folder / "postgres")

@@ -13,7 +13,7 @@ import pytest
 
 from automation.dev import Dev, DevError, free_port, wants_browser
 from sandbox import postgres
-from tests.automation.dev_process import Running
+from tests.automation.dev_process import Running, running_in
 from tests.automation.helpers import ROOT
 
 pytestmark = pytest.mark.timeout(400)
@@ -29,15 +29,8 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def running(tmp_path: Path, project: Path) -> Iterator[Running]:
-    folder = tmp_path / "dev"
-    made = Running(project, folder)
-    try:
-        made.url, made.token = made.started()
+    with running_in(project, tmp_path / "dev") as made:
         yield made
-    finally:
-        if made.process.poll() is None:
-            made.end(signal.SIGINT, signal.SIGINT)
-        postgres.remove(folder / "postgres")
 
 
 def gone(pids: Iterator[int] | list[int], seconds: float = 30) -> bool:
