@@ -25,6 +25,7 @@ from uvicorn.supervisors import Multiprocess
 from automation.errors import EngineError, InputError
 from automation.logs import configure_logging, logging_config
 from automation.patience import PatientProtocol
+from automation.settings import wrong_values
 
 APPLICATION = "service.app:create_app"
 _BACKLOG = 2048
@@ -58,8 +59,7 @@ def load_serve_settings(**given: Any) -> ServeSettings:
     try:
         return ServeSettings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
-        items = error.errors(include_url=False, include_input=False)
-        lines = [f"{'.'.join(map(str, item['loc']))} {item['msg'].removeprefix('Value error, ')}" for item in items]
+        lines = [f"{name} {message}" for name, _given, message in wrong_values(error)]
         raise InputError(f"wrong setting: {'; '.join(lines).strip()}", hint="correct it and retry") from None
 
 

@@ -183,7 +183,7 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        problems = [_problem(dict(item)) for item in error.errors(include_url=False)]
+        problems = wrong_values(error)
         lines = "; ".join(f"{field}: {message} (given: {given})" for field, given, message in problems)
         raise InputError(
             f"wrong environment variable: {lines}", hint="correct it and retry", problems=problems
@@ -193,7 +193,13 @@ def load_settings() -> Settings:
         raise InputError(f"wrong environment variable: {error}", hint="it must be valid JSON") from None
 
 
-def _problem(item: Mapping[str, object]) -> tuple[str, str, str]:
-    location = item["loc"]
-    names = [str(part) for part in location] if isinstance(location, tuple) else [str(location)]
-    return ".".join(names), str(item["input"]), str(item["msg"]).removeprefix("Value error, ")
+def wrong_values(error: ValidationError) -> list[tuple[str, str, str]]:
+    """What is wrong with settings: each variable, what it holds, and why that is wrong.
+
+    Where several belong together there is no one variable, and nothing of what they hold: a key may be among them.
+    """
+    found = []
+    for item in error.errors(include_url=False):
+        name = ".".join(map(str, item["loc"]))
+        found.append((name, str(item["input"]) if name else "", item["msg"].removeprefix("Value error, ")))
+    return found

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from automation.errors import InputError
 from automation.models_jobs import ROLES
+from automation.settings import wrong_values
 
 ALGORITHM = "HS256"
 SHORTEST_KEY = 32
@@ -103,14 +104,9 @@ def load_token_settings() -> TokenSettings:
     try:
         return TokenSettings()
     except ValidationError as error:
-        # The input is left out of the message: it is a key.
-        items = error.errors(include_url=False, include_input=False)
-        lines = [": ".join(filter(None, (".".join(map(str, item["loc"])), _words(item["msg"])))) for item in items]
+        # What was given is left out of the message: it is a key.
+        lines = [": ".join(filter(None, (name, message))) for name, _given, message in wrong_values(error)]
         raise InputError(f"wrong environment variable: {'; '.join(lines)}", hint="correct it and retry") from None
-
-
-def _words(message: str) -> str:
-    return message.removeprefix("Value error, ")
 
 
 def mint(

@@ -6,12 +6,13 @@ are `automation.settings`, which workers and commands read too; callers and thei
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from automation.errors import InputError
+from automation.settings import wrong_values
 
 
 class ServiceSettings(BaseSettings):
@@ -35,14 +36,8 @@ def load_service_settings() -> ServiceSettings:
     try:
         return ServiceSettings()
     except ValidationError as error:
-        problems = [_problem(dict(item)) for item in error.errors(include_url=False)]
+        problems = wrong_values(error)
         lines = "; ".join(f"{field}: {message}" for field, _given, message in problems)
         raise InputError(
             f"wrong environment variable: {lines}", hint="correct it and retry", problems=problems
         ) from None
-
-
-def _problem(item: dict[str, Any]) -> tuple[str, str, str]:
-    field = ".".join(str(part) for part in item["loc"]) or "settings"
-    given = str(item["input"]) if item["loc"] else ""
-    return field, given, str(item["msg"]).removeprefix("Value error, ")

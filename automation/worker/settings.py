@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from automation.errors import InputError
+from automation.settings import wrong_values
 
 _Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
@@ -30,6 +31,8 @@ def load_worker_settings(**given: object) -> WorkerSettings:
     try:
         return WorkerSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
-        rows = [(".".join(map(str, one["loc"])), str(one["input"]), one["msg"]) for one in error.errors()]
-        lines = "; ".join(f"{name}: {message} (given: {value})" for name, value, message in rows)
-        raise InputError(f"wrong environment variable: {lines}", hint="correct it and retry", problems=rows) from None
+        problems = wrong_values(error)
+        lines = "; ".join(f"{name}: {message} (given: {value})" for name, value, message in problems)
+        raise InputError(
+            f"wrong environment variable: {lines}", hint="correct it and retry", problems=problems
+        ) from None

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from automation.errors import InputError
+from automation.settings import wrong_values
 from automation.tokens import TokenSettings, load_token_settings
 
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -65,6 +66,5 @@ def load_auth_settings() -> tuple[AuthSettings, TokenSettings]:
     try:
         return AuthSettings(), load_token_settings()
     except ValidationError as error:
-        items = error.errors(include_url=False)
-        lines = [f"{'.'.join(map(str, item['loc']))}: {item['msg'].removeprefix('Value error, ')}" for item in items]
+        lines = [f"{name}: {message}" for name, _given, message in wrong_values(error)]
         raise InputError(f"wrong environment variable: {'; '.join(lines)}", hint="correct it and retry") from None
