@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,19 @@ def server() -> Iterator[EmbeddedPostgres]:
             postgres.remove(folder / "postgres")
 
 
+def manifest_of(slug: str, number: int) -> dict[str, Any]:
+    """A cabinet's manifest; the templates take turns."""
+    return {
+        "kind": "cabinet",
+        "name": f"Cabinet {number}",
+        "slug": slug,
+        "address": {"street": "1, quai du Banc d'Essai", "city": "Genève", "postalCode": "1201", "country": "CH"},
+        "phone": "+41 22 555 01 00",
+        "email": f"{slug}@bench.example",
+        "templateId": TEMPLATES[number % len(TEMPLATES)],
+    }
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
     """A project folder on a server; its tenants are measured on the embedded engine."""
@@ -96,18 +109,8 @@ class Project:
         return run(command, env=environment, cwd=self.folder, limit=limit, expected=expected, watch=watch)
 
     def write(self, slug: str, number: int, **changes: Any) -> None:
-        """A manifest for `slug`; the templates take turns."""
-        manifest: Mapping[str, Any] = {
-            "kind": "cabinet",
-            "name": f"Cabinet {number}",
-            "slug": slug,
-            "address": {"street": "1, quai du Banc d'Essai", "city": "Genève", "postalCode": "1201", "country": "CH"},
-            "phone": "+41 22 555 01 00",
-            "email": f"{slug}@bench.example",
-            "templateId": TEMPLATES[number % len(TEMPLATES)],
-            **changes,
-        }
-        text = yaml.safe_dump(dict(manifest), allow_unicode=True, sort_keys=False)
+        """The manifest of `manifest_of`, with `changes`, as a file."""
+        text = yaml.safe_dump({**manifest_of(slug, number), **changes}, allow_unicode=True, sort_keys=False)
         (self.folder / "stacks" / f"{slug}.yaml").write_text(text, encoding="utf-8")
 
     def execute(self, database: str, statement: str) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 
 from automation.dev import MAIN_DATABASE, SOURCE, Dev
+from benchmarks.environment import manifest_of
 from benchmarks.figures import (
     ACCEPT_MS,
     EVENT_MS,
@@ -101,7 +102,7 @@ def _requests(dev: Dev, *, quick: bool, say: Callable[[str], None]) -> list[Late
     database = dev.server.url(MAIN_DATABASE)
     with psycopg.connect(database, autocommit=True, connect_timeout=10) as connection:
         cursor = psycopg.ClientCursor(connection)
-        values = {"tenants": tenants, "jobs": jobs, "manifest": psycopg.types.json.Jsonb(_manifest("seed", 0))}
+        values = {"tenants": tenants, "jobs": jobs, "manifest": psycopg.types.json.Jsonb(manifest_of("seed", 0))}
         cursor.execute(_SEED.encode(), values)
         cursor.execute("VACUUM ANALYZE")
         some = [str(row[0]) for row in cursor.execute("SELECT id FROM jobs ORDER BY random() LIMIT 500").fetchall()]
@@ -176,7 +177,7 @@ def _reads(tenants: int, jobs: Sequence[str], count: int) -> list[Request]:
 
 def _creates(prefix: str, count: int) -> list[Request]:
     return [
-        Request(method="POST", path="/tenants", expected=202, body=_manifest(f"{prefix}-{number}", number))
+        Request(method="POST", path="/tenants", expected=202, body=manifest_of(f"{prefix}-{number}", number))
         for number in range(count)
     ]
 
@@ -229,15 +230,3 @@ async def _queue(
         load=None if rate is None else OVERLOAD,
         oldest=None if rate is None else round(oldest, 2),
     )
-
-
-def _manifest(slug: str, number: int) -> dict[str, Any]:
-    return {
-        "kind": "cabinet",
-        "name": f"Cabinet {number}",
-        "slug": slug,
-        "address": {"street": "1, quai du Banc d'Essai", "city": "Genève", "postalCode": "1201", "country": "CH"},
-        "phone": "+41 22 555 01 00",
-        "email": f"{slug}@bench.example",
-        "templateId": ("default-dental", "orthodontics", "pediatric")[number % 3],
-    }

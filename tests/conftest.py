@@ -1,11 +1,9 @@
 """Fixtures shared by all areas: one embedded PostgreSQL a session, and a fresh main database a test."""
 
 import os
-import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -13,8 +11,8 @@ from hypothesis import settings
 from psycopg import sql
 
 from engine.program_host import adapt_sdk
-from sandbox import postgres as sandbox_postgres
 from sandbox.postgres import EmbeddedPostgres
+from tests.servers import own_postgres
 
 # Shared machines stall now and then: a slow example is no failure, and a failure must come again on the next run.
 settings.register_profile("tenantry", deadline=None, derandomize=True, max_examples=50)
@@ -53,12 +51,8 @@ def _no_ambient_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:
     """The session's server. Tests that stop or break a server start their own."""
-    home = Path(tempfile.mkdtemp(prefix="tenantry-test-pg-"))
-    home.chmod(0o711)
-    try:
-        yield sandbox_postgres.start(home)
-    finally:
-        sandbox_postgres.remove(home)
+    with own_postgres() as (_, server):
+        yield server
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import textwrap
 import threading
 import time
@@ -26,6 +25,7 @@ from sandbox import postgres as sandbox_postgres
 from sandbox.postgres import EmbeddedPostgres
 from tests.conftest import MainDatabase
 from tests.engine.memory_bucket import MemoryBucket
+from tests.servers import own_postgres
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = ".pulumi/stacks/proj/dev.json"
@@ -323,12 +323,8 @@ def end_sessions(database: MainDatabase) -> None:
 @pytest.fixture
 def own_server() -> Iterator[EmbeddedPostgres]:
     """A server of this test's own, which it may stop."""
-    home = Path(tempfile.mkdtemp(prefix="tenantry-test-pg-"))
-    home.chmod(0o711)
-    try:
-        yield sandbox_postgres.start(home)
-    finally:
-        sandbox_postgres.remove(home)
+    with own_postgres() as (_, server):
+        yield server
 
 
 def test_a_server_that_is_gone_is_told_soon_and_found_again(

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from engine.stack_ref import StackRef
 from sandbox import postgres as sandbox_postgres
 from tests.conftest import MainDatabase
 from tests.engine.things import Thing, names
+from tests.servers import own_postgres
 
 ROOT = Path(__file__).parents[2]
 REF = StackRef(project="proj", name="dev")
@@ -179,10 +179,7 @@ def test_two_workers_at_once_are_told_of_each_other(
 
 
 def test_a_server_that_goes_in_the_middle_of_an_update(tmp_path: Path, things: Path) -> None:
-    home = Path(tempfile.mkdtemp(prefix="tenantry-test-pg-"))
-    home.chmod(0o711)
-    try:
-        server = sandbox_postgres.start(home)
+    with own_postgres() as (home, server):
         workspace = Workspace(tmp_path / "worker", server.url())
 
         def stopping(folder: str) -> Callable[[], None]:
@@ -216,5 +213,3 @@ def test_a_server_that_goes_in_the_middle_of_an_update(tmp_path: Path, things: P
         kept = json.loads(unsaved.read_text())["deployment"]
         assert {"a", "b"} <= {resource["urn"].split("::")[-1] for resource in kept["resources"]}
         stack.import_stack(auto.Deployment(version=3, deployment=kept))
-    finally:
-        sandbox_postgres.remove(home)

@@ -1,7 +1,6 @@
 """The database goes away and comes back, kills connections, has none left: nothing is lost, nothing is half done."""
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -21,20 +20,14 @@ from automation.models_jobs import JobStatus
 from automation.settings import Settings, load_settings
 from sandbox import postgres as sandbox_postgres
 from tests.jobs.helpers import ALICE, new_job
+from tests.servers import named_postgres
 
 
 @pytest.fixture
 def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A server that a test may stop."""
-    home = Path(tempfile.mkdtemp(prefix="tenantry-test-pg-"))
-    home.chmod(0o711)
-    try:
-        server = sandbox_postgres.start(home)
-        for key, value in (server.env() | {"DB_NAME": "tenantry"}).items():
-            monkeypatch.setenv(key, value)
+    with named_postgres(monkeypatch) as (home, _):
         yield home
-    finally:
-        sandbox_postgres.remove(home)
 
 
 @pytest.fixture

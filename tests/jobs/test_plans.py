@@ -102,10 +102,15 @@ class Plans:
 
 @pytest.fixture
 def full(main_db: MainDatabase) -> Settings:
+    return filled(main_db, FILL)
+
+
+def filled(main_db: MainDatabase, statements: str) -> Settings:
+    """The settings of a database with our tables, filled by `statements`, that says what each statement touches."""
     settings = load_settings()
     ensure_ready(settings)
     with main_db.connect() as connection:
-        connection.execute(FILL.encode())
+        connection.execute(statements.encode())
         connection.execute("VACUUM ANALYZE")
         for name, value in WATCHED.items():
             connection.execute(f"ALTER DATABASE \"{main_db.name}\" SET {name} = '{value}'".encode())

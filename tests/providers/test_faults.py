@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -32,6 +31,7 @@ from tests.providers.plugin import (
     secret,
     struct,
 )
+from tests.servers import own_postgres
 
 
 @pytest.fixture
@@ -80,10 +80,7 @@ def test_nothing_listens_there(alone: Plugin, unique: str) -> None:
 
 
 def test_a_server_that_comes_up_late_is_waited_for(alone: Plugin, unique: str) -> None:
-    home = Path(tempfile.mkdtemp(prefix="tenantry-test-late-"))
-    home.chmod(0o711)
-    try:
-        server = sandbox_postgres.start(home)
+    with own_postgres() as (home, server):
         alone.configure(
             host=server.host, port=server.port, username="postgres", password=server.password, sslmode="disable"
         )
@@ -98,8 +95,6 @@ def test_a_server_that_comes_up_late_is_waited_for(alone: Plugin, unique: str) -
         sandbox_postgres.start(home)
         assert alone.refresh(role)
         assert role.outputs["name"] == unique
-    finally:
-        sandbox_postgres.remove(home)
 
 
 def test_something_else_listens_there(alone: Plugin, unique: str) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import shutil
 import sys
-import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from automation.settings import load_settings
 from sandbox import postgres as sandbox_postgres
 from tests.conftest import MainDatabase
 from tests.queues.helpers import consuming, until
+from tests.servers import named_postgres
 
 NAME = "jobs"
 _ROOT = Path(__file__).resolve().parents[2]
@@ -28,16 +28,8 @@ _ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def own_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A server that the test may stop; the environment names it."""
-    home = Path(tempfile.mkdtemp(prefix="tenantry-test-queue-"))
-    home.chmod(0o711)
-    try:
-        server = sandbox_postgres.start(home)
-        for key, value in (server.env() | {"DB_NAME": "tenantry"}).items():
-            monkeypatch.setenv(key, value)
+    with named_postgres(monkeypatch) as (home, _):
         yield home
-    finally:
-        sandbox_postgres.remove(home)
-        shutil.rmtree(home, ignore_errors=True)
 
 
 _END_ALL = (

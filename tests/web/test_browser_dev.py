@@ -15,8 +15,7 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from sandbox import postgres
-from tests.automation.dev_process import Running
+from tests.automation.dev_process import Running, running_in
 from tests.web.browser import LONG, fill_cabinet, look, progress_until_done, watched
 from tests.web.site import ROOT
 
@@ -43,15 +42,8 @@ def clone(tmp_path: Path) -> Path:
 @pytest.fixture
 def running(clone: Path) -> Iterator[Running]:
     """`tenantry dev` in the clone, with nothing else said."""
-    folder = clone / ".tenantry" / "dev"
-    made = Running(clone, folder, source=clone)
-    try:
-        made.url, made.token = made.started()
+    with running_in(clone, clone / ".tenantry" / "dev", source=clone) as made:
         yield made
-    finally:
-        if made.process.poll() is None:
-            made.end(signal.SIGINT, signal.SIGINT)
-        postgres.remove(folder / "postgres")
 
 
 @pytest.fixture

@@ -5,18 +5,17 @@ from typing import Any
 
 import pytest
 
-from automation.database import ensure_ready
 from automation.jobs import gauges
 from automation.jobs.database import transaction
 from automation.secretbox import secret_box
-from automation.settings import Settings, load_settings
+from automation.settings import Settings
 from automation.webhooks.deliver import Deliverer
 from automation.webhooks.keys import Keys, seal
 from automation.webhooks.manage import Webhooks
 from automation.webhooks.outbox import enqueue
 from automation.webhooks.sending import Answer, new_client
 from tests.conftest import MainDatabase
-from tests.jobs.test_plans import WATCHED, watched
+from tests.jobs.test_plans import filled, watched
 from tests.webhooks.helpers import ANNA
 
 pytestmark = pytest.mark.timeout(300)
@@ -40,14 +39,7 @@ FILL = """
 def full(main_db: MainDatabase, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "correct horse battery staple")
     monkeypatch.setenv("TENANTRY_WEBHOOK_ALLOW", "127.0.0.0/8")
-    settings = load_settings()
-    ensure_ready(settings)
-    with main_db.connect() as connection:
-        connection.execute(FILL.encode())
-        connection.execute("VACUUM ANALYZE")
-        for name, value in WATCHED.items():
-            connection.execute(f"ALTER DATABASE \"{main_db.name}\" SET {name} = '{value}'".encode())
-    return settings
+    return filled(main_db, FILL)
 
 
 def due(main_db: MainDatabase, number: int) -> uuid.UUID:

@@ -1,7 +1,5 @@
 """A yard on the session's server, and one on a server of its own, which a test may stop."""
 
-import shutil
-import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -10,10 +8,10 @@ import pytest
 
 from automation.database import ensure_ready
 from automation.settings import load_settings
-from sandbox import postgres as sandbox_postgres
 from sandbox.postgres import EmbeddedPostgres
 from tests.automation.conftest import project
 from tests.conftest import MainDatabase
+from tests.servers import named_postgres
 from tests.worker.yard import Yard
 
 __all__ = ["project"]
@@ -31,16 +29,8 @@ async def yard(project: Path, main_db: MainDatabase) -> AsyncIterator[Yard]:
 @pytest.fixture
 def own_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedPostgres]:
     """A PostgreSQL that a test may stop, named by the environment."""
-    home = Path(tempfile.mkdtemp(prefix="tenantry-test-pg-"))
-    home.chmod(0o711)
-    try:
-        server = sandbox_postgres.start(home)
-        for key, value in (server.env() | {"DB_NAME": f"tenantry_{uuid.uuid4().hex[:12]}"}).items():
-            monkeypatch.setenv(key, value)
+    with named_postgres(monkeypatch, f"tenantry_{uuid.uuid4().hex[:12]}") as (_, server):
         yield server
-    finally:
-        sandbox_postgres.remove(home)
-        shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture

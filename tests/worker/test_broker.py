@@ -1,7 +1,6 @@
 """A worker on a real RabbitMQ that is killed, and comes back: jobs go on, those accepted meanwhile come later."""
 
 import asyncio
-import os
 import subprocess
 import uuid
 from pathlib import Path
@@ -12,24 +11,21 @@ from automation.models_jobs import JobStatus
 from automation.queues.rabbitmq import RabbitQueue
 from automation.queues.seam import QueueError
 from automation.queues.settings import QueueKind, QueueSettings
-from tests.queues.helpers import delete_queues, rabbitmq_url
+from tests.queues.helpers import delete_queues, rabbitmq_home, rabbitmq_url
 from tests.worker.yard import ONE, Yard
 
 pytestmark = pytest.mark.timeout(240)
 
-# Read at once: other fixtures clear the environment of what the caller's shell says.
-_HOME = os.environ.get("TENANTRY_TEST_RABBITMQ_HOME", "")
 _SCRIPT = Path(__file__).resolve().parents[2] / ".ci" / "rabbitmq"
 
 
 async def broker(word: str) -> None:
-    await asyncio.to_thread(subprocess.run, [_SCRIPT, word, _HOME], check=True, timeout=120)
+    await asyncio.to_thread(subprocess.run, [_SCRIPT, word, rabbitmq_home()], check=True, timeout=120)
 
 
 async def test_the_broker_dies_during_a_run(yard: Yard) -> None:
     url, name = rabbitmq_url(), f"test.{uuid.uuid4().hex[:12]}"
-    if not _HOME:
-        pytest.skip("TENANTRY_TEST_RABBITMQ_HOME names no broker that may be killed")
+    rabbitmq_home()
     queue = RabbitQueue(QueueSettings(kind=QueueKind.RABBITMQ, name=name, url=url))
     await queue.open()
     slugs = [f"{yard.slug}-{letter}" for letter in "abc"]
