@@ -209,18 +209,21 @@ class FaultMiddleware:
             await respond(problem_of(error), Request(scope))(scope, receive, send)
 
 
-async def _handle(connection: Request | WebSocket, error: Exception) -> Response:
+async def _handle(connection: Request | WebSocket, error: Exception) -> Response | None:
     problem = problem_of(error)
     if problem.status >= 500:
         reason = error.message if isinstance(error, TenantryError) else repr(error)
         correlation = correlation_of(connection.scope)
         log.error("a request could not be served", path=connection.url.path, reason=reason, correlation_id=correlation)
     response = respond(problem, connection)
-    if isinstance(connection, WebSocket) and connection.application_state is WebSocketState.CONNECTING:
+    if not isinstance(connection, WebSocket):
+        return response
+    # Answered here, and not by the framework: returned as well it would be a second answer.
+    if connection.application_state is WebSocketState.CONNECTING:
         await connection.send_denial_response(response)
-    elif isinstance(connection, WebSocket):
+    else:
         await connection.close(1011)
-    return response
+    return None
 
 
 def _for_people(connection: Request) -> bool:
@@ -244,7 +247,7 @@ def _unrouted(app: FastAPI, path: str) -> Problem:
 def install(app: FastAPI, *, page: Callable[[Request, Problem], Response] | None = None) -> None:
     """Makes every error of `app` a problem document, and where a browser asks for a page, what `page` makes of it."""
 
-    async def handle(connection: Request | WebSocket, error: Exception) -> Response:
+    async def handle(connection: Request | WebSocket, error: Exception) -> Response | None:
         if isinstance(error, HTTPException) and error.status_code in {404, 405}:
             error = _unrouted(app, connection.url.path)
         if page is not None and isinstance(connection, Request) and _for_people(connection):
@@ -253,5 +256,6 @@ def install(app: FastAPI, *, page: Callable[[Request, Problem], Response] | None
 
     kinds = (Problem, TenantryError, StacksInputError, RequestValidationError, WebSocketRequestValidationError)
     for kind in (*kinds, HTTPException):
-        app.add_exception_handler(kind, handle)
+        # Starlette's types know a handler for requests or one for sockets; this one is asked for both.
+        app.add_exception_handler(kind, handle)  # type: ignore[arg-type]
     app.add_middleware(FaultMiddleware)

@@ -108,7 +108,7 @@ class Yard:
     # Workers
 
     def worker(self, concurrency: int = 2, **environment: str) -> subprocess.Popen[bytes]:
-        log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
+        log = tempfile.NamedTemporaryFile()  # noqa: SIM115 - closed by `close`
         self.logs.append(log)
         process = subprocess.Popen(
             [sys.executable, "-m", "automation", "worker", "--concurrency", str(concurrency)],
@@ -122,11 +122,8 @@ class Yard:
         return process
 
     def said(self) -> str:
-        texts = []
-        for log in self.logs:
-            log.seek(0)
-            texts.append(log.read().decode("utf-8", "replace")[-60_000:])
-        return "\n---\n".join(texts)
+        """All that the workers have logged. Read by name: the workers write at the position of the open files."""
+        return "\n".join(Path(log.name).read_text("utf-8", "replace") for log in self.logs)
 
     async def child(self, job: uuid.UUID) -> int:
         """The process of the attempt that runs now."""
