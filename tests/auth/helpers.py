@@ -16,6 +16,8 @@ from service.auth.errors import AuthenticationError, ForbiddenError, RateLimited
 
 KEY = "a key for tests, of more than sixty-four bytes, so that HS512 takes it too"
 OTHER_KEY = "another key for tests, of more than sixty-four bytes, so that HS512 takes it too"
+# Many are made when tests are collected, and used when their turn has come: at the end of a long run.
+LIFETIME = 6 * 3600
 SignedIn = Annotated[Principal, Depends(principal)]
 STATUSES = {AuthenticationError: 401, ForbiddenError: 403, NotFoundError: 404, RateLimitedError: 429}
 
@@ -23,7 +25,7 @@ STATUSES = {AuthenticationError: 401, ForbiddenError: 403, NotFoundError: 404, R
 def token(subject: str = "ada", *, key: Any = KEY, algorithm: str = "HS256", header: Any = None, **claims: Any) -> str:
     """A token that is good unless the arguments say otherwise; a claim of None is left out."""
     now = int(time.time())
-    content = {"sub": subject, "aud": "tenantry", "iat": now, "exp": now + 600, **claims}
+    content = {"sub": subject, "aud": "tenantry", "iat": now, "exp": now + LIFETIME, **claims}
     content = {name: value for name, value in content.items() if value is not None}
     return jwt.encode(content, key, algorithm=algorithm, headers=header)
 
