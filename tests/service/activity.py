@@ -34,7 +34,7 @@ async def make_some(state: State, client: httpx.AsyncClient) -> None:
         hooks = Webhooks(state.engine, settings)
         endings = (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.ROLLED_BACK, JobStatus.ROLLBACK_FAILED)
         for status in endings:
-            await one_job(state, status)
+            await one_job(state, status, settings)
             if status is JobStatus.SUCCEEDED:
                 await hooks.create(ANNA, tenant="acme", url=receiver.url, events=["*"])
         await deliver_all(state, settings)
@@ -57,9 +57,11 @@ def new_job(tenant: str = "acme") -> NewJob:
     return NewJob(tenant=tenant, line="cabinet", operation=JobOperation.UP, caller=ANNA, **values)
 
 
-async def one_job(state: State, status: JobStatus) -> None:
-    """A job with a deployment of two steps, ended as `status`."""
+async def one_job(state: State, status: JobStatus, settings: Settings) -> None:
+    """A job with a deployment of two steps, ended as `status`. What its acceptance tells webhooks is delivered."""
     job, _ = await state.store.submit(new_job())
+    # Now, while there is nothing else: of several, which one the receiver hears first is chance.
+    await deliver_all(state, settings)
     claimed = await state.store.claim(job.id, worker="alive", lease_seconds=60)
     assert claimed is not None
     run = uuid.uuid4()
