@@ -17,6 +17,20 @@ from pathlib import Path
 from sandbox.errors import SandboxError
 
 _UNPRIVILEGED = "nobody"
+# Run by another interpreter, which becomes the account itself. Asking `subprocess` for it would make it fork this
+# process, and gRPC, which a test or a demo has in it, now and then aborts the copy before the program runs. Nothing is
+# imported once it is the account, which may not be able to read Python's own library.
+_BECOME = """
+import os, sys
+uid, gid, *program = sys.argv[1:]
+os.setgroups([])
+os.setgid(int(gid))
+os.setuid(int(uid))
+try:
+    os.execv(program[0], program)
+except OSError as error:
+    sys.exit(f"{program[0]} cannot be run: {error.strerror}")
+"""
 _ROOT_DATA = Path("/var/tmp")  # noqa: S108 - the folder made in it is named, checked for its owner and closed to others
 
 
@@ -33,15 +47,15 @@ class Account:
             os.chown(path, self.uid, self.gid)
 
     def run(self, args: list[str], *, timeout: float, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-        """Run a program as this account, with a clean environment; stdout holds all that it said."""
+        """Run a program as this account, with a clean environment; stdout holds all that it said.
+
+        For an account that is not the caller's, a program that it cannot run ends with code 1.
+        """
         env = {"PATH": os.defpath, "LC_ALL": "C", "HOME": str(cwd or "/")}
         if sys.platform == "darwin":  # its PostgreSQL refuses to start multithreaded without a locale
             env["LC_ALL"] = "en_US.UTF-8"
         return subprocess.run(
-            args,
-            user=self.uid,
-            group=self.gid,
-            extra_groups=None if self.uid is None else [],
+            [*self._become(), shutil.which(args[0], path=os.defpath) or args[0], *args[1:]],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -54,6 +68,11 @@ class Account:
             # Ctrl-C is for the caller: a server that is half set up by it would be of no use.
             start_new_session=True,
         )
+
+    def _become(self) -> list[str]:
+        if self.uid is None or self.gid is None:
+            return []
+        return [sys.executable, "-I", "-S", "-c", _BECOME, str(self.uid), str(self.gid)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,11 +149,8 @@ def _copied_bin(home: Path) -> Path:
 
 def _reachable_programs(programs: Path, home: Path, account: Account) -> Path:
     """The programs where the account can run them; copied next to the data when they are closed to it."""
-    try:
-        if account.run([str(programs / "postgres"), "--version"], timeout=30).returncode == 0:
-            return programs
-    except PermissionError:
-        pass  # not even visible to that account: the copy below is the answer
+    if account.run([str(programs / "postgres"), "--version"], timeout=30).returncode == 0:
+        return programs
     target = _copied_bin(home)
     if target.exists():
         return target
