@@ -12,6 +12,7 @@ _DSN_PASSWORD = re.compile(r"\b(?P<head>password\s*[=:]\s*)('[^']*'|\"[^\"]*\"|[
 # A JWT, whoever signed it: both of its first parts are JSON objects.
 _JWT = re.compile(r"\beyJ[\w-]{6,}\.eyJ[\w-]{2,}\.[\w-]*")
 _SECRET_NAME = re.compile(r"(SECRET|PASSWORD|PASSPHRASE|TOKEN|CREDENTIALS?|_KEY|_DSN)$", re.IGNORECASE)
+_SECRET_PREFIX = "TENANTRY_BACKEND_"  # noqa: S105 - how variables are called
 _COLOUR = re.compile(r"<\{%[^%]*%\}>|\x1b\[[0-9;]*m")
 _SHORTEST = 4
 """A shorter secret is a word that occurs anywhere: masking it would only make messages unreadable."""
@@ -31,8 +32,15 @@ def redactor(secrets: Iterable[str]) -> Callable[[str], str]:
 
 
 def secret_values(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The values of variables whose names say that they are secret: `..._PASSWORD`, `..._SECRET`, `..._TOKEN` ..."""
-    return tuple(value for name, value in environ.items() if value and _SECRET_NAME.search(name))
+    """The values of variables whose names say that they are secret: `..._PASSWORD`, `..._SECRET`, `..._TOKEN` ...
+
+    And of those that a file of backends may name (`providers.backends`).
+    """
+    return tuple(
+        value
+        for name, value in environ.items()
+        if value and (_SECRET_NAME.search(name) or name.startswith(_SECRET_PREFIX))
+    )
 
 
 def plain(text: str) -> str:

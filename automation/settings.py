@@ -150,6 +150,7 @@ class Settings(BaseSettings):
             values.append(_read_passphrase(Path(path)))
         values.extend(self.queue.secrets)
         values.extend(os.environ.get("TENANTRY_SECRET_KEY", "").split())
+        values.extend(value for name, value in os.environ.items() if name.startswith("TENANTRY_BACKEND_"))
         return tuple(value for value in values if value)
 
 

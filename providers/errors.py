@@ -1,6 +1,7 @@
 """The providers' error tree. A message is one line: which object, why, and what to do. It never holds a secret.
 
-ProviderError > ConfigurationError, UnreachableError > MissingDatabaseError, MissingTableError, OwnershipError
+ProviderError > ConfigurationError, UnreachableError > MissingDatabaseError, MissingTableError, OwnershipError,
+RefusedError, NotReadyError
 
 The dynamic provider host reports a traceback; its last line is the one that a reader is shown.
 """
@@ -30,3 +31,15 @@ class MissingTableError(ProviderError):
 
 class OwnershipError(ProviderError):
     """The object is there and is someone else's."""
+
+
+class RefusedError(ProviderError):
+    """The server's API has refused a request. `status` is its HTTP status."""
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class NotReadyError(ProviderError):
+    """What was made did not become ready within its time."""

@@ -1,0 +1,194 @@
+"""The backends of each region, from the file that TENANTRY_BACKENDS names: where a tenant's parts are made.
+
+Decides how that file looks, and which region stands for which servers. A secret is never in it: it names the variable
+that holds one, TENANTRY_BACKEND_..., so that a resource's inputs need no more than the region's name. Never connects.
+
+    regions:
+      eu-central:
+        database: {host: db.eu.example, user: provisioner, passwordFrom: TENANTRY_BACKEND_EU_DB, name: departments}
+        oauth: {issuer: "https://login.eu.example/realms/tenants", initialTokenFrom: TENANTRY_BACKEND_EU_OAUTH}
+        container: {platform: docker, host: "unix:///var/run/docker.sock"}
+        n8n: {url: "https://n8n.eu.example", keyFrom: TENANTRY_BACKEND_EU_N8N}
+        gateway: {admin: "http://127.0.0.1:2019", domain: tenants.eu.example, authUrl: "https://tenantry.example"}
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from providers.connection import DatabaseSettings
+from providers.errors import ConfigurationError
+
+VARIABLE = "TENANTRY_BACKENDS"
+SECRET_PREFIX = "TENANTRY_BACKEND_"  # noqa: S105 - how the variables are called
+SecretName = Annotated[str, Field(pattern=rf"^{SECRET_PREFIX}[A-Z0-9_]{{1,60}}$")]
+Url = Annotated[str, Field(pattern=r"^https?://[^\s/@]+[^\s@]*$")]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+
+class DatabaseBackend(_Model):
+    """The PostgreSQL server and the database that schemas of tenants are made in. `user` is no superuser of need."""
+
+    host: str
+    port: Annotated[int, Field(ge=1, le=65_535)] = 5432
+    user: str
+    password_from: SecretName | None = None
+    name: str
+    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
+
+    def settings(self) -> DatabaseSettings:
+        """As providers of databases want it. Raises ConfigurationError where the password's variable is not set."""
+        return DatabaseSettings(
+            host=self.host,
+            port=self.port,
+            user=self.user,
+            password=secret(self.password_from) if self.password_from else "",
+            sslmode=self.sslmode,
+            main_database=self.name,
+        )
+
+
+class OAuthBackend(_Model):
+    """An authorization server with dynamic client registration (RFC 7591, 7592).
+
+    Its endpoints are in its metadata (RFC 8414, or OpenID's discovery), found from `issuer`. `rotation` says how a
+    client's secret is exchanged: by registering a successor, which every server can, or by Keycloak's own API.
+    """
+
+    issuer: Url
+    initial_token_from: SecretName | None = None
+    rotation: Literal["successor", "keycloak"] = "successor"
+    admin_user_from: SecretName | None = None
+    admin_password_from: SecretName | None = None
+    ca_file: str | None = None
+
+
+class ProcessBackend(_Model):
+    """Containers as processes under supervisor, on this machine: for development. `folder` is its include folder."""
+
+    platform: Literal["process"]
+    url: str
+    folder: str
+    user: str | None = None
+    password_from: SecretName | None = None
+
+
+class DockerBackend(_Model):
+    platform: Literal["docker"]
+    host: str | None = None
+    registry: str | None = None
+    published_on: str = "127.0.0.1"
+
+
+class KubernetesBackend(_Model):
+    platform: Literal["kubernetes"]
+    kubeconfig: str | None = None
+    context: str | None = None
+    namespace: str | None = None
+
+
+class RailwayBackend(_Model):
+    platform: Literal["railway"]
+    url: Url = "https://backboard.railway.com/graphql/v2"
+    token_from: SecretName
+    workspace: str | None = None
+
+
+ContainerBackend = Annotated[
+    ProcessBackend | DockerBackend | KubernetesBackend | RailwayBackend, Field(discriminator="platform")
+]
+
+
+class N8nBackend(_Model):
+    """An n8n server and a key of its public API. `webhook_url` is where its webhooks are called, if not at `url`."""
+
+    url: Url
+    key_from: SecretName
+    webhook_url: Url | None = None
+
+
+class GatewayBackend(_Model):
+    """A Caddy: its admin API, the name of its server, and `domain`, under which each tenant has a host of its own.
+
+    `url` is how the gateway is reached from here, `auth_url` our service, which it asks about each request.
+    """
+
+    admin: Url
+    server: str = "tenants"
+    domain: str
+    url: Url
+    auth_url: Url | None = None
+    ca_file: str | None = None
+
+
+class BackendSet(_Model):
+    """All backends of one region."""
+
+    database: DatabaseBackend
+    oauth: OAuthBackend
+    container: ContainerBackend
+    n8n: N8nBackend
+    gateway: GatewayBackend
+
+
+class _File(_Model):
+    regions: Annotated[dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")], BackendSet], Field(min_length=1)]
+
+
+def regions(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """The regions there are, in the file's order; none where no file is named. Raises ConfigurationError."""
+    path = environ.get(VARIABLE)
+    return tuple(_read(path, _stamp(path)).regions) if path else ()
+
+
+def backends_of(region: str, environ: Mapping[str, str] = os.environ) -> BackendSet:
+    """The backends of `region`. Raises ConfigurationError naming the regions that there are."""
+    path = environ.get(VARIABLE)
+    if not path:
+        raise ConfigurationError(
+            f"region {region!r} is not known: set {VARIABLE} to a file that says which servers a region has."
+        )
+    known = _read(path, _stamp(path)).regions
+    if region not in known:
+        raise ConfigurationError(f"region {region!r} is not one of {', '.join(known)}, which are in {path}.")
+    return known[region]
+
+
+def secret(name: str, environ: Mapping[str, str] = os.environ) -> str:
+    """The secret in the variable `name`. Raises ConfigurationError where it is not set."""
+    value = environ.get(name, "")
+    if not value:
+        raise ConfigurationError(f"the variable {name} is not set, but {environ.get(VARIABLE) or VARIABLE} names it.")
+    return value
+
+
+def _stamp(path: str) -> int:
+    try:
+        return Path(path).stat().st_mtime_ns
+    except OSError as error:
+        raise ConfigurationError(f"{VARIABLE}: {path} cannot be read: {error.strerror}.") from None
+
+
+@functools.lru_cache(maxsize=8)
+def _read(path: str, _changed: int) -> _File:
+    import yaml
+
+    try:
+        data: Any = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        return _File.model_validate(data)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{VARIABLE}: {path} is no YAML: {' '.join(str(error).split())}.") from None
+    except ValidationError as error:
+        # Without what was given: somebody may have written a secret where its variable's name belongs.
+        rows = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise ConfigurationError(f"{VARIABLE}: {path} is not right: {rows}.") from None

@@ -1,0 +1,150 @@
+"""One call to a server's HTTP API: time limits, again when the failure was a passing one, and errors in words.
+
+Decides which failures pass by themselves (CORE-5), and how an answer that was not expected reads. It never shows a
+secret: neither what was sent in a header, nor an answer's body where it could hold one.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from providers.errors import RefusedError, UnreachableError
+
+if TYPE_CHECKING:
+    import httpx
+
+ATTEMPTS = 3
+WAITS: tuple[float, ...] = (1.0, 2.0, 4.0)
+CONNECT_SECONDS = 5.0
+CALL_SECONDS = 20.0
+LONGEST_WAIT = 10.0
+"""Seconds: what a server may ask for by Retry-After; with more, the call has failed."""
+_PASSING = frozenset({429, 502, 503, 504})
+_SHOWN = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """A server's API. `name` is how errors call it, such as `n8n at https://n8n.example`.
+
+    `secrets` are values that never appear in an error. `verify` is true, false, or a file of certificates.
+    """
+
+    name: str
+    base_url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    seconds: float = CALL_SECONDS
+    verify: bool | str = True
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        what: str,
+        expect: Collection[int] = (200,),
+        repeatable: bool | None = None,
+        **sent: Any,
+    ) -> httpx.Response:
+        """The answer, whose status is one of `expect`. `what` names the object in errors; `sent` is httpx's.
+
+        Tried again where the connection was refused, or the server says that it is not ready. Where a request may have
+        been carried out (its answer was lost), it is tried again only if `repeatable`: by default all but POST and
+        PATCH. Raises UnreachableError, and RefusedError with the `status`.
+        """
+        again = method not in {"POST", "PATCH"} if repeatable is None else repeatable
+        answer = self._sent(method, path, what, again, sent)
+        if answer.status_code not in expect:
+            raise self.refused(answer, what)
+        return answer
+
+    def refused(self, answer: httpx.Response, what: str) -> RefusedError:
+        """The error for an answer that was not expected."""
+        said = " ".join(self._masked(answer.text).split())[:_SHOWN]
+        request = answer.request
+        return RefusedError(
+            f"{what}: {self.name} answered {answer.status_code} to {request.method} {request.url.path}: "
+            f"{said or 'nothing more'}.",
+            status=answer.status_code,
+        )
+
+    def _sent(self, method: str, path: str, what: str, again: bool, sent: Mapping[str, Any]) -> httpx.Response:
+        import httpx
+        from tenacity import RetryError, Retrying, retry_if_exception, retry_if_result, stop_after_attempt
+
+        def once() -> httpx.Response:
+            client = _client(self.verify)
+            headers = {**self.headers, **(sent.get("headers") or {})}
+            rest = {key: value for key, value in sent.items() if key != "headers"}
+            timeout = httpx.Timeout(self.seconds, connect=CONNECT_SECONDS)
+            return client.request(method, f"{self.base_url}{path}", headers=headers, timeout=timeout, **rest)
+
+        attempts = Retrying(
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=_wait,
+            retry=retry_if_exception(lambda error: _passes(error, again)) | retry_if_result(_not_ready),
+            reraise=True,
+        )
+        try:
+            answer: httpx.Response = attempts(once)
+            return answer
+        except RetryError as error:
+            last: httpx.Response = error.last_attempt.result()
+            return last
+        except httpx.HTTPError as error:
+            reason = self._masked(str(error)) or type(error).__name__
+            raise UnreachableError(
+                f"{what}: {self.name} does not answer ({reason}). Check that it runs and can be reached."
+            ) from None
+
+    def _masked(self, text: str) -> str:
+        for secret in self.secrets:
+            text = text.replace(secret, "[secret]")
+        return text
+
+
+@functools.cache
+def _client(verify: bool | str) -> httpx.Client:
+    # One per process: setting up TLS takes longer than most calls. Closed by the end of the process.
+    import ssl
+
+    import httpx
+
+    trust = ssl.create_default_context(cafile=verify) if isinstance(verify, str) else verify
+    return httpx.Client(verify=trust, follow_redirects=False, trust_env=False)
+
+
+def _passes(error: BaseException, again: bool) -> bool:
+    import httpx
+
+    if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)):
+        return True
+    # An idle connection that the server has just closed: nothing was carried out.
+    if isinstance(error, httpx.RemoteProtocolError) and "without sending a response" in str(error):
+        return again
+    return again and isinstance(error, httpx.TransportError)
+
+
+def _not_ready(answer: httpx.Response) -> bool:
+    if answer.status_code not in _PASSING:
+        return False
+    return _asked(answer) is None or (_asked(answer) or 0) <= LONGEST_WAIT
+
+
+def _asked(answer: httpx.Response) -> float | None:
+    """The seconds that the server asks us to wait; a date is not understood, and taken for no answer."""
+    try:
+        return float(answer.headers["Retry-After"])
+    except (KeyError, ValueError):
+        return None
+
+
+def _wait(state: Any) -> float:
+    usual: float = WAITS[min(state.attempt_number, len(WAITS)) - 1]
+    outcome = state.outcome
+    asked: float | None = None if outcome is None or outcome.failed else _asked(outcome.result())
+    return max(usual, asked if asked is not None else 0.0)
