@@ -1,4 +1,5 @@
-"""The tables of jobs and of what goes with them: manifests, events, audit, members, webhooks, limits, totals, workers.
+"""The tables of jobs and of what goes with them: manifests, events, audit, members, webhooks, limits, totals, workers,
+purges.
 
 Decides names, types and constraints, as `models` does for tenants and deployments. It never connects.
 """
@@ -284,3 +285,22 @@ workers = Table(
     Column("started_at", TIMESTAMP, nullable=False, server_default=NOW),
     Column("seen_at", TIMESTAMP, nullable=False, server_default=NOW),
 )
+
+# One row for each run of the purge on a tenant's data. `rows` is how many were deleted, per table.
+purges = Table(
+    "purges",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("tenant", Text, ForeignKey("tenants.slug", ondelete="CASCADE"), nullable=False),
+    Column("retention", Text, nullable=False),
+    Column("cutoff", TIMESTAMP, nullable=False),
+    Column("rows", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("total", BigInteger, nullable=False, server_default=text("0")),
+    # False: it ran out of time or failed. The next one goes on where it stopped.
+    Column("complete", Boolean, nullable=False),
+    Column("error", Text),
+    Column("actor", Text, nullable=False),
+    Column("started_at", TIMESTAMP, nullable=False),
+    Column("ended_at", TIMESTAMP, nullable=False, server_default=NOW),
+)
+Index("purges_tenant_id_idx", purges.c.tenant, purges.c.id.desc())
