@@ -15,8 +15,6 @@ import re
 import secrets
 import shutil
 import signal
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -28,6 +26,7 @@ from urllib.parse import quote
 
 from sandbox.account import Placement, place
 from sandbox.errors import DiskFullError, PortTakenError, SandboxError, StartError, StopError
+from sandbox.process import command_of, free_port, is_free
 
 HOST = "127.0.0.1"
 USER = "postgres"
@@ -189,12 +188,12 @@ def _ensure_initialised(where: Placement) -> None:
 
 def _launch(where: Placement, data_dir: Path, port: int) -> EmbeddedPostgres:
     wanted = port or _last_port(where)
-    if port and not _is_free(port):
+    if port and not is_free(port):
         raise PortTakenError(
             f"port {port} on {HOST} is taken by another program: choose another, or none to get a free one"
         )
     for _ in range(_PORT_TRIES):
-        candidate = wanted if wanted and _is_free(wanted) else _free_port()
+        candidate = wanted if wanted and is_free(wanted) else free_port()
         log = where.home / "server.log"
         offset = log.stat().st_size if log.exists() else 0
         options = " ".join(f"-c {setting}" for setting in (f"port={candidate}", *_SETTINGS))
@@ -242,19 +241,8 @@ def _server_pid(where: Placement) -> int | None:
     first = text.partition("\n")[0].strip()
     if not first.isdigit():
         return None
-    command = _command_of(int(first))
+    command = command_of(int(first))
     return int(first) if str(where.home / "data") in command and "postgres" in command else None
-
-
-def _command_of(pid: int) -> str:
-    proc = Path("/proc") / str(pid) / "cmdline"
-    if Path("/proc/self/cmdline").exists():
-        try:
-            return proc.read_bytes().replace(b"\0", b" ").decode(errors="replace")  # empty for a zombie
-        except OSError:
-            return ""
-    listing = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return listing.stdout
 
 
 def _clear_stale_pid(where: Placement) -> None:
@@ -265,7 +253,7 @@ def _clear_stale_pid(where: Placement) -> None:
 def _gone(where: Placement, pid: int, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if str(where.home / "data") not in _command_of(pid):
+        if str(where.home / "data") not in command_of(pid):
             return True
         time.sleep(0.02)
     return False
@@ -276,22 +264,6 @@ def _last_port(where: Placement) -> int:
         return int((where.home / "port").read_text())
     except (FileNotFoundError, ValueError):
         return 0
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 def _failure(said: str, where: Placement, what: str) -> SandboxError:
