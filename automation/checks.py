@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 def slug_free(slug: str, facts: TenantFacts, *, kind: str, new: bool) -> None:
     """Raises InputError where somebody else has the slug, or where a `new` tenant was asked for and there is one."""
     mark = f"{PROJECT_NAME}/{slug}"
-    if facts.record_mark is not None and facts.record_mark != mark:
+    if facts.record is not None and (facts.record.mark, facts.record.line) != (mark, kind):
         raise InputError(
-            f"the slug '{slug}' is taken: a cabinet that belongs to {facts.record_mark} has it",
+            f"the slug '{slug}' is taken: a {facts.record.line} that belongs to {facts.record.mark} has it",
             hint="choose another slug in the manifest; nothing was touched",
-            problems=[("slug", slug, "taken by another cabinet; choose another one")],
+            problems=[("slug", slug, f"taken by another {facts.record.line}; choose another one")],
         )
     if facts.line not in {None, kind} and not facts.removed:
         raise InputError(
@@ -36,7 +36,7 @@ def slug_free(slug: str, facts: TenantFacts, *, kind: str, new: bool) -> None:
             hint="choose another slug in the manifest; nothing was touched",
             problems=[("slug", slug, f"taken by a tenant of the line {facts.line}; choose another one")],
         )
-    if new and (facts.record_mark is not None or facts.last_good is not None):
+    if new and (facts.record is not None or facts.last_good is not None):
         raise InputError(
             f"the slug '{slug}' is taken: there is a tenant of that name already",
             hint="choose another slug in the manifest, or leave out --new to change the tenant that is there",
@@ -53,7 +53,7 @@ def known(held: Held, tenant: str) -> None:
 def has_stack(context: Context, held: Held, tenant: str) -> None:
     """A tenant we have no row of may have been made by `pulumi up` by hand: its stack says so."""
     with context.stacks(context.settings, tenant, context.choice) as stack:
-        if not stack.exists() and held.facts.record_mark is None:
+        if not stack.exists() and held.facts.record is None:
             raise queries.unknown_tenant(tenant, ())
 
 

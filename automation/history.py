@@ -14,33 +14,35 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Text, and_, exc, exists, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, Text, and_, exc, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from automation import records
 from automation.errors import LockedError, NotFoundError
 from automation.models import (
     DeploymentStatus,
     TenantStatus,
-    cabinets,
     deployment_logs,
     deployment_steps,
     deployments,
     tenants,
 )
+from automation.records import Record
 from automation.steps import StepState, StepStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantFacts:
-    """What is known of a tenant before a run. `record_mark` is None where there is no cabinet record of that slug.
+    """What is known of a tenant before a run. `record` is None where no line has a record of that slug.
 
-    `line` is None for a tenant that we have no row of; `removed` says that the row is all that is left of it.
+    `line` is None for a tenant that we have no row of; `removed` says that the row is all that is left of it. `pinned`
+    is the template that it was built from: its id and version.
     """
 
     exists: bool
     last_good: Mapping[str, Any] | None
-    record_mark: str | None
-    record_template: tuple[str, str] | None
+    record: Record | None
+    pinned: tuple[str, str] | None
     was_active: bool
     line: str | None = None
     removed: bool = False
@@ -89,24 +91,13 @@ def tenant_facts(connection: Connection, slug: str) -> TenantFacts:
     """What the main database says of `slug`."""
     known = select(tenants.c.last_good_manifest, tenants.c.line, tenants.c.status).where(tenants.c.slug == slug)
     tenant = connection.execute(known).one_or_none()
-    record = (
-        connection.execute(
-            select(
-                cabinets.c.tenant_mark, cabinets.c.template_id, cabinets.c.template_version, cabinets.c.activated_at
-            ).where(cabinets.c.slug == slug)
-        )
-        .mappings()
-        .one_or_none()
-    )
-    template = None
-    if record is not None and record["template_id"] and record["template_version"]:
-        template = (str(record["template_id"]), str(record["template_version"]))
+    record = records.find(connection, slug)
     return TenantFacts(
         exists=tenant is not None,
         last_good=tenant.last_good_manifest if tenant is not None else None,
-        record_mark=record["tenant_mark"] if record is not None else None,
-        record_template=template,
-        was_active=record is not None and record["activated_at"] is not None,
+        record=record,
+        pinned=record.template if record is not None else None,
+        was_active=record is not None and record.active,
         line=tenant.line if tenant is not None else None,
         removed=tenant is not None and tenant.status == TenantStatus.REMOVED,
     )
@@ -281,12 +272,6 @@ def mark_rolled_back(connection: Connection, deployment: uuid.UUID) -> None:
             .where(deployment_steps.c.deployment_id == deployment, deployment_steps.c.key == key)
             .values(status=StepStatus.ROLLED_BACK, rolled_back_at=func.clock_timestamp())
         )
-
-
-def record_exists(connection: Connection, slug: str, mark: str) -> bool:
-    """Whether the cabinet record of this tenant is there."""
-    found = select(exists().where(and_(cabinets.c.slug == slug, cabinets.c.tenant_mark == mark)))
-    return bool(connection.execute(found).scalar())
 
 
 def find_deployment(connection: Connection, wanted: str) -> RowMapping:

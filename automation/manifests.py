@@ -15,8 +15,7 @@ from automation.errors import InputError, NotFoundError
 from automation.settings import Settings
 
 if TYPE_CHECKING:
-    from stacks.lines import Line
-    from stacks.manifest import CabinetManifest
+    from stacks.lines import Line, Manifest
     from stacks.resolve import ResolvedManifest
 
 
@@ -56,7 +55,7 @@ def tenants_with_manifest(settings: Settings) -> list[str]:
     return sorted(path.stem for path in settings.stacks_dir.glob("*.yaml") if not path.name.startswith("Pulumi."))
 
 
-def load(settings: Settings, tenant: str | None, file: Path | None) -> CabinetManifest:
+def load(settings: Settings, tenant: str | None, file: Path | None) -> Manifest:
     """The manifest of `tenant`, from `file` where given. Raises InputError with every problem."""
     if file is None:
         if not tenant:
@@ -71,16 +70,17 @@ def load(settings: Settings, tenant: str | None, file: Path | None) -> CabinetMa
         return _parsed(read_yaml(file, ManifestError), str(file), tenant)
 
 
-def parsed(data: object, tenant: str | None = None) -> CabinetManifest:
+def parsed(data: object, tenant: str | None = None) -> Manifest:
     """The manifest in a mapping, by the line that its `kind` names. Raises InputError with every problem."""
     with explained():
         return _parsed(data, f"manifest of '{tenant}'" if tenant else "manifest", tenant)
 
 
-def _parsed(data: object, source: str, tenant: str | None) -> CabinetManifest:
+def _parsed(data: object, source: str, tenant: str | None) -> Manifest:
     from stacks.lines import line_of
 
-    return line_of(data, source).parse(data, source=source, stack=tenant)
+    manifest: Manifest = line_of(data, source).parse(data, source=source, stack=tenant)
+    return manifest
 
 
 def line_named(kind: str) -> Line:
@@ -95,14 +95,14 @@ def line_named(kind: str) -> Line:
     return LINES[kind]
 
 
-def resolved(manifest: CabinetManifest, pinned: tuple[str, str] | None) -> ResolvedManifest:
+def resolved(manifest: Manifest, pinned: tuple[str, str] | None) -> ResolvedManifest[Any]:
     """The manifest over its template, at the version the tenant was built from."""
     line = line_named(manifest.kind)
     with explained():
         return line.resolve(manifest, line.templates(), pinned=pinned, source=f"manifest of '{manifest.slug}'")
 
 
-def restored(data: Mapping[str, Any]) -> ResolvedManifest:
+def restored(data: Mapping[str, Any]) -> ResolvedManifest[Any]:
     """A manifest out of history."""
     from stacks.lines import line_of
 
@@ -110,6 +110,6 @@ def restored(data: Mapping[str, Any]) -> ResolvedManifest:
         return line_of(data.get("manifest"), "saved manifest").restore(data)
 
 
-def program(resolved: ResolvedManifest) -> Callable[[], None]:
+def program(resolved: ResolvedManifest[Any]) -> Callable[[], None]:
     """The Pulumi program of a resolved manifest."""
     return line_named(resolved.manifest.kind).program(resolved)

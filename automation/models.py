@@ -184,3 +184,22 @@ cabinets = Table(
     Column("activated_at", TIMESTAMP),
     one_of("status", ("provisioning", "active", "inactive")),
 )
+
+# Written by providers/department_record.py. `retention` is as the manifest has it, such as 90d.
+departments = Table(
+    "departments",
+    metadata,
+    Column("id", Uuid, primary_key=True, server_default=text("gen_random_uuid()")),
+    Column("slug", Text, nullable=False, unique=True),
+    *(
+        Column(name, Text, nullable=False)
+        for name in ("tenant_mark", "name", "admin_email", "region", "retention", "schema_name")
+    ),
+    Column("status", Text, nullable=False, server_default="provisioning"),
+    Column("template_id", Text),
+    Column("template_version", Text),
+    Column("created_at", TIMESTAMP, nullable=False, server_default=NOW),
+    Column("updated_at", TIMESTAMP, nullable=False, server_default=NOW),
+    Column("activated_at", TIMESTAMP),
+    one_of("status", ("provisioning", "active", "inactive")),
+)

@@ -34,8 +34,7 @@ from automation.supervision import Outcome
 if TYPE_CHECKING:
     from pulumi.automation.events import EngineEvent
 
-    from stacks.lines import Line
-    from stacks.manifest import CabinetManifest
+    from stacks.lines import Line, Manifest
     from stacks.resolve import ResolvedManifest
 
 __all__ = ["UpOptions", "correlation_id", "destroy", "preview", "refresh", "rollback", "up"]
@@ -64,7 +63,7 @@ def correlation_id() -> str:
 
 
 def up(
-    context: Context, manifest: CabinetManifest, options: UpOptions = UpOptions(), *, correlation: str | None = None
+    context: Context, manifest: Manifest, options: UpOptions = UpOptions(), *, correlation: str | None = None
 ) -> RunResult:
     """Creates the tenant or brings it to its manifest. Rolls back by itself when that fails and rollback is enabled."""
     began = history.now()
@@ -73,7 +72,7 @@ def up(
         checks.slug_free(manifest.slug, held.facts, kind=line.kind, new=options.new)
         checks.steps_known(line, options.steps, left_out=skipped_steps(line, manifest.to_dict()))
         checks.may_skip(context, held, line, manifest.slug, options.skip)
-        resolved = manifests.resolved(manifest, held.facts.record_template)
+        resolved = manifests.resolved(manifest, held.facts.pinned)
         enabled = manifest.enable_rollback if options.enable_rollback is None else options.enable_rollback
         new = NewDeployment(
             tenant=manifest.slug,
@@ -92,7 +91,7 @@ def up(
             return _apply(run, held, resolved, options)
 
 
-def _apply(run: Run, held: Held, resolved: ResolvedManifest, options: UpOptions) -> RunResult:
+def _apply(run: Run, held: Held, resolved: ResolvedManifest[Any], options: UpOptions) -> RunResult:
     def work() -> None:
         run.stack.ensure()
         heed = _of_these(run, options.steps) if options.steps else run.tracker.engine_event
@@ -139,7 +138,7 @@ def _of_these(run: Run, steps: Sequence[str]) -> Callable[[EngineEvent], None]:
     return heed
 
 
-def _remaining(run: Run, resolved: ResolvedManifest) -> tuple[str, ...]:
+def _remaining(run: Run, resolved: ResolvedManifest[Any]) -> tuple[str, ...]:
     """What an `up` of the whole would still do, as the names of the steps. Only if nothing is left does the tenant
     work by its manifest.
     """
@@ -158,7 +157,7 @@ def _remaining(run: Run, resolved: ResolvedManifest) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _good(resolved: ResolvedManifest) -> dict[str, Any]:
+def _good(resolved: ResolvedManifest[Any]) -> dict[str, Any]:
     return {
         "last_good_manifest": resolved.to_dict(),
         "template_id": resolved.template_id,
@@ -287,7 +286,7 @@ def rollback(context: Context, deployment: str, *, force: bool = False, correlat
             return _reapply(run, manifests.restored(previous), row["id"])
 
 
-def _reapply(run: Run, resolved: ResolvedManifest, undone: uuid.UUID) -> RunResult:
+def _reapply(run: Run, resolved: ResolvedManifest[Any], undone: uuid.UUID) -> RunResult:
     def work() -> None:
         run.stack.ensure()
         run.stack.up(manifests.program(resolved), run.tracker.engine_event)

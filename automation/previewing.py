@@ -29,11 +29,10 @@ from automation.workspace import TenantStack, open_for_preview
 if TYPE_CHECKING:
     from pulumi.automation.events import EngineEvent
 
-    from stacks.lines import Line
-    from stacks.manifest import CabinetManifest
+    from stacks.lines import Line, Manifest
 
 
-def preview(context: Context, manifest: CabinetManifest) -> PreviewResult:
+def preview(context: Context, manifest: Manifest) -> PreviewResult:
     """What `up` would do. Raises EngineError when it would fail, CancelledError when it was stopped."""
     settings = context.settings
     line = manifests.line_named(manifest.kind)
@@ -41,7 +40,7 @@ def preview(context: Context, manifest: CabinetManifest) -> PreviewResult:
     with transaction(engine_for(settings), settings) as connection:
         facts = history.tenant_facts(connection, manifest.slug)
     checks.slug_free(manifest.slug, facts, kind=line.kind, new=False)
-    resolved = manifests.resolved(manifest, facts.record_template)
+    resolved = manifests.resolved(manifest, facts.pinned)
     changes: list[PlannedChange] = []
     counts: Counter[str] = Counter()
     said: list[str] = []

@@ -11,8 +11,9 @@ from sqlalchemy import ColumnClause, Connection, RowMapping, desc, func, select
 from sqlalchemy import column as db_column
 from sqlalchemy import table as db_table
 
+from automation import records
 from automation.errors import NotFoundError
-from automation.models import cabinets, deployment_logs, deployment_steps, deployments, tenants
+from automation.models import deployment_logs, deployment_steps, deployments, tenants
 
 _DEPLOYMENT = (
     "id",
@@ -78,7 +79,9 @@ def show_tenant(connection: Connection, slug: str) -> dict[str, Any]:
     if tenant is None:
         known = connection.execute(select(tenants.c.slug).order_by(tenants.c.slug)).scalars().all()
         raise unknown_tenant(slug, known)
-    record = connection.execute(select(cabinets).where(cabinets.c.slug == slug)).mappings().one_or_none()
+    table = records.TABLES.get(tenant["line"])
+    own = select(table).where(table.c.slug == slug) if table is not None else None
+    record = connection.execute(own).mappings().one_or_none() if own is not None else None
     last = connection.execute(
         select(deployments.c.id).where(deployments.c.tenant == slug).order_by(desc(deployments.c.number)).limit(1)
     ).scalar_one_or_none()

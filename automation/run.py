@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, RowMapping
 
-from automation import endings, history, manifests, queries
+from automation import endings, history, manifests, queries, records
 from automation.database import transaction
 from automation.engines import EngineChoice
 from automation.errors import DatabaseError, EngineError, RollbackFailedError, RunFailedError, TenantryError
@@ -321,8 +321,9 @@ class Run:
             left = [_described(resource) for resource in state if resource.get("custom") and not _is_provider(resource)]
             with transaction(self._held.database, self.context.settings) as connection:
                 left += queries.leftovers(connection, names["Database"], names["Role"])
-                if history.record_exists(connection, self.new.tenant, f"{PROJECT_NAME}/{self.new.tenant}"):
-                    left.append("cabinet record in the main database")
+                mark = f"{PROJECT_NAME}/{self.new.tenant}"
+                if (record := records.owned(connection, self.new.tenant, mark)) is not None:
+                    left.append(f"{record.line} record in the main database")
         except (DatabaseError, EngineError) as error:
             left = [f"unknown, because {error.message}"]
         return tuple(dict.fromkeys(left))

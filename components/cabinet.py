@@ -16,6 +16,7 @@ from components.database import Database
 from components.record import Record
 from components.schema import Schema
 from components.settings import Settings
+from components.tenant import Tenant
 from providers.connection import DatabaseSettings
 
 OWN_SCHEMA = "cabinet"
@@ -63,7 +64,7 @@ class CabinetArgs:
         return f"{self.identifier}_app" if self.own_database else None
 
 
-class Cabinet(pulumi.ComponentResource):
+class Cabinet(Tenant):
     """One cabinet. `outputs` are the stack's outputs; only `password` is a secret."""
 
     def __init__(self, name: str, args: CabinetArgs, opts: pulumi.ResourceOptions | None = None) -> None:

@@ -18,24 +18,26 @@ if str(HERE.parent) not in sys.path:
 
 def main() -> None:
     from providers.errors import ProviderError
-    from stacks.manifest import load_manifest
-    from stacks.pins import pinned_template
-    from stacks.problems import InputError
-    from stacks.program import program_for, tenant_mark
-    from stacks.resolve import resolve
-    from stacks.templates import TemplateStore
+    from stacks.lines import line_of
+    from stacks.problems import InputError, ManifestError
+    from stacks.program import tenant_mark
+    from stacks.yaml_source import read_yaml
 
     stack = pulumi.get_stack()
     path = _relative(HERE / f"{stack}.yaml")
     if not path.is_file():
         raise pulumi.RunError(f"no manifest for the stack {stack}: write stacks/{stack}.yaml, or select another stack")
     try:
-        manifest = load_manifest(path, stack=stack)
-        pinned = pinned_template(manifest, tenant_mark(pulumi.get_project(), stack))
-        resolved = resolve(manifest, TemplateStore(), pinned=pinned, source=str(path))
+        data = read_yaml(path, ManifestError)
+        line = line_of(data, str(path))
+        manifest = line.parse(data, source=str(path), stack=stack)
+        mark = tenant_mark(pulumi.get_project(), stack)
+        # A newer template never changes a tenant unasked (CORE-8).
+        pinned = line.pinned(manifest.slug, mark) if manifest.template_version is None else None
+        resolved = line.resolve(manifest, line.templates(), pinned=pinned, source=str(path))
     except (InputError, ProviderError) as error:
         raise pulumi.RunError(str(error)) from None
-    program_for(resolved)()
+    line.program(resolved)()
 
 
 def _relative(path: Path) -> Path:

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
+from stacks import cabinet
 from stacks import steps as cabinet_steps
-from stacks.manifest import CabinetManifest, ManifestError, parse_manifest
+from stacks.manifest import CABINET_SHAPE, ManifestError, parse_manifest
 from stacks.problems import FieldProblem, closest, shown
-from stacks.resolve import ResolvedManifest, resolve
-from stacks.settings import Settings
+from stacks.resolve import ResolvedManifest, resolve, restore
 from stacks.steps import Step
 from stacks.templates import TemplateStore
+
+if TYPE_CHECKING:
+    from components.tenant import Tenant
 
 
 class Manifest(Protocol):
@@ -39,7 +43,8 @@ class Line:
     """A product line.
 
     `skips` says by which values of the manifest a step is left out: only these steps can be skipped. `kind` is the
-    manifest's, and `noun` what one tenant of the line is called.
+    manifest's, and `noun` what one tenant of the line is called. `build` makes the tenant of a resolved manifest and a
+    tenant mark, inside a Pulumi program. `pinned` finds the template that a tenant with a mark was built from.
     """
 
     kind: str
@@ -47,53 +52,24 @@ class Line:
     noun: str
     steps: tuple[Step, ...]
     step_of: Callable[[str], str | None]
-    parse: Callable[..., CabinetManifest]
-    resolve: Callable[..., ResolvedManifest]
-    restore: Callable[..., ResolvedManifest]
+    parse: Callable[..., Any]
+    resolve: Callable[..., ResolvedManifest[Any]]
+    restore: Callable[..., ResolvedManifest[Any]]
     schema: Callable[[], dict[str, Any]]
+    build: Callable[[ResolvedManifest[Any], str], Tenant]
+    pinned: Callable[[str, str], tuple[str, str] | None]
     templates: Callable[[], TemplateStore] = TemplateStore
     skips: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def program(self, resolved: ResolvedManifest) -> Callable[[], None]:
+    def program(self, resolved: ResolvedManifest[Any]) -> Callable[[], None]:
         """The Pulumi program of a resolved manifest. Imports the SDK, which takes its time."""
         from stacks.program import program_for
 
-        return program_for(resolved)
+        return program_for(resolved, self.build)
 
     def step(self, key: str) -> Step:
         """The step called `key`. Raises KeyError."""
         return {step.key: step for step in self.steps}[key]
-
-
-# What the model's own messages need not say, as they are about values that may be left out.
-_CABINET_HELP = {
-    "templateVersion": "such as 1.0.0; left out, the one that the tenant was built from, or for a new one the newest",
-    "skipDatabaseCreation": "leaves the cabinet without a database of its own",
-    "enableRollback": "a run that fails is undone by itself; without this, what it made is left to be looked at",
-}
-
-
-def _cabinet_schema() -> dict[str, Any]:
-    """The manifest's schema, with that of the settings where the manifest takes overrides of them.
-
-    An override has no default: what is left out is the template's value.
-    """
-    schema = CabinetManifest.model_json_schema(by_alias=True)
-    settings = Settings.model_json_schema(by_alias=True)
-    sections = {**settings.pop("$defs", {}), "Settings": settings}
-    defaults = [one for section in sections.values() if not section.get("required") for one in _properties(section)]
-    for one in defaults:
-        one.pop("default", None)
-    schema["$defs"] = {**sections, **schema.get("$defs", {})}
-    overrides = {"$ref": "#/$defs/Settings", "default": {}, "description": "what differs from the template"}
-    schema["properties"]["customSettings"] = overrides
-    for key, text in _CABINET_HELP.items():
-        schema["properties"][key]["description"] = text
-    return schema
-
-
-def _properties(section: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return list(section.get("properties", {}).values())
 
 
 CABINET = Line(
@@ -104,8 +80,10 @@ CABINET = Line(
     step_of=cabinet_steps.step_of,
     parse=parse_manifest,
     resolve=resolve,
-    restore=ResolvedManifest.from_dict,
-    schema=_cabinet_schema,
+    restore=partial(restore, CABINET_SHAPE),
+    schema=cabinet.schema,
+    build=cabinet.build,
+    pinned=cabinet.pinned,
     skips={"database": {"skipDatabaseCreation": True}},
 )
 

@@ -8,24 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from stacks.manifest import CabinetManifest, parse_manifest
 from stacks.merge import deep_merge
 from stacks.problems import FieldProblem, ManifestError, TemplateError, closest, problems_of, shown
-from stacks.settings import Settings, inconsistencies
+from stacks.shape import Shape, TenantManifest, parse
 from stacks.templates import TemplateStore
 
 FORMAT = 1
+M = TypeVar("M", bound=TenantManifest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ResolvedManifest:
+class ResolvedManifest(Generic[M]):
     """`manifest` with its template version pinned, and the complete effective `settings` with keys as in YAML."""
 
-    manifest: CabinetManifest
+    manifest: M
     settings: Mapping[str, Any]
 
     @property
@@ -44,26 +44,28 @@ class ResolvedManifest:
         return version
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-safe; `from_dict` reads it back."""
+        """JSON-safe; `restore` reads it back."""
         return {"format": FORMAT, "manifest": self.manifest.to_dict(), "settings": deep_merge(self.settings, {})}
 
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any], source: str = "saved manifest") -> ResolvedManifest:
-        """Raises ManifestError when `data` was not written by `to_dict`, or by a newer Tenantry."""
-        if data.get("format") != FORMAT:
-            problem = FieldProblem(field="format", given=shown(data.get("format")), valid=str(FORMAT))
-            raise ManifestError(source, [problem])
-        manifest = parse_manifest(data.get("manifest"), source)
-        if manifest.template_version is None:
-            problem = FieldProblem(field="templateVersion", given="nothing", valid="the version it was resolved with")
-            raise ManifestError(source, [problem])
-        return cls(manifest=manifest, settings=_checked(data.get("settings"), source, prefix="settings"))
+
+def restore(shape: Shape[M], data: Mapping[str, Any], source: str = "saved manifest") -> ResolvedManifest[M]:
+    """Raises ManifestError when `data` was not written by `to_dict`, or by a newer Tenantry."""
+    if data.get("format") != FORMAT:
+        problem = FieldProblem(field="format", given=shown(data.get("format")), valid=str(FORMAT))
+        raise ManifestError(source, [problem])
+    manifest = parse(shape, data.get("manifest"), source)
+    if manifest.template_version is None:
+        problem = FieldProblem(field="templateVersion", given="nothing", valid="the version it was resolved with")
+        raise ManifestError(source, [problem])
+    return ResolvedManifest(
+        manifest=manifest, settings=_checked(shape, data.get("settings"), source, prefix="settings")
+    )
 
 
 def resolve(
-    manifest: CabinetManifest, store: TemplateStore, *, pinned: tuple[str, str] | None = None, source: str = "manifest"
-) -> ResolvedManifest:
-    """`manifest` over its template.
+    manifest: M, store: TemplateStore, *, pinned: tuple[str, str] | None = None, source: str = "manifest"
+) -> ResolvedManifest[M]:
+    """`manifest` over its template, which is one of `store`.
 
     The version is the manifest's; else the one of `pinned` (id, version: what the tenant was built from) while the
     template stays the same; else the latest. Raises ManifestError naming the templates that exist, or the overrides
@@ -82,21 +84,21 @@ def resolve(
     if problems:
         raise ManifestError(source, problems)
     merged = deep_merge(template.settings, manifest.custom_settings)
-    settings = _checked(merged, source, prefix="customSettings")
+    settings = _checked(store.shape, merged, source, prefix="customSettings")
     return ResolvedManifest(
         manifest=manifest.model_copy(update={"template_version": template.version}), settings=settings
     )
 
 
-def _checked(merged: object, source: str, *, prefix: str) -> dict[str, Any]:
+def _checked(shape: Shape[Any], merged: object, source: str, *, prefix: str) -> dict[str, Any]:
     try:
-        settings = Settings.model_validate(merged)
+        settings = shape.settings.model_validate(merged)
     except ValidationError as error:
-        raise ManifestError(source, problems_of(error, Settings, prefix=prefix)) from error
-    problems = tuple(inconsistencies(settings, prefix=prefix))
+        raise ManifestError(source, problems_of(error, shape.settings, prefix=prefix)) from error
+    problems = tuple(shape.inconsistencies(settings, prefix=prefix))
     if problems:
         raise ManifestError(source, problems)
-    return settings.to_dict()
+    return settings.model_dump(mode="json", by_alias=True)
 
 
 def _unknown_extras(given: object, known: Mapping[str, Any]) -> list[FieldProblem]:

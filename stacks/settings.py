@@ -11,7 +11,7 @@ import itertools
 import re
 import zoneinfo
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 from pydantic.alias_generators import to_camel
@@ -189,10 +189,6 @@ class Settings(Section):
     notifications: Notifications = Notifications()
     branding: Branding = Branding()
     extra: dict[str, JsonValue] = Field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-safe, with the keys as written in YAML."""
-        return self.model_dump(mode="json", by_alias=True)
 
 
 def inconsistencies(settings: Settings, *, prefix: str) -> Iterator[FieldProblem]:

@@ -1,24 +1,45 @@
-"""The steps of a cabinet's run (CAB-2), in order, and which step a resource belongs to.
+"""The steps of a tenant's run, in order, and which step a resource belongs to.
 
-Decides the steps' keys, titles and component types. It never tracks a run: that is the automation's.
+Decides how a resource's step is found, for all lines; a line's own steps are in its own module, but for the cabinet's
+(CAB-2). It never tracks a run: that is the automation's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-
-TENANT_TYPE = "tenantry:cabinet:Cabinet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One step. `component_type` is None where no resource is involved: validation comes before all resources."""
+    """One step. `component_type` is None where no resource is involved: validation comes before all resources.
+
+    `state` is what the line's requirements call the tenant while the step runs.
+    """
 
     key: str
     title: str
     component_type: str | None
+    state: str = ""
 
 
+def step_finder(steps: Iterable[Step]) -> Callable[[str], str | None]:
+    """A function from a URN to the key of its step: the outermost step component in its chain of parents, else None.
+
+    A URN is `urn:pulumi:<stack>::<project>::<parent types and type, joined by $>::<name>`.
+    """
+    by_type = {step.component_type: step.key for step in steps if step.component_type is not None}
+
+    def find(urn: str) -> str | None:
+        parts = urn.split("::", 3)
+        if len(parts) != 4:
+            return None
+        return next((by_type[kind] for kind in parts[2].split("$") if kind in by_type), None)
+
+    return find
+
+
+TENANT_TYPE = "tenantry:cabinet:Cabinet"
 STEPS: tuple[Step, ...] = (
     Step(key="validation", title="Data validation", component_type=None),
     Step(key="record", title="Cabinet record", component_type="tenantry:cabinet:Record"),
@@ -28,15 +49,4 @@ STEPS: tuple[Step, ...] = (
     Step(key="activation", title="Activation", component_type="tenantry:cabinet:Activation"),
 )
 
-_BY_TYPE = {step.component_type: step.key for step in STEPS if step.component_type is not None}
-
-
-def step_of(urn: str) -> str | None:
-    """The key of the step that `urn` belongs to: the outermost step component in its chain of parents, else None.
-
-    A URN is `urn:pulumi:<stack>::<project>::<parent types and type, joined by $>::<name>`.
-    """
-    parts = urn.split("::", 3)
-    if len(parts) != 4:
-        return None
-    return next((_BY_TYPE[kind] for kind in parts[2].split("$") if kind in _BY_TYPE), None)
+step_of = step_finder(STEPS)

@@ -12,19 +12,19 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stacks.fields import LongText, ShortText
-from stacks.manifest import TemplateId, Version
+from stacks.manifest import CABINET_SHAPE
 from stacks.problems import MISSING, FieldProblem, TemplateError, closest, problems_of, shown
-from stacks.settings import Settings, inconsistencies
+from stacks.shape import Shape, TemplateId, Version
 from stacks.versions import newest, ordered
 from stacks.yaml_source import read_yaml
 
-BUILTIN_DIR = Path(__file__).resolve().parent.parent / "templates" / "cabinet"
+BUILTIN_DIR = CABINET_SHAPE.folder
 CUSTOM_DIRS_ENV = "TENANTRY_TEMPLATES"
 
 
@@ -33,7 +33,7 @@ class _TemplateFile(BaseModel):
 
     id: TemplateId
     version: Annotated[Version, Field(description='a semantic version such as "1.0.0"')]
-    line: Literal["cabinet"] = Field(description="cabinet")
+    line: str = Field(description="the product line")
     title: ShortText
     description: LongText
     settings: dict[str, Any] = Field(description="a mapping of settings")
@@ -65,11 +65,15 @@ class Template:
 class TemplateStore:
     """The templates of some folders, which are read anew at each call: they are small, and may change."""
 
-    def __init__(self, dirs: Sequence[Path | str] | None = None) -> None:
-        """Without `dirs`: the built-in folder, and those of TENANTRY_TEMPLATES, which is written like PATH."""
+    def __init__(self, dirs: Sequence[Path | str] | None = None, shape: Shape[Any] = CABINET_SHAPE) -> None:
+        """Templates of the line of `shape`.
+
+        Without `dirs`: the built-in folder, and those of TENANTRY_TEMPLATES, which is written like PATH.
+        """
+        self.shape = shape
         if dirs is None:
             custom = os.environ.get(CUSTOM_DIRS_ENV, "").split(os.pathsep)
-            dirs = [BUILTIN_DIR, *(directory for directory in custom if directory)]
+            dirs = [shape.folder, *(Path(directory) / shape.custom for directory in custom if directory)]
         if not dirs:
             raise ValueError("a template store needs at least one folder")
         self.dirs: tuple[Path, ...] = tuple(Path(directory) for directory in dirs)
@@ -101,7 +105,7 @@ class TemplateStore:
         Raises TemplateError for a wrong file, a version that is there with other content, or an id that is built in.
         """
         path = Path(path)
-        template = read_template(path, builtin=False)
+        template = read_template(path, builtin=False, shape=self.shape)
         if len(self.dirs) < 2:
             valid = f"a folder for custom templates, such as {CUSTOM_DIRS_ENV}=./custom-templates"
             raise TemplateError(str(path), [FieldProblem(field="file", given="no custom folder", valid=valid)])
@@ -125,7 +129,7 @@ class TemplateStore:
             for path in _files(directory):
                 if _id_of(path, directory) != template_id:
                     continue
-                template = read_template(path, builtin=index == 0)
+                template = read_template(path, builtin=index == 0, shape=self.shape)
                 _refuse_misplaced(template, path, directory)
                 known = found.setdefault(template.version, template)
                 if known.settings != template.settings:
@@ -148,17 +152,17 @@ class TemplateStore:
             finally:
                 partial.unlink(missing_ok=True)
         except FileExistsError:
-            raise _conflict(template, read_template(target, builtin=False)) from None
+            raise _conflict(template, read_template(target, builtin=False, shape=self.shape)) from None
         except OSError as cause:
             given = f"{target}: {cause.strerror}"
             raise TemplateError(
                 template.source, [FieldProblem(field="file", given=given, valid="a folder that can be written")]
             ) from cause
-        return read_template(target, builtin=False)
+        return read_template(target, builtin=False, shape=self.shape)
 
 
-def read_template(path: Path, *, builtin: bool) -> Template:
-    """One template file, validated. Raises TemplateError with every problem found."""
+def read_template(path: Path, *, builtin: bool, shape: Shape[Any] = CABINET_SHAPE) -> Template:
+    """One template file of a line, validated. Raises TemplateError with every problem found."""
     mapping = read_yaml(path, TemplateError)
     problems: list[FieldProblem] = []
     file: _TemplateFile | None = None
@@ -166,14 +170,16 @@ def read_template(path: Path, *, builtin: bool) -> Template:
         file = _TemplateFile.model_validate(mapping)
     except ValidationError as error:
         problems.extend(problems_of(error, _TemplateFile))
-    settings: Settings | None = None
+    if file is not None and file.line != shape.line:
+        problems.append(FieldProblem(field="line", given=shown(file.line), valid=shape.line))
+    settings: BaseModel | None = None
     if isinstance(mapping.get("settings"), dict):
         try:
-            settings = Settings.model_validate(mapping["settings"])
+            settings = shape.settings.model_validate(mapping["settings"])
         except ValidationError as error:
-            problems.extend(problems_of(error, Settings, prefix="settings"))
+            problems.extend(problems_of(error, shape.settings, prefix="settings"))
         else:
-            problems.extend(inconsistencies(settings, prefix="settings"))
+            problems.extend(shape.inconsistencies(settings, prefix="settings"))
     if problems or file is None or settings is None:
         raise TemplateError(str(path), problems)
     return Template(
@@ -182,7 +188,7 @@ def read_template(path: Path, *, builtin: bool) -> Template:
         line=file.line,
         title=file.title,
         description=file.description,
-        settings=settings.to_dict(),
+        settings=settings.model_dump(mode="json", by_alias=True),
         builtin=builtin,
         source=str(path),
     )

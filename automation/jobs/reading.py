@@ -10,16 +10,31 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Subquery, Text, and_, func, literal, or_, select, text, type_coerce
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Subquery,
+    Table,
+    Text,
+    and_,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    type_coerce,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from automation import records
 from automation.errors import InputError, NotFoundError
 from automation.jobs.audit import masked
 from automation.jobs.reading_jobs import audit_page, job_detail, job_logs, job_steps, jobs_page
 from automation.jobs.reading_pages import COUNT_LIMIT, bounded, page_of
 from automation.jobs.rows import ACTIVE_SQL, json_safe, storable
-from automation.models import TenantStatus, cabinets, deployment_steps, deployments, tenants
+from automation.models import TenantStatus, deployment_steps, deployments, tenants
 from automation.models_jobs import jobs
 from automation.models_jobs import manifests as manifest_versions
 
@@ -117,6 +132,11 @@ def _object(columns: Mapping[str, ColumnElement[Any]]) -> ColumnElement[Any]:
     return type_coerce(func.jsonb_build_object(*pairs), JSONB)
 
 
+def _record(table: Table) -> ColumnElement[Any]:
+    own = select(_object({one.name: one for one in table.c})).where(table.c.slug == tenants.c.slug)
+    return own.scalar_subquery()
+
+
 async def tenant(connection: AsyncConnection, slug: str) -> dict[str, Any]:
     """A tenant with its newest `manifest`, its `record`, its active `job`, and its last `deployment` with steps.
 
@@ -126,11 +146,11 @@ async def tenant(connection: AsyncConnection, slug: str) -> dict[str, Any]:
     newest = select(manifest_versions.c.manifest).where(
         manifest_versions.c.tenant == tenants.c.slug, manifest_versions.c.version == tenants.c.manifest_version
     )
-    record = select(_object({one.name: one for one in cabinets.c})).where(cabinets.c.slug == tenants.c.slug)
+    of_line = {kind: _record(table) for kind, table in records.TABLES.items()}
     statement = select(
         *_TENANT,
         newest.scalar_subquery().label("manifest"),
-        record.scalar_subquery().label("record"),
+        case(of_line, value=tenants.c.line).label("record"),
         _active_job(tenants.c.slug),
     ).where(tenants.c.slug == slug)
     row = (await connection.execute(statement)).mappings().one_or_none()

@@ -25,7 +25,7 @@ from automation.settings import Settings
 if TYPE_CHECKING:
     from automation.results import PreviewResult, RunResult
     from automation.run import Context
-    from stacks.manifest import CabinetManifest
+    from stacks.lines import Manifest
 
 _RECORDED = (DeploymentStatus.SUCCEEDED, DeploymentStatus.ROLLED_BACK, DeploymentStatus.ROLLBACK_FAILED)
 
@@ -133,7 +133,7 @@ def run(context: Context, work: Work) -> RunResult | PreviewResult:
             return operations.rollback(context, which, force=bool(options.get("force")), correlation=job.correlation_id)
 
 
-def _parsed(work: Work) -> CabinetManifest:
+def _parsed(work: Work) -> Manifest:
     return manifests.parsed(work.manifest, work.job.tenant)
 
 

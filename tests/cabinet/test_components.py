@@ -9,8 +9,9 @@ import pytest
 
 from components.cabinet import Cabinet, CabinetArgs
 from providers.connection import DatabaseSettings
+from stacks.cabinet import cabinet_args
+from stacks.lines import CABINET
 from stacks.manifest import parse_manifest
-from stacks.program import cabinet_args, program_for
 from stacks.resolve import ResolvedManifest, resolve
 from stacks.steps import STEPS, Step, step_of
 from stacks.templates import TemplateStore
@@ -193,7 +194,7 @@ def test_the_program_passes_the_manifest_on(
     recorder: Any, run: Any, resolved: ResolvedManifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DB_HOST", "elsewhere")
-    outputs = {name: value for name, (value, _) in run(program_for(resolved)).items()}
+    outputs = {name: value for name, (value, _) in run(CABINET.program(resolved)).items()}
     assert (outputs["host"], outputs["status"]) == ("elsewhere", "active")
     row = recorder.inputs[recorder.key(":CabinetRecord")]
     assert (row["name"], row["tenant_mark"], row["postal_code"]) == ("Cabinet Acme", "tenantry/acme", "1207")
@@ -205,7 +206,7 @@ def test_the_program_passes_the_manifest_on(
 def test_the_program_refuses_another_tenants_stack(recorder: Any, run: Any, manifest_data: dict[str, Any]) -> None:
     other = resolve(parse_manifest(manifest_data | {"slug": "other"}), TemplateStore())
     with pytest.raises(pulumi.RunError, match=r"slug: given other; valid: the stack's name, acme"):
-        run(program_for(other))
+        run(CABINET.program(other))
 
 
 def test_arguments_are_plain(resolved: ResolvedManifest) -> None:

@@ -12,8 +12,8 @@ import pytest
 from pulumi import automation as auto
 
 from engine.command import EmbeddedCommand
+from stacks.lines import CABINET
 from stacks.manifest import parse_manifest
-from stacks.program import program_for
 from stacks.resolve import resolve
 from stacks.steps import step_of
 from stacks.templates import TemplateStore
@@ -46,7 +46,7 @@ def stack_for(
         return auto.create_or_select_stack(
             stack_name=data["slug"],
             project_name="tenantry",
-            program=program_for(resolve(parse_manifest(data), TemplateStore())),
+            program=CABINET.program(resolve(parse_manifest(data), TemplateStore())),
             opts=auto.LocalWorkspaceOptions(pulumi_command=EmbeddedCommand(), work_dir=str(work_dir)),
         )
 

@@ -18,8 +18,8 @@ from pulumi.runtime import mocks, rpc, settings
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, resource_pb2
 
 from providers.postgresql.server import PostgresqlProvider
+from stacks.lines import CABINET
 from stacks.manifest import parse_manifest
-from stacks.program import program_for
 from stacks.resolve import resolve
 from stacks.templates import TemplateStore
 
@@ -125,7 +125,7 @@ def up(manifest_data: dict[str, Any]) -> dict[str, Any]:
     async def go() -> None:
         from pulumi.runtime import stack
 
-        await stack.run_pulumi_func(program_for(resolve(parse_manifest(manifest_data), TemplateStore())))
+        await stack.run_pulumi_func(CABINET.program(resolve(parse_manifest(manifest_data), TemplateStore())))
         root: Any = settings.get_root_resource()
         for name, value in root.outputs.items():
             found[name] = await pulumi.Output.from_input(value).future()

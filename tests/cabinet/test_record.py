@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from providers.activation import ActivationProvider
-from providers.cabinet_record import OWNED, CabinetRecordProvider, recorded_template
+from providers.cabinet_record import CABINETS, CabinetRecordProvider
 from providers.errors import ConfigurationError, MissingTableError, OwnershipError, ProviderError, UnreachableError
+from providers.record_table import RecordTable
 
 Query = Callable[..., list[tuple[Any, ...]]]
 Props = dict[str, Any]
@@ -96,7 +97,7 @@ def test_another_identity_replaces(record_props: Props, field: str) -> None:
     assert (diff.changes, diff.replaces, diff.delete_before_replace) == (True, [field], True)
 
 
-@pytest.mark.parametrize("field", OWNED)
+@pytest.mark.parametrize("field", CABINETS.owned)
 def test_each_owned_field_updates(record_props: Props, field: str) -> None:
     diff = RECORD.diff("acme", record_props, record_props | {field: "other"})
     assert (diff.changes, diff.replaces) == (True, [])
@@ -197,17 +198,15 @@ class TestFaults:
     def test_a_connection_that_is_cut_is_tried_again(
         self, cabinets: Query, record_props: Props, monkeypatch: pytest.MonkeyPatch, quick_retries: None
     ) -> None:
-        from providers import cabinet_record
+        select, cuts = RecordTable._select, [1]
 
-        select, cuts = cabinet_record._select, [1]
-
-        def cut_once(connection: Any, *values: Any) -> Any:
+        def cut_once(table: RecordTable, connection: Any, *values: Any) -> Any:
             if cuts:
                 cuts.pop()
                 connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
-            return select(connection, *values)
+            return select(table, connection, *values)
 
-        monkeypatch.setattr(cabinet_record, "_select", cut_once)
+        monkeypatch.setattr(RecordTable, "_select", cut_once)
         assert RECORD.create(record_props).id == "acme"
         assert cabinets("SELECT count(*) FROM cabinets") == [(1,)]
 
@@ -233,9 +232,9 @@ class TestFaults:
 
 
 def test_the_recorded_template_is_the_tenants_own(cabinets: Query, record_props: Props) -> None:
-    assert recorded_template("acme", MARK) is None
+    assert CABINETS.template("acme", MARK) is None
     RECORD.create(record_props)
-    assert recorded_template("acme", MARK) == ("default-dental", "1.0.0")
-    assert recorded_template("acme", "other/acme") is None
+    assert CABINETS.template("acme", MARK) == ("default-dental", "1.0.0")
+    assert CABINETS.template("acme", "other/acme") is None
     cabinets("UPDATE cabinets SET template_version = NULL")
-    assert recorded_template("acme", MARK) is None
+    assert CABINETS.template("acme", MARK) is None

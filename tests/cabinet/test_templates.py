@@ -10,9 +10,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stacks.manifest import ManifestError, parse_manifest
+from stacks.manifest import CABINET_SHAPE, ManifestError, parse_manifest
 from stacks.merge import deep_merge
-from stacks.resolve import ResolvedManifest, resolve
+from stacks.resolve import resolve, restore
 from stacks.settings import Settings
 from stacks.templates import BUILTIN_DIR, TemplateError, TemplateStore
 from stacks.versions import newest, ordered
@@ -270,13 +270,13 @@ class TestResolve:
 
     def test_survives_history(self, manifest_data: dict[str, Any]) -> None:
         resolved = resolve(parse_manifest(manifest_data), TemplateStore())
-        assert ResolvedManifest.from_dict(resolved.to_dict()) == resolved
+        assert restore(CABINET_SHAPE, resolved.to_dict()) == resolved
 
     def test_a_saved_one_that_is_damaged_is_refused(self, manifest_data: dict[str, Any]) -> None:
         saved = resolve(parse_manifest(manifest_data), TemplateStore()).to_dict()
         for damage in ({"format": 2}, {"manifest": None}, {"settings": {"timezone": "x"}}, {"manifest": manifest_data}):
             with pytest.raises(ManifestError):
-                ResolvedManifest.from_dict(saved | damage)
+                restore(CABINET_SHAPE, saved | damage)
 
     def test_a_tenant_keeps_the_version_it_was_built_from(
         self, manifest_data: dict[str, Any], store: TemplateStore, inbox: Path
