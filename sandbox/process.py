@@ -94,6 +94,8 @@ def launch(
         if process.poll() is not None:
             break
         if answers(chosen):
+            # It outlives this object, which would complain that it still runs.
+            process.returncode = 0
             return process.pid, chosen
         time.sleep(0.03)
     else:

@@ -1,0 +1,3 @@
+from sandbox.sample_app.server import main
+
+raise SystemExit(main())
