@@ -1,6 +1,7 @@
 """`python -m providers.postgresql [ENGINE_ADDRESS]`: prints its port, then serves until it is told to stop."""
 
-from providers.postgresql.server import main
+from providers.plugin.server import main
+from providers.postgresql.registry import PACKAGE
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(PACKAGE))

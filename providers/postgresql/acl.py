@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from providers.plugin.wire import Plain
 from providers.postgresql.client import Session
 from providers.postgresql.resource import ident
-from providers.postgresql.wire import Plain
 
 if TYPE_CHECKING:
     from psycopg import sql

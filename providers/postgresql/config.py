@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from providers.plugin.properties import DEFAULTS_KEY, Kind, Property, coerce
+from providers.plugin.wire import UNKNOWN, Plain, has_unknown
 from providers.postgresql.errors import RefusedError
-from providers.postgresql.properties import DEFAULTS_KEY, Kind, Property, coerce
-from providers.postgresql.wire import UNKNOWN, Plain, has_unknown
 
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _CLOUD = "signing in through a cloud's identity service needs the stock plugin"

@@ -4,11 +4,11 @@ import hashlib
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from providers.plugin.properties import Failure, Kind, Property, diff
+from providers.plugin.wire import Bag, Plain
 from providers.postgresql.client import Session
 from providers.postgresql.errors import ProviderError
-from providers.postgresql.properties import Failure, Kind, Property, diff
 from providers.postgresql.resource import Call, as_member_of, ident, refuse_foreign
-from providers.postgresql.wire import Bag, Plain
 
 if TYPE_CHECKING:
     from psycopg import sql

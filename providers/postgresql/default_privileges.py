@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING
 
+from providers.plugin.properties import Failure, Kind, Property
+from providers.plugin.wire import Plain
 from providers.postgresql import acl
 from providers.postgresql.client import Session
 from providers.postgresql.grant import check_privileges
-from providers.postgresql.properties import Failure, Kind, Property
 from providers.postgresql.resource import (
     Call,
     as_member_of,
@@ -16,7 +17,6 @@ from providers.postgresql.resource import (
     is_gone,
     not_importable,
 )
-from providers.postgresql.wire import Plain
 
 if TYPE_CHECKING:
     from psycopg import sql

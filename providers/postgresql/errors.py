@@ -1,44 +1,33 @@
-"""What the provider can say went wrong; and PostgreSQL's errors in those words, with no secret in them.
+"""PostgreSQL's errors in the words of `providers.plugin.errors`, with no secret in them, and one of its own:
 
 ProviderError
-├── RefusedError            not served here, or not sensible; nothing was tried
-├── ConflictError           the object exists and belongs to someone else
-├── UnreachableError        no connection in the time allowed
-├── AccessError             the server does not let this user do it (wrong password, missing privilege)
-├── CancelledError          the engine asked to stop
 └── StatementError          the server refused the statement
 """
 
 from typing import TYPE_CHECKING
 
+from providers.plugin.errors import (
+    AccessError,
+    CancelledError,
+    ConflictError,
+    ProviderError,
+    RefusedError,
+    UnreachableError,
+)
+
 if TYPE_CHECKING:
     import psycopg
 
-
-class ProviderError(Exception):
-    """Says which object, why, and what to do. `retry` says that the same call may succeed later."""
-
-    retry = False
-
-
-class RefusedError(ProviderError):
-    pass
-
-
-class ConflictError(ProviderError):
-    pass
-
-
-class UnreachableError(ProviderError):
-    retry = True
-
-
-class AccessError(ProviderError):
-    pass
-
-
-class CancelledError(ProviderError):
-    pass
+__all__ = [
+    "AccessError",
+    "CancelledError",
+    "ConflictError",
+    "ProviderError",
+    "RefusedError",
+    "StatementError",
+    "UnreachableError",
+    "from_statement",
+]
 
 
 class StatementError(ProviderError):

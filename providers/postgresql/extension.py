@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from providers.plugin.properties import Failure, Kind, Property
+from providers.plugin.wire import Plain
 from providers.postgresql.client import Session
 from providers.postgresql.errors import RefusedError
-from providers.postgresql.properties import Failure, Kind, Property
 from providers.postgresql.resource import Call, database_of, ident, is_gone
-from providers.postgresql.wire import Plain
 
 
 class Extension:

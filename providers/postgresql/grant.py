@@ -2,12 +2,12 @@
 what the role held on these objects before is revoked in the same transaction.
 """
 
+from providers.plugin.properties import Failure, Kind, Property
+from providers.plugin.wire import UNKNOWN, Plain, has_unknown
 from providers.postgresql import acl
 from providers.postgresql.client import Session
 from providers.postgresql.errors import RefusedError
-from providers.postgresql.properties import Failure, Kind, Property
 from providers.postgresql.resource import Call, as_member_of, grantee, has_role, has_schema, is_gone, not_importable
-from providers.postgresql.wire import UNKNOWN, Plain, has_unknown
 
 _WITHOUT_SCHEMA = {"database", "foreign_data_wrapper", "foreign_server"}
 _NAMED_ONLY = {"foreign_data_wrapper", "foreign_server", "column"}

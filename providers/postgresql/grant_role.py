@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from providers.plugin.properties import Failure, Kind, Property
+from providers.plugin.wire import Plain
 from providers.postgresql.client import Session
-from providers.postgresql.properties import Failure, Kind, Property
 from providers.postgresql.resource import Call, ident, not_importable
-from providers.postgresql.wire import Plain
 
 
 class GrantRole:

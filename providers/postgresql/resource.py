@@ -1,78 +1,27 @@
-"""What a resource type is to the server, and what the types share. Talks to no engine.
-
-A type decides how its object is made, read, changed and removed. Its facts (`read`) hold only what the server knows;
-what only the program knows (how to drop it, a password) is kept from the state by `operations`.
-"""
+"""What the types share: marks, names, roles. Talks to no engine."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from providers.plugin import resource as plugin
+from providers.plugin.resource import Call as PluginCall
+from providers.plugin.resource import ResourceType as PluginType
+from providers.plugin.resource import title
+from providers.plugin.wire import Plain
 from providers.postgresql.client import Client, Session
-from providers.postgresql.errors import ConflictError, RefusedError
-from providers.postgresql.properties import Failure, Property
-from providers.postgresql.wire import Plain
+from providers.postgresql.errors import RefusedError
 
 if TYPE_CHECKING:
     from psycopg import sql
 
-MARK_PREFIX = "managed by pulumi: "
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """One call for one resource. `timeout` is for each statement, in seconds; 0 means the default."""
-
-    client: Client
-    urn: str
-    timeout: float = 0
-
-    @property
-    def mark(self) -> str:
-        """What is written on an object of ours, by which a later run knows it. It stays when the object is renamed."""
-        return MARK_PREFIX + self.urn
-
-
-class ResourceType(Protocol):
-    """One type of `pulumi-postgresql`."""
-
-    @property
-    def token(self) -> str: ...
-    @property
-    def spec(self) -> tuple[Property, ...]: ...
-    @property
-    def exclusive(self) -> bool:
-        """Whether a replacement has the same key in the server, so that the old one must go first."""
-        ...
-
-    def validate(self, inputs: Plain) -> list[Failure]: ...
-    def identify(self, call: Call, inputs: Plain) -> str: ...
-    def parse_id(self, object_id: str) -> Plain:
-        """What an id to import says. Raises RefusedError."""
-        ...
-
-    def create(self, call: Call, inputs: Plain) -> None: ...
-    def read(self, call: Call, known: Plain) -> Plain | None:
-        """The object's facts, or None when it is gone."""
-        ...
-
-    def update(self, call: Call, olds: Plain, news: Plain, changed: frozenset[str]) -> None: ...
-    def delete(self, call: Call, olds: Plain) -> None: ...
-
-
-def title(token: str) -> str:
-    """`postgresql:index/database:Database` -> `Database`."""
-    return token.rpartition(":")[2]
+Call = PluginCall[Client]
+ResourceType = PluginType[Client]
 
 
 def refuse_foreign(call: Call, what: str, mark: str | None) -> None:
     """Raises ConflictError unless the mark found on an existing object says that it is this resource's."""
-    if mark == call.mark:
-        return
-    owner = f"it belongs to {mark.removeprefix(MARK_PREFIX)}" if mark and mark.startswith(MARK_PREFIX) else ""
-    reason = owner or "it exists already and this resource did not make it"
-    raise ConflictError(f"cannot create {what}: {reason}. Choose another name, or take it over with `pulumi import`")
+    plugin.refuse_foreign(call.mark, what, mark)
 
 
 def not_importable(token: str) -> RefusedError:

@@ -6,12 +6,12 @@ Memberships (`roles`) are managed only where given, so that GrantRole can manage
 
 from typing import TYPE_CHECKING, Any
 
+from providers.plugin.properties import Failure, Kind, Property, diff
+from providers.plugin.wire import Bag, Plain
 from providers.postgresql import passwords
 from providers.postgresql.client import Session
-from providers.postgresql.properties import Failure, Kind, Property, diff
 from providers.postgresql.resource import Call, as_member_of, ident, refuse_foreign
 from providers.postgresql.role_settings import read_settings, set_settings
-from providers.postgresql.wire import Bag, Plain
 
 if TYPE_CHECKING:
     from psycopg import sql

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from providers.plugin.wire import Plain
 from providers.postgresql.resource import ident
-from providers.postgresql.wire import Plain
 
 if TYPE_CHECKING:
     from providers.postgresql.client import Session

@@ -6,11 +6,12 @@ resource's mark is refused all the same.
 
 from typing import Any
 
+from providers.plugin.properties import Failure, Kind, Property
+from providers.plugin.resource import MARK_PREFIX
+from providers.plugin.wire import Plain
 from providers.postgresql.client import Session
 from providers.postgresql.errors import ConflictError, RefusedError
-from providers.postgresql.properties import Failure, Kind, Property
 from providers.postgresql.resource import (
-    MARK_PREFIX,
     Call,
     as_member_of,
     database_of,
@@ -20,7 +21,6 @@ from providers.postgresql.resource import (
     is_gone,
     refuse_foreign,
 )
-from providers.postgresql.wire import Plain
 
 _POLICY = (
     Property(name="role", default=""),

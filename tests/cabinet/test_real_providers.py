@@ -17,7 +17,8 @@ import pytest
 from pulumi.runtime import mocks, rpc, settings
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, resource_pb2
 
-from providers.postgresql.server import PostgresqlProvider
+from providers.plugin.server import PluginProvider
+from providers.postgresql.registry import PACKAGE
 from stacks.lines import CABINET
 from stacks.manifest import parse_manifest
 from stacks.resolve import resolve
@@ -91,7 +92,7 @@ class LiveMonitor(mocks.MockMonitor):
 @pytest.fixture
 def plugin() -> Iterator[Any]:
     server = grpc.server(ThreadPoolExecutor(4))
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(PostgresqlProvider(), server)
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(PluginProvider(PACKAGE), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:

@@ -307,9 +307,9 @@ def test_its_properties_are_the_sdks() -> None:
 
     import pulumi_postgresql
 
+    from providers.plugin.resource import title
     from providers.postgresql.config import SPEC
     from providers.postgresql.registry import TYPES
-    from providers.postgresql.resource import title
 
     def offered(name: str) -> set[str]:
         import re
@@ -325,7 +325,7 @@ def test_its_properties_are_the_sdks() -> None:
 
 def test_it_starts_without_loading_the_sdk_or_the_driver() -> None:
     code = (
-        "import sys, providers.postgresql.server;"
+        "import sys, providers.plugin.server, providers.postgresql.registry;"
         "print(sorted({'pulumi', 'psycopg', 'pydantic', 'sqlalchemy'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

@@ -7,12 +7,12 @@ from google.protobuf.struct_pb2 import Struct
 from hypothesis import given
 from hypothesis import strategies as st
 
+from providers.plugin.properties import Kind, Property, coerce, diff
+from providers.plugin.wire import UNKNOWN, Bag, decode, encode, has_unknown
 from providers.postgresql import config, passwords
 from providers.postgresql.errors import RefusedError, StatementError, UnreachableError
-from providers.postgresql.properties import Kind, Property, coerce, diff
 from providers.postgresql.registry import TYPES, type_of
 from providers.postgresql.role_settings import read_settings, split_identifiers
-from providers.postgresql.wire import UNKNOWN, Bag, decode, encode, has_unknown
 from tests.providers.plugin import SECRET, SIGNATURE
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

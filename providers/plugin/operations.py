@@ -3,13 +3,13 @@ its transport, and calls the type for the rest.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from providers.postgresql import config as configuration
-from providers.postgresql.errors import ProviderError, RefusedError
-from providers.postgresql.properties import (
+from providers.plugin.errors import InitFailedError, ProviderError, RefusedError
+from providers.plugin.package import Package
+from providers.plugin.properties import (
     DEFAULTS_KEY,
     Change,
     Checked,
@@ -20,9 +20,18 @@ from providers.postgresql.properties import (
     diff,
     same,
 )
-from providers.postgresql.registry import TYPES
-from providers.postgresql.resource import Call, ResourceType, title
-from providers.postgresql.wire import UNKNOWN, Bag, Plain, has_unknown
+from providers.plugin.resource import Call, ClientT, Completing, ResourceType, title
+from providers.plugin.wire import UNKNOWN, Bag, Plain, has_unknown
+
+
+class PartialError(ProviderError):
+    """An object is there, but not as it is to be: what is known of it, for the engine to keep."""
+
+    def __init__(self, reason: str, *, object_id: str, outputs: Bag, inputs: Bag) -> None:
+        super().__init__(reason)
+        self.object_id = object_id
+        self.outputs = outputs
+        self.inputs = inputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +43,16 @@ class Difference:
     delete_before_replace: bool
 
 
-def check_inputs(kind: ResourceType, news: Bag, olds: Bag, naming: Naming) -> Checked:
+def check_inputs(kind: ResourceType[ClientT], news: Bag, olds: Bag, naming: Naming) -> Checked:
     checked = check(title(kind.token), kind.spec, news, olds, naming)
-    return replace(checked, failures=(*checked.failures, *kind.validate(checked.inputs.values)))
+    failures = (*checked.failures, *kind.validate(checked.inputs.values))
+    inputs = checked.inputs
+    if isinstance(kind, Completing) and not failures:
+        inputs = replace(inputs, values=kind.complete(inputs.values))
+    return replace(checked, inputs=inputs, failures=failures)
 
 
-def difference(kind: ResourceType, olds: Bag, news: Bag, ignored: Sequence[str]) -> Difference:
+def difference(kind: ResourceType[ClientT], olds: Bag, news: Bag, ignored: Sequence[str]) -> Difference:
     changes = diff(kind.spec, olds, news, ignored)
     named = any(prop.autonamed for prop in kind.spec)
     # Of two objects of one name, the second cannot be made while the first is there.
@@ -51,16 +64,30 @@ def difference(kind: ResourceType, olds: Bag, news: Bag, ignored: Sequence[str])
     )
 
 
-def create(kind: ResourceType, call: Call, inputs: Bag) -> tuple[str, Bag]:
+def create(kind: ResourceType[ClientT], call: Call[ClientT], inputs: Bag) -> tuple[str, Bag]:
+    """The id and the outputs. Raises PartialError where there is an object, but not as it is to be."""
     _require_known(kind, inputs.values)
-    call.client.retrying(lambda: kind.create(call, inputs.values))
+    reason = _attempt(call, lambda: kind.create(call, inputs.values))
     facts = kind.read(call, inputs.values)
     if facts is None:
-        raise ProviderError(f"{_subject(kind, inputs.values)} was made, but is gone already: something else removes it")
-    return kind.identify(call, inputs.values), _outputs(kind, inputs, facts)
+        gone = f"{_subject(kind, inputs.values)} was made, but is gone already: something else removes it"
+        raise ProviderError(reason or gone)
+    object_id, outputs = kind.identify(call, inputs.values | facts), _outputs(kind, inputs, facts)
+    if reason:
+        raise PartialError(reason, object_id=object_id, outputs=outputs, inputs=inputs)
+    return object_id, outputs
 
 
-def preview_create(kind: ResourceType, inputs: Bag) -> Bag:
+def _attempt(call: Call[ClientT], action: Callable[[], None]) -> str:
+    """Why what was made is not yet as it is to be; empty when it is."""
+    try:
+        call.client.retrying(action)
+    except InitFailedError as error:
+        return str(error)
+    return ""
+
+
+def preview_create(kind: ResourceType[ClientT], inputs: Bag) -> Bag:
     values = {name: value for name, value in inputs.values.items() if name != DEFAULTS_KEY}
     for prop in kind.spec:
         if prop.computed and prop.name not in values:
@@ -68,26 +95,29 @@ def preview_create(kind: ResourceType, inputs: Bag) -> Bag:
     return Bag(values=values, secret=inputs.secret & values.keys())
 
 
-def update(kind: ResourceType, call: Call, olds: Bag, news: Bag, ignored: Sequence[str]) -> Bag:
+def update(kind: ResourceType[ClientT], call: Call[ClientT], olds: Bag, news: Bag, ignored: Sequence[str]) -> Bag:
     _require_known(kind, news.values)
     changed = frozenset(diff(kind.spec, olds, news, ignored).by_name)
     wanted = _merged(kind, olds, news)
-    call.client.retrying(lambda: kind.update(call, olds.values, wanted.values, changed))
+    reason = _attempt(call, lambda: kind.update(call, olds.values, wanted.values, changed))
     facts = kind.read(call, wanted.values)
     if facts is None:
-        subject = _subject(kind, wanted.values)
-        raise ProviderError(f"{subject} was changed, but is gone already: something else removes it")
-    return _outputs(kind, wanted, facts)
+        gone = f"{_subject(kind, wanted.values)} was changed, but is gone already: something else removes it"
+        raise ProviderError(reason or gone)
+    outputs = _outputs(kind, wanted, facts)
+    if reason:
+        raise PartialError(reason, object_id=call.object_id, outputs=outputs, inputs=news)
+    return outputs
 
 
-def preview_update(kind: ResourceType, olds: Bag, news: Bag) -> Bag:
+def preview_update(kind: ResourceType[ClientT], olds: Bag, news: Bag) -> Bag:
     return _merged(kind, olds, news)
 
 
-def read(kind: ResourceType, call: Call, object_id: str, state: Bag, inputs: Bag) -> tuple[Bag, Bag] | None:
+def read(kind: ResourceType[ClientT], call: Call[ClientT], state: Bag, inputs: Bag) -> tuple[Bag, Bag] | None:
     """(outputs, inputs) of what exists, or None. Without a state this is an import, and the id says what to read."""
     importing = not any(prop.name in state.values for prop in kind.spec)
-    known = Bag(values=kind.parse_id(object_id)) if importing else state
+    known = Bag(values=kind.parse_id(call.object_id)) if importing else state
     _require_known(kind, known.values)
     facts = kind.read(call, known.values)
     if facts is None:
@@ -96,24 +126,30 @@ def read(kind: ResourceType, call: Call, object_id: str, state: Bag, inputs: Bag
     return outputs, _imported(kind, outputs) if importing else _refreshed(kind, inputs, outputs)
 
 
-def delete(kind: ResourceType, call: Call, olds: Bag) -> None:
+def delete(kind: ResourceType[ClientT], call: Call[ClientT], olds: Bag) -> None:
     call.client.retrying(lambda: kind.delete(call, olds.values))
 
 
-def schema_json(version: str) -> str:
+def schema_json(package: Package[ClientT]) -> str:
     """The package's schema, as far as it is served here."""
     resources = {}
-    for token, kind in TYPES.items():
+    for token, kind in package.types.items():
         served = [prop for prop in kind.spec if not prop.refused]
         described = {prop.name: _described(prop) for prop in served}
+        inputs = {prop.name: described[prop.name] for prop in served if not prop.output}
         required = [prop.name for prop in served if prop.required]
-        resources[token] = {"inputProperties": described, "properties": described, "requiredInputs": required}
-    variables = {prop.name: _described(prop) for prop in configuration.SPEC if not prop.refused}
-    package = {"name": "postgresql", "version": version, "config": {"variables": variables}, "resources": resources}
-    return json.dumps(package, sort_keys=True)
+        resources[token] = {"inputProperties": inputs, "properties": described, "requiredInputs": required}
+    variables = {prop.name: _described(prop) for prop in package.config if not prop.refused}
+    schema = {
+        "name": package.name,
+        "version": package.version,
+        "config": {"variables": variables},
+        "resources": resources,
+    }
+    return json.dumps(schema, sort_keys=True)
 
 
-def _outputs(kind: ResourceType, known: Bag, facts: Plain) -> Bag:
+def _outputs(kind: ResourceType[ClientT], known: Bag, facts: Plain) -> Bag:
     """What the server says, in the program's own spelling where that means the same."""
     values: Plain = {}
     for prop in kind.spec:
@@ -126,7 +162,7 @@ def _outputs(kind: ResourceType, known: Bag, facts: Plain) -> Bag:
     return Bag(values=values, secret=frozenset(name for name in values if name in known.secret or name in hidden))
 
 
-def _merged(kind: ResourceType, olds: Bag, news: Bag) -> Bag:
+def _merged(kind: ResourceType[ClientT], olds: Bag, news: Bag) -> Bag:
     """The new inputs, over what the server chose before; what the program no longer gives is gone."""
     values = {
         prop.name: olds.values[prop.name]
@@ -138,7 +174,7 @@ def _merged(kind: ResourceType, olds: Bag, news: Bag) -> Bag:
     return Bag(values=values, secret=frozenset(secret))
 
 
-def _refreshed(kind: ResourceType, inputs: Bag, outputs: Bag) -> Bag:
+def _refreshed(kind: ResourceType[ClientT], inputs: Bag, outputs: Bag) -> Bag:
     known = {prop.name for prop in kind.spec}
     values = {
         name: outputs.values.get(name) if name in known else value
@@ -148,36 +184,42 @@ def _refreshed(kind: ResourceType, inputs: Bag, outputs: Bag) -> Bag:
     return Bag(values=values, secret=frozenset(name for name in values if name in inputs.secret | outputs.secret))
 
 
-def _imported(kind: ResourceType, outputs: Bag) -> Bag:
+def _imported(kind: ResourceType[ClientT], outputs: Bag) -> Bag:
     values: dict[str, Any] = {
         prop.name: outputs.values[prop.name]
         for prop in kind.spec
         if prop.name in outputs.values
+        and not prop.output
         and (prop.required or prop.autonamed or outputs.values[prop.name] not in (prop.default, [], ""))
     }
     values[DEFAULTS_KEY] = []
     return Bag(values=values, secret=outputs.secret & values.keys())
 
 
-def _require_known(kind: ResourceType, values: Plain) -> None:
+def _require_known(kind: ResourceType[ClientT], values: Plain) -> None:
     unknown = sorted(name for name, value in values.items() if has_unknown(value))
     if unknown:
         raise RefusedError(f"{_subject(kind, values)} cannot be handled yet: {', '.join(unknown)} not known")
 
 
-def _subject(kind: ResourceType, values: Plain) -> str:
+def _subject(kind: ResourceType[ClientT], values: Plain) -> str:
     name = values.get("name")
     return f"{title(kind.token)} {name!r}" if isinstance(name, str) else title(kind.token)
 
 
 _JSON_TYPES = {Kind.STRING: "string", Kind.BOOL: "boolean", Kind.INTEGER: "integer"}
+_ANY_OBJECT = {"type": "object", "additionalProperties": {"$ref": "pulumi.json#/Any"}}
 
 
 def _described(prop: Property) -> dict[str, Any]:
     if prop.kind in _JSON_TYPES:
         described: dict[str, Any] = {"type": _JSON_TYPES[prop.kind]}
-    elif prop.kind is Kind.OBJECTS:
-        described = {"type": "array", "items": {"type": "object", "additionalProperties": {"$ref": "pulumi.json#/Any"}}}
+    elif prop.kind in {Kind.OBJECTS, Kind.OBJECT_SET}:
+        described = {"type": "array", "items": dict(_ANY_OBJECT)}
+    elif prop.kind is Kind.OBJECT:
+        described = dict(_ANY_OBJECT)
+    elif prop.kind is Kind.MAP:
+        described = {"type": "object", "additionalProperties": {"type": "string"}}
     else:
         described = {"type": "array", "items": {"type": "string"}}
     if prop.secret:

@@ -1,7 +1,7 @@
 """What a type's properties are, and from that: which inputs are right, and what changed. Pure: no I/O, no clock.
 
-The rules are the stock provider's (terraform-provider-postgresql behind Pulumi's bridge): its defaults, its auto-naming
-(logical name, dash, seven hexadecimal digits), `__defaults` naming the inputs it filled in, its replacements.
+The rules are those of the stock providers (Terraform's, behind Pulumi's bridge): their defaults, their auto-naming
+(logical name, dash, seven hexadecimal digits), `__defaults` naming the inputs that were filled in, their replacements.
 """
 
 import hashlib
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from providers.postgresql.wire import UNKNOWN, Bag, Plain, has_unknown
+from providers.plugin.wire import UNKNOWN, Bag, Plain, has_unknown
 
 DEFAULTS_KEY = "__defaults"
-MAX_NAME_BYTES = 63  # NAMEDATALEN - 1: PostgreSQL silently cuts what is longer
+MAX_NAME_BYTES = 63  # NAMEDATALEN - 1 in PostgreSQL, which silently cuts what is longer; also the longest DNS label
 
 
 class Kind(StrEnum):
@@ -22,12 +22,18 @@ class Kind(StrEnum):
     INTEGER = "integer"
     LIST = "list of strings"
     SET = "set of strings"
+    MAP = "map of strings"
+    OBJECT = "object"
     OBJECTS = "list of objects"
+    OBJECT_SET = "set of objects"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Property:
-    """One property. `computed`: the server's value stands where none is given. `refused`: why it is not served."""
+    """One property. `computed`: the server's value stands where none is given. `refused`: why it is not served.
+
+    `output`: it is told, and never given. `max_bytes` is of an identifier.
+    """
 
     name: str
     kind: Kind = Kind.STRING
@@ -40,6 +46,8 @@ class Property:
     autonamed: bool = False
     choices: tuple[str, ...] = ()
     minimum: int | None = None
+    output: bool = False
+    max_bytes: int = MAX_NAME_BYTES
     refused: str | None = None
     fields: tuple["Property", ...] = ()
     canonical: Callable[[str], str] = str
@@ -90,7 +98,7 @@ def check(type_name: str, spec: Iterable[Property], news: Bag, olds: Bag, naming
         if name == DEFAULTS_KEY:
             continue
         prop = known.get(name)
-        if prop is None:
+        if prop is None or prop.output:
             failures.append(Failure(property=name, reason=f"{type_name} has no property {name!r} here"))
         elif prop.refused:
             failures.append(Failure(property=name, reason=f"property {name!r} is not served: {prop.refused}"))
@@ -99,7 +107,7 @@ def check(type_name: str, spec: Iterable[Property], news: Bag, olds: Bag, naming
             failures.extend(wrong)
     defaults: list[str] = []
     for prop in known.values():
-        if prop.name in values or prop.refused:
+        if prop.name in values or prop.refused or prop.output:
             continue
         if prop.autonamed and naming is not None:
             filled, wrong = _auto_name(prop, olds, naming)
@@ -133,7 +141,11 @@ def coerce(prop: Property, value: Any, path: str = "") -> tuple[Any, list[Failur
             return _integer(prop, value, path)
         case Kind.LIST | Kind.SET:
             return _strings(prop, value, path)
-        case Kind.OBJECTS:
+        case Kind.MAP:
+            return _map(value, path)
+        case Kind.OBJECT:
+            return _object(prop, value, path)
+        case Kind.OBJECTS | Kind.OBJECT_SET:
             return _objects(prop, value, path)
 
 
@@ -143,7 +155,7 @@ def diff(spec: Iterable[Property], olds: Bag, news: Bag, ignored: Iterable[str] 
     by_name: dict[str, Change] = {}
     replaces: set[str] = set()
     for prop in spec:
-        if prop.refused or prop.name in skipped:
+        if prop.refused or prop.output or prop.name in skipped:
             continue
         change = _change(prop, olds.values.get(prop.name), news.values.get(prop.name))
         if change is None:
@@ -156,14 +168,45 @@ def diff(spec: Iterable[Property], olds: Bag, news: Bag, ignored: Iterable[str] 
 
 def same(prop: Property, old: Any, new: Any) -> bool:
     """Whether two known values mean the same to the server."""
-    if prop.kind is Kind.SET:
-        return {prop.canonical(item) for item in old or []} == {prop.canonical(item) for item in new or []}
-    if prop.kind is Kind.LIST:
-        return list(old or []) == list(new or [])
-    if prop.kind is Kind.STRING:
-        return prop.canonical(old or "") == prop.canonical(new or "")
-    absent = prop.default or 0
-    return bool((absent if old is None else old) == (absent if new is None else new))
+    match prop.kind:
+        case Kind.SET:
+            return {prop.canonical(item) for item in old or []} == {prop.canonical(item) for item in new or []}
+        case Kind.LIST:
+            return list(old or []) == list(new or [])
+        case Kind.STRING:
+            return prop.canonical(old or "") == prop.canonical(new or "")
+        case Kind.MAP:
+            return dict(old or {}) == dict(new or {})
+        case Kind.OBJECT:
+            return _same_object(prop.fields, old or {}, new or {})
+        case Kind.OBJECTS:
+            pairs = zip(old or [], new or [], strict=False)
+            return len(old or []) == len(new or []) and all(_same_object(prop.fields, *pair) for pair in pairs)
+        case Kind.OBJECT_SET:
+            return _same_objects(prop.fields, old or [], new or [])
+        case Kind.BOOL | Kind.INTEGER:
+            absent = prop.default or 0
+            return bool((absent if old is None else old) == (absent if new is None else new))
+
+
+def _same_object(fields: Iterable[Property], old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    for field in fields:
+        wanted = new.get(field.name, field.default)
+        if wanted is None and field.computed:
+            continue
+        if not same(field, old.get(field.name, field.default), wanted):
+            return False
+    return True
+
+
+def _same_objects(fields: tuple[Property, ...], old: list[Plain], new: list[Plain]) -> bool:
+    left = list(old)
+    for item in new:
+        index = next((i for i, each in enumerate(left) if _same_object(fields, each, item)), None)
+        if index is None:
+            return False
+        del left[index]
+    return not left
 
 
 def _change(prop: Property, old: Any, new: Any) -> Change | None:
@@ -182,7 +225,7 @@ def _change(prop: Property, old: Any, new: Any) -> Change | None:
 
 
 def _empty(value: Any) -> bool:
-    return value is None or value in ("", [], 0, False)
+    return value is None or value in ("", [], {}, 0, False)
 
 
 def _auto_name(prop: Property, olds: Bag, naming: Naming) -> tuple[str | None, list[Failure]]:
@@ -208,9 +251,9 @@ def _string(prop: Property, value: Any, path: str) -> tuple[Any, list[Failure]]:
         return value, [Failure(property=path, reason=f"property {path!r} holds a zero byte, which cannot be kept")]
     if prop.identifier and not value:
         return value, [Failure(property=path, reason=f"property {path!r} is empty: give a name")]
-    if prop.identifier and len(value.encode()) > MAX_NAME_BYTES:
+    if prop.identifier and len(value.encode()) > prop.max_bytes:
         size = len(value.encode())
-        reason = f"property {path!r} is {size} bytes long; PostgreSQL keeps {MAX_NAME_BYTES}: give a shorter name"
+        reason = f"property {path!r} is {size} bytes long; {prop.max_bytes} are allowed: give a shorter name"
         return value, [Failure(property=path, reason=reason)]
     if prop.choices and value not in prop.choices:
         return value, [_wrong(path, f"one of {', '.join(prop.choices)}, not {value!r}")]
@@ -243,28 +286,58 @@ def _strings(prop: Property, value: Any, path: str) -> tuple[Any, list[Failure]]
     return items, failures
 
 
+def _map(value: Any, path: str) -> tuple[Any, list[Failure]]:
+    if not isinstance(value, dict):
+        return value, [_wrong(path, "a map of strings")]
+    failures: list[Failure] = []
+    items: Plain = {}
+    for name, given in value.items():
+        if name == DEFAULTS_KEY or given is None:
+            continue
+        items[name], wrong = coerce(Property(name=name), given, f"{path}.{name}")
+        failures.extend(wrong)
+    return items, failures
+
+
 def _objects(prop: Property, value: Any, path: str) -> tuple[Any, list[Failure]]:
     if not isinstance(value, list) or not all(item is UNKNOWN or isinstance(item, dict) for item in value):
         return value, [_wrong(path, "a list of objects")]
-    known = {field.name: field for field in prop.fields}
     failures: list[Failure] = []
     items: list[Any] = []
     for index, item in enumerate(value):
         if item is UNKNOWN:
             items.append(item)
             continue
-        result = {field.name: field.default for field in prop.fields if field.default is not None}
-        for name, given in item.items():
-            where = f"{path}[{index}].{name}"
-            if name == DEFAULTS_KEY or given is None:
-                continue
-            if name not in known:
-                failures.append(Failure(property=where, reason=f"there is no property {where!r}"))
-                continue
-            result[name], wrong = coerce(known[name], given, where)
-            failures.extend(wrong)
+        result, wrong = _object(prop, item, f"{path}[{index}]")
+        failures.extend(wrong)
         items.append(result)
     return items, failures
+
+
+def _object(prop: Property, value: Any, path: str) -> tuple[Any, list[Failure]]:
+    if not isinstance(value, dict):
+        return value, [_wrong(path, "an object")]
+    known = {field.name: field for field in prop.fields}
+    failures: list[Failure] = []
+    result = {field.name: field.default for field in prop.fields if field.default is not None}
+    for name, given in value.items():
+        where = f"{path}.{name}"
+        if name == DEFAULTS_KEY or given is None:
+            continue
+        field = known.get(name)
+        if field is None or field.output:
+            failures.append(Failure(property=where, reason=f"there is no property {where!r}"))
+        elif field.refused:
+            failures.append(Failure(property=where, reason=f"property {where!r} is not served: {field.refused}"))
+        else:
+            result[name], wrong = coerce(field, given, where)
+            failures.extend(wrong)
+    failures.extend(
+        Failure(property=f"{path}.{field.name}", reason=f"property '{path}.{field.name}' is missing")
+        for field in prop.fields
+        if field.required and field.name not in result
+    )
+    return result, failures
 
 
 def _wrong(path: str, wanted: str) -> Failure:
