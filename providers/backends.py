@@ -120,7 +120,8 @@ class N8nBackend(_Model):
 class GatewayBackend(_Model):
     """A Caddy: its admin API, the name of its server, and `domain`, under which each tenant has a host of its own.
 
-    `url` is how the gateway is reached from here, `auth_url` our service, which it asks about each request.
+    `url` is how the gateway is reached from here, `auth_url` our service, which it asks about each request. The
+    variable `auth_secret_from` is set for our service and for Caddy alike: by it the service knows the gateway.
     """
 
     admin: Url
@@ -129,6 +130,7 @@ class GatewayBackend(_Model):
     url: Url
     auth_url: Url | None = None
     ca_file: str | None = None
+    auth_secret_from: SecretName | None = None
 
 
 class BackendSet(_Model):

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from providers.errors import RefusedError, UnreachableError
+from providers.errors import ConfigurationError, RefusedError, UnreachableError
 
 if TYPE_CHECKING:
     import httpx
@@ -114,7 +114,13 @@ def _client(verify: bool | str) -> httpx.Client:
 
     import httpx
 
-    trust = ssl.create_default_context(cafile=verify) if isinstance(verify, str) else verify
+    try:
+        trust = ssl.create_default_context(cafile=verify) if isinstance(verify, str) else verify
+    except OSError as error:  # ssl.SSLError is one
+        reason = error.strerror or "it holds no certificates"
+        raise ConfigurationError(
+            f"the file of certificates {verify} cannot be used: {reason}. Correct caFile."
+        ) from None
     return httpx.Client(verify=trust, follow_redirects=False, trust_env=False)
 
 
