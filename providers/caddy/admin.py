@@ -78,8 +78,8 @@ class Gateway:
     def missing(self, what: str) -> ConfigurationError:
         """The error where Caddy has no such server."""
         return ConfigurationError(
-            f"{what}: {self.name} has no server {self.server!r}. Add it to Caddy's configuration, with the address "
-            "that it listens on and a TLS policy for the tenants' hosts, or correct gateway.server in TENANTRY_BACKENDS."
+            f"{what}: {self.name} has no server {self.server!r}. Add it to Caddy's configuration, with the "
+            "address that it listens on and a TLS policy for the tenants' hosts, or correct gateway.server."
         )
 
     def _refused(self, said: str, edit: Edit, what: str) -> ProviderError | None:
