@@ -126,6 +126,12 @@ def private(path: Path, text: str | None = None) -> None:
         handle.write(text or "")
 
 
+def python_env() -> dict[str, str]:
+    """The environment for a server that is a module of this package: it is found wherever the server's folder is."""
+    root = str(Path(__file__).resolve().parents[1])
+    return os.environ | {"PYTHONPATH": os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])}
+
+
 def command_of(pid: int) -> str:
     """The command line of a process; empty where there is none, or it has ended."""
     proc = Path("/proc") / str(pid) / "cmdline"

@@ -1,0 +1,213 @@
+"""The simulated n8n as a server of one folder, on loopback: starts, finds, stops and removes it.
+
+A folder's server keeps its port, what it was told, its owner and the key of its public API across restarts; the key
+lies in a file that only its owner can read, and is never printed.
+"""
+
+import argparse
+import contextlib
+import json
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from secrets import token_urlsafe
+from types import TracebackType
+from typing import Any, Self
+
+from sandbox.errors import PortTakenError, StartError
+from sandbox.n8n.answers import Request
+from sandbox.n8n.api import N8n
+from sandbox.n8n.state import Store
+from sandbox.process import HOST, end, launch, locked, pid_of, port_of, private, python_env
+
+WHAT = "the simulated n8n"
+EMAIL = "owner@tenantry.invalid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedN8n:
+    """A running server. As a context manager it is stopped at the end; what it knows stays."""
+
+    directory: Path
+    port: int
+    pid: int
+    key: str = field(repr=False)
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    def stop(self) -> None:
+        stop(self.directory)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def start(directory: Path, port: int = 0, *, delay: float = 0.2, startup: float = 0.0) -> SimulatedN8n:
+    """Start the folder's server, or find the one that runs. Port 0 means the folder's last one, or any free one.
+
+    `delay` is how many seconds a publication takes to become true, `startup` how long it answers as one that starts.
+    Raises PortTakenError, DiskFullError, StartError, or SandboxError; each says what to do.
+    """
+    directory = Path(directory).absolute()
+    with locked(directory, WHAT):
+        running = _running(directory)
+        if running is None:
+            password = directory / "password"
+            if not password.exists():
+                private(password, token_urlsafe(24) + "\n")
+            command = [sys.executable, "-m", "sandbox.n8n", "serve", "--dir", str(directory)]
+            options = ["--delay", str(delay), "--startup", str(startup)]
+            launch(
+                directory,
+                WHAT,
+                lambda chosen: [*command, "--port", str(chosen), *options],
+                _answers,
+                port=port,
+                env=python_env(),
+            )
+            _ensure_key(directory)
+            running = _running(directory)
+    if running is None:
+        raise StartError(f"{WHAT} in {directory} has ended at once; see {directory / 'server.log'}")
+    if port not in {0, running.port}:
+        raise PortTakenError(f"{WHAT} in {directory} already runs on port {running.port}, not {port}: stop it first")
+    return running
+
+
+def attach(directory: Path) -> SimulatedN8n | None:
+    """The folder's server if it runs, else None. Writes nothing."""
+    return _running(Path(directory).absolute())
+
+
+def stop(directory: Path) -> bool:
+    """Stop the folder's server. True when one was running. Raises StopError."""
+    directory = Path(directory).absolute()
+    if not directory.exists():
+        return False
+    with locked(directory, WHAT):
+        return end(directory, WHAT)
+
+
+def remove(directory: Path) -> None:
+    """Stop the folder's server and delete all it knows."""
+    directory = Path(directory).absolute()
+    if not directory.exists():
+        return
+    stop(directory)
+    for name in ("pid", "port", "lock", "server.log", "password", "key", "n8n.db", "n8n.db-wal", "n8n.db-shm"):
+        (directory / name).unlink(missing_ok=True)
+    # Somebody's own files may lie beside the server's.
+    with contextlib.suppress(OSError):
+        directory.rmdir()
+
+
+def serve(directory: Path, port: int, *, delay: float, startup: float) -> None:
+    """Answer on this port until the process is ended."""
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    n8n = N8n(Store(directory / "n8n.db"), delay=delay, startup=startup)
+    with ThreadingHTTPServer((HOST, port), handler_for(n8n)) as server:
+        server.daemon_threads = True
+        server.serve_forever()
+
+
+def handler_for(n8n: N8n) -> type[BaseHTTPRequestHandler]:
+    """What serves a simulator over HTTP."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            body = self.rfile.read(length)
+            answer = n8n.handle(Request(method=self.command, target=self.path, headers=headers, body=body))
+            raw = answer.raw()
+            self.send_response(answer.status)
+            self.send_header("Content-Type", answer.content_type)
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
+            if answer.status != 204:
+                self.send_header("Content-Length", str(len(raw)))
+            self.end_headers()
+            if answer.status != 204:
+                self.wfile.write(raw)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
+            """Nothing is logged: a path may hold what is nobody's business."""
+
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+        setattr(Handler, f"do_{method}", Handler.answer)
+    return Handler
+
+
+def _running(directory: Path) -> SimulatedN8n | None:
+    pid = pid_of(directory)
+    if pid is None:
+        return None
+    try:
+        key = (directory / "key").read_text().strip()
+    except FileNotFoundError:
+        return None
+    return SimulatedN8n(directory=directory, port=port_of(directory), pid=pid, key=key)
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{HOST}:{port}/healthz/readiness", timeout=2):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _ensure_key(directory: Path) -> None:
+    """The owner, and a key for all of the public API, made as on a real n8n."""
+    if (directory / "key").exists():
+        return
+    base, password = f"http://{HOST}:{port_of(directory)}", (directory / "password").read_text().strip()
+    owner = {"email": EMAIL, "firstName": "Tenantry", "lastName": "Sandbox", "password": password}
+    try:
+        cookie = _post(f"{base}/rest/owner/setup", owner)[1]
+    except urllib.error.HTTPError:  # an interrupted first start had come that far
+        cookie = _post(f"{base}/rest/login", {"emailOrLdapLoginId": EMAIL, "password": password})[1]
+    request = urllib.request.Request(f"{base}/rest/api-keys/scopes", headers={"Cookie": cookie})  # noqa: S310
+    with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
+        scopes = json.load(answer)["data"]
+    # A key is shown once: that of an interrupted start is lost, and this one needs a label of its own.
+    wanted = {"label": f"tenantry {token_urlsafe(6)}", "scopes": scopes, "expiresAt": None}
+    private(directory / "key", _post(f"{base}/rest/api-keys", wanted, cookie)[0]["data"]["rawApiKey"] + "\n")
+
+
+def _post(url: str, body: Mapping[str, Any], cookie: str = "") -> tuple[Any, str]:
+    headers = {"Content-Type": "application/json", "Cookie": cookie}
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers)  # noqa: S310
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        return json.load(answer), str(answer.headers.get("Set-Cookie", "")).partition(";")[0]
+
+
+def describe(server: SimulatedN8n | None, directory: Path) -> dict[str, object]:
+    if server is None:
+        return {"state": "stopped", "directory": str(directory)}
+    details = {"host": HOST, "port": server.port, "url": server.url, "pid": server.pid}
+    return {"state": "running", "directory": str(directory)} | details
+
+
+def arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m sandbox.n8n", description="A simulated n8n on loopback.")
+    parser.add_argument("command", choices=["start", "stop", "status", "remove", "serve"])
+    parser.add_argument("--dir", type=Path, required=True, help="the folder that holds this server and what it knows")
+    parser.add_argument("--port", type=int, default=0, help="start on this port (default: the last one, or a free one)")
+    parser.add_argument("--json", action="store_true", help="say it as JSON")
+    parser.add_argument("--delay", type=float, default=0.2, help="seconds until what was published answers")
+    parser.add_argument("--startup", type=float, default=0.0, help="seconds for which it answers as one that starts")
+    return parser
