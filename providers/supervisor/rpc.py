@@ -17,6 +17,7 @@ from providers.http import Api
 STOP_SECONDS = 20.0
 """The program file lets a process end by itself for 8 s, then supervisor kills it."""
 _POLL_SECONDS = 0.05
+_YOUNG_SECONDS = 2.0
 _OK = 200
 _UNAUTHORIZED = 401
 
@@ -72,16 +73,14 @@ class Supervisor:
 
     def state(self) -> str | None:
         """Supervisor's word for it, such as RUNNING or FATAL; None where it knows no such program."""
-        try:
-            return str(self._call("getProcessInfo", self.program)["statename"])
-        except FaultError as error:
-            if error.code == Fault.BAD_NAME:
-                return None
-            raise
+        info = self._info()
+        return None if info is None else str(info["statename"])
 
     def explanation(self) -> str:
         """Why it does not run, in supervisor's words."""
-        info = self._call("getProcessInfo", self.program)
+        info = self._info()
+        if info is None:
+            return "supervisor does not know it"
         words = str(info["spawnerr"] or info["description"])
         return f"it is {info['statename']}: {words}" if words else f"it is {info['statename']}"
 
@@ -100,14 +99,22 @@ class Supervisor:
 
     def stop(self) -> None:
         """It does not run. Raises NotReadyError when it did not end."""
-        self._accept(Fault.NOT_RUNNING, "stopProcess", self.program, False, also=Fault.BAD_NAME)
+        info = self._info()
+        # Between fork and exec a process is still supervisor's, and its signals are lost: such a one is asked twice.
+        ask_again = time.monotonic() + _YOUNG_SECONDS if info and info["now"] - info["start"] < _YOUNG_SECONDS else None
         deadline = time.monotonic() + STOP_SECONDS
-        while (state := self.state()) is not None and state not in _ENDED:
-            if time.monotonic() > deadline:
-                raise NotReadyError(f"{self.what}: it did not end within {STOP_SECONDS:g} s: it is {state}.")
-            if state == "BACKOFF":
+        while info is not None and info["statename"] not in _ENDED:
+            if info["statename"] != "STOPPING":
                 self._accept(Fault.NOT_RUNNING, "stopProcess", self.program, False, also=Fault.BAD_NAME)
+            elif ask_again and time.monotonic() > ask_again:
+                ask_again = None
+                self._accept(Fault.NOT_RUNNING, "signalProcess", self.program, "TERM", also=Fault.BAD_NAME)
+            if time.monotonic() > deadline:
+                raise NotReadyError(
+                    f"{self.what}: it did not end within {STOP_SECONDS:g} s: it is {info['statename']}."
+                )
             time.sleep(_POLL_SECONDS)
+            info = self._info()
 
     def forget(self) -> None:
         """It does not run, and supervisor does not know it until it rereads its files."""
@@ -117,6 +124,15 @@ class Supervisor:
     def reread(self) -> None:
         """After a program file was deleted."""
         self._reread()
+
+    def _info(self) -> dict[str, Any] | None:
+        try:
+            info: dict[str, Any] = self._call("getProcessInfo", self.program)
+        except FaultError as error:
+            if error.code == Fault.BAD_NAME:
+                return None
+            raise
+        return info
 
     def _start(self) -> None:
         try:

@@ -1,0 +1,125 @@
+"""The component on the platform `process`, run by the embedded engine: up, no-op, change, drift, destroy."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pulumi
+import pytest
+from pulumi import automation
+
+from components.container import AppSpec, Container
+from engine.command import EmbeddedCommand
+from providers.errors import ConfigurationError
+from providers.supervisor.files import Folder
+from sandbox.supervisor import EmbeddedSupervisor
+from tests.container.conftest import REGION, Regions
+
+PASSWORD = "pl4in-s3cret-w0rd"
+APP = AppSpec(image="none", command=("python", "-m", "sandbox.sample_app"))
+
+
+def container(name: str, **changes: Any) -> Container:
+    tenant = pulumi.ComponentResource("tests:Tenant", name)
+    given: dict[str, Any] = {
+        "app": APP,
+        "environment": {},
+        "cpu": 0.5,
+        "memory_mb": 512,
+        "region": REGION,
+        "tenant_mark": "tests/one",
+        "tenant": tenant,
+        "after": [],
+    }
+    return Container(name, **given | changes)
+
+
+@pytest.fixture
+def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    # A stock plugin on this machine would be found first.
+    monkeypatch.setenv("PATH", str(Path(shutil.which("env") or "/usr/bin/env").parent))
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "home"))
+    (tmp_path / "state").mkdir()
+    project = automation.ProjectSettings(
+        name="tests", runtime="python", backend=automation.ProjectBackend(url=f"file://{tmp_path}/state")
+    )
+    return lambda program: automation.create_or_select_stack(
+        "dev",
+        project.name,
+        program,
+        opts=automation.LocalWorkspaceOptions(
+            work_dir=str(tmp_path),
+            pulumi_command=EmbeddedCommand(),
+            project_settings=project,
+            env_vars={"PULUMI_CONFIG_PASSPHRASE": "test"},
+        ),
+    )
+
+
+def test_up_no_op_change_drift_destroy(supervisor: EmbeddedSupervisor, name: str, stack: Any, tmp_path: Path) -> None:
+    says = {"TENANT": "One"}
+
+    def program() -> None:
+        made = container(name, environment={**says, "SOME_SECRET": pulumi.Output.secret(PASSWORD)})
+        pulumi.export("upstream", made.upstream)
+        pulumi.export("url", made.url)
+
+    run = stack(program)
+    folder = Folder(path=supervisor.programs)
+    assert run.preview().change_summary == {"create": 5}
+    assert folder.document(f"tenant-{name}") is None
+    try:
+        first = run.up()
+        url = first.outputs["url"].value
+        assert url == f"http://{first.outputs['upstream'].value}"
+        assert not first.outputs["url"].secret
+        assert httpx.get(f"{url}/health").json()["tenant"] == "One"
+        assert run.up().summary.resource_changes == {"same": 5}
+
+        says["TENANT"] = "Two"
+        # The process, and the wait for it.
+        assert run.up().summary.resource_changes == {"same": 3, "update": 2}
+        assert httpx.get(f"{url}/health").json()["tenant"] == "Two"
+
+        document = folder.document(f"tenant-{name}")
+        assert document is not None
+        (supervisor.programs / f"tenant-{name}.conf").write_text("")
+        assert run.refresh().summary.resource_changes["update"] >= 1
+        assert run.up().summary.resource_changes["update"] >= 1
+        assert httpx.get(f"{url}/health").json()["tenant"] == "Two"
+        assert run.up().summary.resource_changes == {"same": 5}
+        for state in (tmp_path / "state").rglob("*"):
+            assert state.is_dir() or PASSWORD not in state.read_text()
+    finally:
+        run.destroy()
+    assert not list(supervisor.programs.glob(f"*{name}*"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"app": AppSpec(image="x")}, "needs a command"),
+        ({"environment": {"PORT": "1"}}, "say where it listens"),
+        ({"environment": {"A-B": "1"}}, "'A-B' cannot be given"),
+        ({"memory_mb": 0}, "more than nothing"),
+        ({"region": "mars"}, "'mars' is not one of here"),
+    ],
+)
+def test_what_cannot_be_run_is_refused(supervisor: EmbeddedSupervisor, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        container("acme", **changes)
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [({"port": 0}, r"app\.port: given 0"), ({"health_path": "health"}, r"app\.healthPath: given 'health'")],
+)
+def test_an_application_that_makes_no_sense(spec: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        AppSpec(image="x", **spec)
+
+
+def test_a_name_that_no_platform_takes(supervisor: EmbeddedSupervisor, regions: Regions) -> None:
+    with pytest.raises(ConfigurationError, match="given 'Acme Corp'"):
+        container("Acme Corp")
