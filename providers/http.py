@@ -86,7 +86,8 @@ class Api:
         attempts = Retrying(
             stop=stop_after_attempt(ATTEMPTS),
             wait=_wait,
-            retry=retry_if_exception(lambda error: _passes(error, again)) | retry_if_result(_not_ready),
+            retry=retry_if_exception(lambda error: _passes(error, again))
+            | retry_if_result(lambda answer: _not_ready(answer, again)),
             reraise=True,
         )
         try:
@@ -135,8 +136,9 @@ def _passes(error: BaseException, again: bool) -> bool:
     return again and isinstance(error, httpx.TransportError)
 
 
-def _not_ready(answer: httpx.Response) -> bool:
-    if answer.status_code not in _PASSING:
+def _not_ready(answer: httpx.Response, again: bool) -> bool:
+    # 502 and 504 are a gateway's: what is behind it may have carried the request out.
+    if answer.status_code not in _PASSING or (answer.status_code in {502, 504} and not again):
         return False
     return _asked(answer) is None or (_asked(answer) or 0) <= LONGEST_WAIT
 
