@@ -20,6 +20,23 @@ ROWS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 COUNTERS = ("USAGE", "SELECT")
 
 
+def administrator(name: str, settings: DatabaseSettings, opts: pulumi.ResourceOptions) -> postgresql.Provider:
+    """The provider of resources on a server, as its administrator."""
+    return postgresql.Provider(
+        name,
+        host=settings.host,
+        port=settings.port,
+        database=settings.maintenance_database,
+        username=settings.user,
+        password=pulumi.Output.secret(settings.password) if settings.password else None,
+        sslmode=settings.sslmode,
+        connect_timeout=settings.connect_timeout,
+        # Managed servers give an administrator who is no superuser; nothing here needs one.
+        superuser=False,
+        opts=opts,
+    )
+
+
 class Database(StepComponent):
     """`database` and `role` are names, `password` is a secret."""
 
@@ -35,19 +52,7 @@ class Database(StepComponent):
         after: Sequence[pulumi.Resource],
     ) -> None:
         super().__init__("tenantry:cabinet:Database", name, tenant=tenant, after=after)
-        self.admin = postgresql.Provider(
-            name,
-            host=settings.host,
-            port=settings.port,
-            database=settings.maintenance_database,
-            username=settings.user,
-            password=pulumi.Output.secret(settings.password) if settings.password else None,
-            sslmode=settings.sslmode,
-            connect_timeout=settings.connect_timeout,
-            # Managed servers give an administrator who is no superuser; nothing here needs one.
-            superuser=False,
-            opts=self.child_options(),
-        )
+        self.admin = administrator(name, settings, self.child_options())
         generated = Password(name, owner=role, opts=self.child_options())
         self.role = postgresql.Role(
             name,

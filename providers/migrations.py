@@ -3,6 +3,9 @@
 Decides which migrations are missing, applies each in a transaction of its own under an advisory lock, and gives the
 application's role its rights. It refuses a database that is ahead, an applied file that has changed, and a schema of
 someone else's. It never migrates downwards and never changes another schema.
+
+With `region` the schema is one of many in that region's database: row security is closed around its tables, all in one
+transaction, and the lock is one that no tenant can take (`providers.row_security`, `providers.isolated_schema`).
 """
 
 from __future__ import annotations
@@ -14,17 +17,22 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
 
+from providers import row_security
+from providers.backends import backends_of
 from providers.connection import DatabaseSettings
 from providers.errors import MissingDatabaseError, OwnershipError, ProviderError
+from providers.isolated_schema import mark_comment, mark_of
 from providers.migration_files import Migration, digest_of, load_bundle
 from providers.props import diff_of, required
+from providers.row_security import CLOSED, Fence
 from providers.session import connected, retried
 
 if TYPE_CHECKING:
     import psycopg
 
-IDENTITY = ("tenant_mark", "database", "schema", "bundle")
-OWNED = ("version", "digest", "app_role")
+IDENTITY = ("region", "tenant_mark", "database", "schema", "bundle")
+REQUIRED = IDENTITY[1:]
+OWNED = ("version", "digest", "app_role", "fence")
 # Tables that the application reads, and may only add to, or may not change at all.
 PROTECTED = {"schema_migrations": "INSERT, UPDATE, DELETE", "audit_log": "UPDATE, DELETE"}
 
@@ -33,7 +41,8 @@ class MigrationsProvider(ResourceProvider):
     serialize_as_secret_always = False
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
-        return required(news, (*IDENTITY, "version", "digest"))
+        needed = (*REQUIRED, "version", "digest")
+        return required(news, (*needed, "app_role") if news.get("region") else needed)
 
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
         return diff_of(_olds, _news, identity=IDENTITY, owned=OWNED)
@@ -43,7 +52,7 @@ class MigrationsProvider(ResourceProvider):
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         try:
-            outs = _on_schema(props, lambda connection: _state(connection, props))
+            outs = _on_schema(props, lambda connection: _state(connection, props), writes=False)
         except MissingDatabaseError:
             outs = None
         return ReadResult(id_, outs) if outs else ReadResult("", {})
@@ -52,13 +61,15 @@ class MigrationsProvider(ResourceProvider):
         return UpdateResult(_migrated(_news))
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
+        if _props.get("region"):
+            return  # the schema is `isolated_schema`'s, and goes with all that is in it
         # A database that is gone took the schema along.
         with contextlib.suppress(MissingDatabaseError):
             _on_schema(_props, lambda connection: _drop(connection, _props))
 
 
 class SchemaMigrations(Resource, module="tenantry", name="SchemaMigrations"):
-    """`version` is the number of the last migration applied."""
+    """`version` is the number of the last migration applied; `fence` is `closed`, where there is one."""
 
     version: pulumi.Output[int]
 
@@ -71,10 +82,12 @@ class SchemaMigrations(Resource, module="tenantry", name="SchemaMigrations"):
         schema: str,
         bundle: str,
         app_role: str | None = None,
+        region: str | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         migrations = load_bundle(bundle)
         props: dict[str, Any] = {
+            "region": region,
             "tenant_mark": tenant_mark,
             "database": database,
             "schema": schema,
@@ -83,6 +96,7 @@ class SchemaMigrations(Resource, module="tenantry", name="SchemaMigrations"):
             # Both as inputs, so that a new migration file is a change that a preview shows.
             "version": migrations[-1].version,
             "digest": digest_of([migration.checksum for migration in migrations]),
+            "fence": CLOSED if region else None,
         }
         super().__init__(MigrationsProvider(), name, props, opts)
 
@@ -91,14 +105,40 @@ def _what(props: dict[str, Any]) -> str:
     return f"schema {props['schema']!r} of database {props['database']!r}"
 
 
-def _on_schema(props: dict[str, Any], work: Any) -> Any:
-    settings, database, what = DatabaseSettings.from_env(), str(props["database"]), _what(props)
+def _on_schema(props: dict[str, Any], work: Any, *, writes: bool = True) -> Any:
+    region, database, what = props.get("region"), str(props["database"]), _what(props)
+    settings = backends_of(str(region)).database.settings() if region else DatabaseSettings.from_env()
 
     def once() -> Any:
-        with connected(settings, database, what) as connection, _locked(connection, str(props["schema"])):
-            return work(connection)
+        with connected(settings, database, what) as connection:
+            if region:
+                # No name that a tenant has made shall be taken for the server's.
+                connection.execute("SET search_path TO pg_catalog")
+            with _alone(connection, props, region=bool(region), writes=writes):
+                return work(connection)
 
     return retried(once, settings, database, what)
+
+
+@contextlib.contextmanager
+def _alone(connection: psycopg.Connection[Any], props: dict[str, Any], *, region: bool, writes: bool) -> Iterator[None]:
+    """Nobody else of us changes the schema meanwhile."""
+    from psycopg import sql
+
+    if not region:
+        with _locked(connection, str(props["schema"])):
+            yield
+        return
+    if not writes:
+        yield
+        return
+    with connection.transaction():
+        # An advisory lock could be taken by any tenant of the database. Only the owner may comment, and whoever does
+        # has the schema until the end of his transaction.
+        if _owner(connection, props) == _comment(props):
+            schema, mark = sql.Identifier(str(props["schema"])), sql.Literal(_comment(props))
+            connection.execute(sql.SQL("COMMENT ON SCHEMA {} IS {}").format(schema, mark))
+        yield
 
 
 @contextlib.contextmanager
@@ -126,6 +166,8 @@ def _migrated(props: dict[str, Any]) -> dict[str, Any]:
         _adopt_or_create(connection, props)
         for migration in _missing(_applied(connection, props), migrations, _what(props)):
             _apply(connection, props, migration)
+        if (fence := _fence(props)) is not None:
+            row_security.enforce(connection, fence)
         _grant(connection, props)
         state = _state(connection, props)
         if state is None:
@@ -160,17 +202,18 @@ def _adopt_or_create(connection: psycopg.Connection[Any], props: dict[str, Any])
         )
 
 
+def _fence(props: dict[str, Any]) -> Fence | None:
+    if not props.get("region"):
+        return None
+    return Fence(schema=str(props["schema"]), mark=str(props["tenant_mark"]), role=str(props["app_role"]))
+
+
 def _comment(props: dict[str, Any]) -> str:
-    return f"tenantry tenant: {props['tenant_mark']}"
+    return mark_comment(str(props["tenant_mark"]))
 
 
 def _owner(connection: psycopg.Connection[Any], props: dict[str, Any]) -> str:
-    """The schema's comment, `no owner named` without one, empty without a schema."""
-    row = connection.execute(
-        "SELECT coalesce(obj_description(oid, 'pg_namespace'), 'no owner named') FROM pg_namespace WHERE nspname = %s",
-        (props["schema"],),
-    ).fetchone()
-    return str(row[0]) if row else ""
+    return mark_of(connection, str(props["schema"]))
 
 
 def _applied(connection: psycopg.Connection[Any], props: dict[str, Any]) -> dict[int, str]:
@@ -251,8 +294,10 @@ def _state(connection: psycopg.Connection[Any], props: dict[str, Any]) -> dict[s
     except psycopg.errors.UndefinedTable:
         return None
     role = props.get("app_role")
-    outs = {name: props[name] for name in IDENTITY}
+    outs = {name: props[name] for name in IDENTITY if props.get(name) is not None}
     outs |= {"version": max(applied, default=0), "digest": digest_of(list(applied.values()))}
+    if (fence := _fence(props)) is not None:
+        outs["fence"] = row_security.gaps(connection, fence)
     return {**outs, "app_role": role} if role and _role_can_use(connection, str(props["schema"]), str(role)) else outs
 
 
