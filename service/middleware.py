@@ -36,7 +36,7 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-_OFTEN = ("/healthz", "/readyz", "/metrics", "/static/")
+_OFTEN = ("/healthz", "/readyz", "/metrics", "/static/", "/api/v1/gateway/")
 _CORS_ALLOWED = (
     *("Authorization", "Content-Type", "If-Match", "If-None-Match", "Idempotency-Key"),
     *("Last-Event-ID", "X-Correlation-ID", "X-Request-ID"),

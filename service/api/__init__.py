@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends, FastAPI
 
-from service.api import audit, jobs, live, members, system, templates, tenants, webhooks
+from service.api import audit, gateway, jobs, live, members, system, templates, tenants, webhooks
 from service.api.query import known_query
 from service.problem_documents import EVERYWHERE
 
@@ -17,3 +17,5 @@ def install(app: FastAPI) -> None:
     for part in (tenants, members, jobs, live, templates, audit, webhooks, system):
         router.include_router(part.router)
     app.include_router(router)
+    # Nobody's own request: the gateway asks, and what it asks about is no query.
+    app.include_router(gateway.router, prefix=PREFIX)

@@ -86,10 +86,10 @@ class _Bearer(SecurityBase):
         return token.strip()
 
 
-_bearer = _Bearer()
+bearer = _Bearer()
 
 
-async def principal(connection: HTTPConnection, token: Annotated[str | None, Depends(_bearer)]) -> Principal:
+async def principal(connection: HTTPConnection, token: Annotated[str | None, Depends(bearer)]) -> Principal:
     """The request's caller, with a role or without. Raises AuthenticationError, CrossSiteError or RateLimitedError."""
     if token is None:
         token = session_token(connection)
@@ -114,7 +114,7 @@ async def authenticate(connection: HTTPConnection, token: str) -> Principal:
         # Two statements that stand for themselves: what they would share is not worth BEGIN and COMMIT.
         async with looking_up(auth.engine, auth.settings) as database:
             connection.state.quota = await auth.limits.request(database, claims.subject)
-            roles = await _roles(database, claims)
+            roles = await roles_of(database, claims)
     return Principal(
         subject=claims.subject,
         platform_admin=claims.platform_admin,
@@ -126,7 +126,8 @@ async def authenticate(connection: HTTPConnection, token: str) -> Principal:
     )
 
 
-async def _roles(database: AsyncConnection, claims: Claims) -> Mapping[str, Role]:
+async def roles_of(database: AsyncConnection, claims: Claims) -> Mapping[str, Role]:
+    """The caller's role on each tenant: of its token and of the tenants' members, the stronger one."""
     if claims.platform_admin:
         return claims.tenants
     rows = await database.execute(

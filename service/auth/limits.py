@@ -21,6 +21,7 @@ from service.auth.errors import Quota, RateLimitedError
 
 MINUTE, HOUR = 60, 3600
 _PROVISIONING = "provisioning"
+_REQUEST = "request"
 # A count that a crash of the database loses is not worth a wait for its disk.
 _COUNT_REQUEST = text(
     """
@@ -30,7 +31,7 @@ _COUNT_REQUEST = text(
                set_config('synchronous_commit', 'off', true) AS unsynchronised
     )
     INSERT INTO rate_limit_windows AS known (caller, kind, number, hits, before)
-    SELECT :caller, 'request', number, 1, 0 FROM moment
+    SELECT :caller, :kind, number, 1, 0 FROM moment
     ON CONFLICT (caller, kind) DO UPDATE SET
         before = CASE WHEN known.number >= excluded.number THEN known.before
                       WHEN known.number = excluded.number - 1 THEN known.hits ELSE 0 END,
@@ -38,6 +39,10 @@ _COUNT_REQUEST = text(
         number = greatest(known.number, excluded.number)
     RETURNING hits, before, greatest(0, (SELECT seconds FROM moment) - number * :window) AS passed
     """
+)
+_FORGET = text(
+    "DELETE FROM rate_limit_windows WHERE kind = :kind "
+    "AND number < floor(extract(epoch FROM clock_timestamp()) / :window)::bigint - 1"
 )
 
 
@@ -86,10 +91,16 @@ class Limits:
 
     async def request(self, connection: AsyncConnection, caller: str) -> Quota | None:
         """Counts a request, in one statement. None where there is no limit. Raises RateLimitedError."""
-        limit = self._requests
+        return await self.counted(connection, caller, _REQUEST, self._requests)
+
+    async def counted(self, connection: AsyncConnection, caller: str, kind: str, limit: int) -> Quota | None:
+        """Counts one of `kind`, of which `limit` are allowed in a minute. None where there is no limit (0).
+
+        Raises RateLimitedError.
+        """
         if not limit:
             return None
-        row = (await connection.execute(_COUNT_REQUEST, {"caller": caller, "window": MINUTE})).one()
+        row = (await connection.execute(_COUNT_REQUEST, {"caller": caller, "kind": kind, "window": MINUTE})).one()
         passed = float(row.passed)
         used = used_in(MINUTE, passed=passed, hits=row.hits, before=row.before)
         if used > limit:
@@ -99,6 +110,10 @@ class Limits:
             )
         reset = max(1, math.ceil(MINUTE - passed))
         return Quota(limit=limit, remaining=math.floor(limit - used), window=MINUTE, reset=reset)
+
+    async def forget(self, connection: AsyncConnection, kind: str) -> None:
+        """Deletes the counts of `kind` that count no more: of callers who need not come again, as addresses are."""
+        await connection.execute(_FORGET, {"kind": kind, "window": MINUTE})
 
     @contextlib.asynccontextmanager
     async def provisioning(self, caller: str) -> AsyncIterator[Provisioning]:

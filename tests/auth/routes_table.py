@@ -10,6 +10,7 @@ about a tenant on which they have no role, and 403 otherwise.
     OWNERS    owner of the tenant
     CREATORS  the platform's creators
     PLATFORM  the platform's admins only, who get through everywhere
+    VISITORS  as READERS, of the tenant that the gateway names; everybody else is told 403, since its host is public
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ MANAGERS  GET        /api/v1/webhooks/{webhook_id}/deliveries
 MANAGERS  GET        /api/v1/webhooks/{webhook_id}/deliveries/{delivery_id}
 MANAGERS  POST       /api/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/resend
 PLATFORM  GET        /api/v1/system
+VISITORS  GET        /api/v1/gateway/auth
 
 CREATORS  POST       /api/cabinets/provision
 ANY       GET        /api/templates
@@ -123,6 +125,7 @@ GET_THROUGH = {
     "OWNERS": {"owner", "platform_admin"},
     "CREATORS": {"creator", "platform_admin"},
     "PLATFORM": {"platform_admin"},
+    "VISITORS": {"member", "tenant_admin", "owner", "platform_admin"},
 }
 OF_A_TENANT = {"READERS", "MANAGERS", "OWNERS"}
 

@@ -146,6 +146,8 @@ def body(row: Row) -> dict[str, Any]:
 async def send(client: httpx.AsyncClient, app: FastAPI, row: Row, path: str, text: str | None) -> str:
     """What became of the request: `through`, or 401, 403, 404."""
     headers = {"Authorization": f"Bearer {text}"} if text else {}
+    if row.who == "VISITORS":
+        headers["X-Tenantry-Tenant"] = "acme"
     if row.method == "WEBSOCKET":
         return await connect(app, path, headers)
     content: dict[str, Any] = {}
