@@ -20,7 +20,7 @@ from providers.plugin.properties import (
     diff,
     same,
 )
-from providers.plugin.resource import Call, ClientT, Completing, ResourceType, title
+from providers.plugin.resource import Call, ClientT, Completing, Keyed, ResourceType, title
 from providers.plugin.wire import UNKNOWN, Bag, Plain, has_unknown
 
 
@@ -60,7 +60,9 @@ def difference(kind: ResourceType[ClientT], olds: Bag, news: Bag, ignored: Seque
     return Difference(
         by_name=dict(changes.by_name),
         replaces=changes.replaces,
-        delete_before_replace=kind.exclusive or name_given,
+        delete_before_replace=kind.exclusive
+        or name_given
+        or (isinstance(kind, Keyed) and kind.same_key(olds.values, news.values)),
     )
 
 
@@ -114,8 +116,8 @@ def preview_update(kind: ResourceType[ClientT], olds: Bag, news: Bag) -> Bag:
     return _merged(kind, olds, news)
 
 
-def read(kind: ResourceType[ClientT], call: Call[ClientT], state: Bag, inputs: Bag) -> tuple[Bag, Bag] | None:
-    """(outputs, inputs) of what exists, or None. Without a state this is an import, and the id says what to read."""
+def read(kind: ResourceType[ClientT], call: Call[ClientT], state: Bag, inputs: Bag) -> tuple[str, Bag, Bag] | None:
+    """(id, outputs, inputs) of what exists, or None. Without a state this is an import: the id says what to read."""
     importing = not any(prop.name in state.values for prop in kind.spec)
     known = Bag(values=kind.parse_id(call.object_id)) if importing else state
     _require_known(kind, known.values)
@@ -123,7 +125,9 @@ def read(kind: ResourceType[ClientT], call: Call[ClientT], state: Bag, inputs: B
     if facts is None:
         return None
     outputs = _outputs(kind, known, facts)
-    return outputs, _imported(kind, outputs) if importing else _refreshed(kind, inputs, outputs)
+    # An import may name the object otherwise than by its id.
+    object_id = str(facts.get("id") or call.object_id)
+    return object_id, outputs, _imported(kind, outputs) if importing else _refreshed(kind, inputs, outputs)
 
 
 def delete(kind: ResourceType[ClientT], call: Call[ClientT], olds: Bag) -> None:
@@ -154,12 +158,17 @@ def _outputs(kind: ResourceType[ClientT], known: Bag, facts: Plain) -> Bag:
     values: Plain = {}
     for prop in kind.spec:
         value = known.values.get(prop.name)
-        if prop.name in facts and not (value is not None and same(prop, value, facts[prop.name])):
+        if prop.name in facts and not (value is not None and _says_as_much(prop, facts[prop.name], value)):
             value = facts[prop.name]
         if value is not None:
             values[prop.name] = value
     hidden = {prop.name for prop in kind.spec if prop.secret}
     return Bag(values=values, secret=frozenset(name for name in values if name in known.secret or name in hidden))
+
+
+def _says_as_much(prop: Property, fact: Any, value: Any) -> bool:
+    """Whether the program's own spelling can stand: not where the server has filled in parts of it."""
+    return not any(field.computed for field in prop.fields) and same(prop, fact, value)
 
 
 def _merged(kind: ResourceType[ClientT], olds: Bag, news: Bag) -> Bag:
@@ -190,10 +199,14 @@ def _imported(kind: ResourceType[ClientT], outputs: Bag) -> Bag:
         for prop in kind.spec
         if prop.name in outputs.values
         and not prop.output
-        and (prop.required or prop.autonamed or outputs.values[prop.name] not in (prop.default, [], ""))
+        and (prop.required or prop.autonamed or not _goes_without_saying(prop, outputs.values[prop.name]))
     }
     values[DEFAULTS_KEY] = []
     return Bag(values=values, secret=outputs.secret & values.keys())
+
+
+def _goes_without_saying(prop: Property, value: Any) -> bool:
+    return value in (prop.default, [], "", {}) or (prop.default is None and not value)
 
 
 def _require_known(kind: ResourceType[ClientT], values: Plain) -> None:

@@ -16,7 +16,8 @@ class Package(Generic[ClientT]):
     """`check_config` gives the configuration as given and what is wrong with it: (property, reason) each.
 
     `connect` makes a client of a configuration, without yet connecting. `preload` is a module that the client imports
-    on its first use, loaded while the engine connects.
+    on its first use, loaded while the engine connects. With `stable_names`, an object that is given no name gets the
+    same one in each run, so that a run that was killed leaves nothing under a name that nobody knows.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Package(Generic[ClientT]):
     check_config: Callable[[Plain], tuple[Plain, list[tuple[str, str]]]]
     connect: Callable[[Plain], ClientT]
     preload: str
+    stable_names: bool = False
 
     @property
     def secret_config(self) -> frozenset[str]:

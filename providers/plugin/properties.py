@@ -32,7 +32,8 @@ class Kind(StrEnum):
 class Property:
     """One property. `computed`: the server's value stands where none is given. `refused`: why it is not served.
 
-    `output`: it is told, and never given. `max_bytes` is of an identifier.
+    `output`: it is told, and never given. `max_bytes` is of an identifier. `keeps`: the server can change it, but not
+    take it back, so that leaving it out is a replacement.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Property:
     default: Any = None
     computed: bool = False
     replaces: bool = False
+    keeps: bool = False
     secret: bool = False
     identifier: bool = False
     autonamed: bool = False
@@ -161,7 +163,7 @@ def diff(spec: Iterable[Property], olds: Bag, news: Bag, ignored: Iterable[str] 
         if change is None:
             continue
         by_name[prop.name] = change
-        if prop.replaces:
+        if prop.replaces or (prop.keeps and _empty(news.values.get(prop.name))):
             replaces.add(prop.name)
     return Changes(by_name=by_name, replaces=frozenset(replaces))
 

@@ -89,6 +89,13 @@ class Completing(Protocol):
         ...
 
 
+@runtime_checkable
+class Keyed(Protocol):
+    """A type of which only some replacements have the same key in the server as the old object."""
+
+    def same_key(self, olds: Plain, news: Plain) -> bool: ...
+
+
 def title(token: str) -> str:
     """`postgresql:index/database:Database` -> `Database`."""
     return token.rpartition(":")[2]

@@ -103,7 +103,7 @@ class PluginProvider(provider_pb2_grpc.ResourceProviderServicer):
     def Check(self, request: Any, context: Context) -> provider_pb2.CheckResponse:
         with self._answering(context):
             kind = self._kind_of(request)
-            naming = _naming(request)
+            naming = _naming(request, stable=self._package.stable_names)
             checked = operations.check_inputs(kind, decode(request.news), decode(request.olds), naming)
             failures = [_failure(each.property, each.reason) for each in checked.failures]
             return provider_pb2.CheckResponse(inputs=encode(checked.inputs), failures=failures)
@@ -130,8 +130,8 @@ class PluginProvider(provider_pb2_grpc.ResourceProviderServicer):
             found = operations.read(self._kind_of(request), self._call(request), state, inputs)
             if found is None:
                 return provider_pb2.ReadResponse()
-            outputs, now = found
-            return provider_pb2.ReadResponse(id=request.id, properties=encode(outputs), inputs=encode(now))
+            object_id, outputs, now = found
+            return provider_pb2.ReadResponse(id=object_id, properties=encode(outputs), inputs=encode(now))
 
     def Update(self, request: Any, context: Context) -> provider_pb2.UpdateResponse:
         with self._answering(context):
@@ -241,9 +241,9 @@ def _details(error: operations.PartialError) -> bytes:
     return bytes(status.SerializeToString())
 
 
-def _naming(request: Any) -> Naming:
+def _naming(request: Any, *, stable: bool) -> Naming:
     logical_name = request.name or request.urn.split("::", 3)[3]
-    seed = request.randomSeed or secrets.token_bytes(16)
+    seed = request.urn.encode() if stable else request.randomSeed or secrets.token_bytes(16)
     if not request.HasField("autonaming"):
         return Naming(logical_name=logical_name, seed=seed)
     options = request.autonaming

@@ -20,6 +20,9 @@ UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 TOKENS = {
     name: f"postgresql:index/{name[0].lower()}{name[1:]}:{name}"
     for name in ("Database", "Role", "Schema", "Grant", "GrantRole", "DefaultPrivileges", "Extension")
+} | {
+    name: f"docker:index/{name[0].lower()}{name[1:]}:{name}"
+    for name in ("Container", "Image", "Network", "RemoteImage", "Volume")
 }
 
 
@@ -185,7 +188,7 @@ class Plugin:
         answer = self.call("Read", provider_pb2.ReadRequest(id=object_id, urn=resource.urn))
         if not answer.id:
             return None
-        resource.outputs, resource.inputs = plain(answer.properties), plain(answer.inputs)
+        resource.id, resource.outputs, resource.inputs = answer.id, plain(answer.properties), plain(answer.inputs)
         return resource
 
     def delete(self, resource: Resource) -> None:
@@ -215,11 +218,11 @@ class Plugin:
                     stream.close()
 
 
-def launch(env: dict[str, str] | None = None) -> Plugin:
-    """Start `python -m providers.postgresql` and connect to the port that it prints first."""
+def launch(env: dict[str, str] | None = None, module: str = "providers.postgresql") -> Plugin:
+    """Start `python -m MODULE` and connect to the port that it prints first."""
     began = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "-m", "providers.postgresql", "127.0.0.1:1"],
+        [sys.executable, "-m", module, "127.0.0.1:1"],
         stdout=subprocess.PIPE,
         text=True,
         env=env,
