@@ -18,9 +18,9 @@ import functools
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from providers.connection import DatabaseSettings
@@ -63,6 +63,10 @@ class OAuthBackend(_Model):
 
     Its endpoints are in its metadata (RFC 8414, or OpenID's discovery), found from `issuer`. `rotation` says how a
     client's secret is exchanged: by registering a successor, which every server can, or by Keycloak's own API.
+
+    The administrator is Keycloak's, of the same realm, with the role manage-clients and no other: a client with a
+    service account, or a user. By it clients are found whose registration was cut off, and the initial token is not
+    needed, which on Keycloak ends with its number of uses.
     """
 
     issuer: Url
@@ -70,7 +74,16 @@ class OAuthBackend(_Model):
     rotation: Literal["successor", "keycloak"] = "successor"
     admin_user_from: SecretName | None = None
     admin_password_from: SecretName | None = None
+    admin_is: Literal["client", "user"] = "client"
     ca_file: str | None = None
+
+    @model_validator(mode="after")
+    def _administrator(self) -> Self:
+        if (self.admin_user_from is None) != (self.admin_password_from is None):
+            raise ValueError("adminUserFrom and adminPasswordFrom go together")
+        if self.rotation == "keycloak" and self.admin_user_from is None:
+            raise ValueError("rotation: keycloak needs adminUserFrom and adminPasswordFrom")
+        return self
 
 
 class ProcessBackend(_Model):

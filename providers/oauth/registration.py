@@ -1,0 +1,157 @@
+"""A client's registration: RFC 7591 to make it, RFC 7592 to read, change and delete it.
+
+Decides what a client is registered with, and what an answer has to hold. Whose a client is, is decided by who calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from providers.errors import ProviderError
+from providers.oauth.server import Server, json_of
+
+GRANT = "client_credentials"
+AUTH_METHOD = "client_secret_basic"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a client is to be; `scopes` sorted. Its name holds the tenant's mark: some servers keep no software_id."""
+
+    name: str
+    mark: str
+    scopes: Sequence[str]
+
+    @property
+    def full_name(self) -> str:
+        return full_name(self.name, self.mark)
+
+    def metadata(self) -> dict[str, Any]:
+        return {
+            "client_name": self.full_name,
+            "grant_types": [GRANT],
+            "response_types": [],
+            "token_endpoint_auth_method": AUTH_METHOD,
+            "software_id": self.mark,
+            # Without it a server gives its default ones.
+            **({"scope": " ".join(self.scopes)} if self.scopes else {}),
+        }
+
+    def met_by(self, found: Registered) -> bool:
+        """Whether nothing has to be changed."""
+        return found.name == self.full_name and found.as_asked and self.scoped(found) == tuple(self.scopes)
+
+    def scoped(self, found: Registered) -> tuple[str, ...]:
+        """The scopes that count: none, where the server was left the choice."""
+        return found.scopes if self.scopes else ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """A client as the server has it. `secret` is None where it does not say; `expires_at` 0 means never (Unix time)."""
+
+    client_id: str
+    secret: str | None = field(repr=False)
+    uri: str
+    token: str = field(repr=False)
+    name: str
+    scopes: tuple[str, ...]
+    software_id: str | None
+    as_asked: bool
+    expires_at: int
+
+
+def full_name(name: str, mark: str) -> str:
+    """A client's name on the server, which is where its tenant is seen: `Billing (tenantry/acme)`."""
+    return f"{name} ({mark})"
+
+
+def register(server: Server, wanted: Wanted, initial_token: str | None, what: str) -> Registered:
+    """A new client. Raises ProviderError; where the answer was lost, the client may be there nevertheless."""
+    answer = server.api(initial_token or "").call(
+        "POST",
+        server.registration_endpoint,
+        what=what,
+        expect=(201, 200),
+        headers=_bearer(initial_token) if initial_token else {},
+        json=wanted.metadata(),
+    )
+    return _registered(server, json_of(answer, what, server.name), what)
+
+
+def read(server: Server, uri: str, token: str, what: str) -> Registered:
+    """The client. Raises RefusedError, with 401 for a wrong token and for a client that is gone: RFC 7592 does so."""
+    answer = server.api(token).call("GET", server.mine(uri, what), what=what, headers=_bearer(token))
+    return _registered(server, json_of(answer, what, server.name), what, uri=uri, token=token)
+
+
+def change(server: Server, uri: str, token: str, client_id: str, wanted: Wanted, what: str) -> Registered:
+    """The client as wanted. Its registration access token may be another one afterwards."""
+    answer = server.api(token).call(
+        "PUT",
+        server.mine(uri, what),
+        what=what,
+        # Once only: a server may have taken the token back by the time that its answer was lost.
+        repeatable=False,
+        headers=_bearer(token),
+        json={"client_id": client_id, **wanted.metadata()},
+    )
+    return _registered(server, json_of(answer, what, server.name), what, uri=uri, token=token)
+
+
+def delete(server: Server, uri: str, token: str, what: str) -> None:
+    """Raises RefusedError, as `read` does."""
+    server.api(token).call(
+        "DELETE", server.mine(uri, what), what=what, expect=(204, 200, 404, 410), headers=_bearer(token)
+    )
+
+
+def _bearer(token: str) -> dict[str, str]:
+    # A token that is lost is refused like a wrong one, and what to do then is decided in one place.
+    return {"Authorization": f"Bearer {token or 'lost'}"}
+
+
+def _registered(server: Server, body: Any, what: str, *, uri: str = "", token: str = "") -> Registered:
+    given: Mapping[str, Any] = body if isinstance(body, dict) else {}
+    client_id, own_uri, own_token = (
+        _text(given, key) or instead
+        for key, instead in (("client_id", ""), ("registration_client_uri", uri), ("registration_access_token", token))
+    )
+    missing = [
+        key
+        for key, value in (
+            ("client_id", client_id),
+            ("registration_client_uri", own_uri),
+            ("registration_access_token", own_token),
+        )
+        if not value
+    ]
+    if missing:
+        raise ProviderError(
+            f"{what}: {server.name} has answered a registration without {', '.join(missing)}. "
+            f"Tenantry needs a server that lets a client be changed and deleted (RFC 7592){_left(client_id)}."
+        )
+    grants, method = given.get("grant_types"), given.get("token_endpoint_auth_method")
+    expires = given.get("client_secret_expires_at")
+    return Registered(
+        client_id=client_id,
+        secret=_text(given, "client_secret") or None,
+        uri=server.mine(own_uri, what),
+        token=own_token,
+        name=_text(given, "client_name"),
+        scopes=tuple(sorted(_text(given, "scope").split())),
+        software_id=_text(given, "software_id") or None,
+        as_asked=grants in (None, [GRANT]) and method in (None, AUTH_METHOD),
+        expires_at=int(expires) if isinstance(expires, (int, float)) else 0,
+    )
+
+
+def _text(given: Mapping[str, Any], key: str) -> str:
+    value = given.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _left(client_id: str) -> str:
+    return f"; delete the client {client_id!r} there" if client_id else ""
