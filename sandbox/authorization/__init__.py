@@ -69,6 +69,8 @@ def start(data_dir: Path, port: int = 0, *, scopes: Sequence[str] | None = None)
     with locked(home, WHAT):
         running = _running(home)
         if running is None:
+            # One that runs and does not answer is dying, or hangs.
+            end(home, WHAT)
             # Its clients know the server by its port: another one would lose them.
             kept = port_of(home) if (home / "clients.sqlite").exists() else 0
             _prepare(home, scopes)

@@ -71,6 +71,7 @@ def test_a_killed_server_starts_again_with_its_clients_and_its_key(folder: Path)
     client = registered(first)
     token = token_of(first, client).json()["access_token"]
     os.kill(first.pid, signal.SIGKILL)
+    os.waitpid(first.pid, 0)
     again = authorization.start(folder)
     assert again.pid != first.pid
     auth = (again.resource_id, again.resource_secret)
