@@ -12,7 +12,7 @@ import pulumi
 
 from components.placing import AppSpec, Placed, Placing
 from components.step import StepComponent
-from providers.backends import ContainerBackend, ProcessBackend, backends_of
+from providers.backends import ContainerBackend, ProcessBackend, RailwayBackend, backends_of
 from providers.errors import ConfigurationError
 
 __all__ = ["AppSpec", "Container"]
@@ -61,4 +61,8 @@ def _platform(backend: ContainerBackend) -> Callable[[Placing, ContainerBackend]
         from components.on_process import place_process
 
         return place_process
+    if isinstance(backend, RailwayBackend):
+        from components.on_railway import place_railway
+
+        return place_railway
     raise ConfigurationError(f"container: the platform {backend.platform} is not served yet. Use: process.")

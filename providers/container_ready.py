@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pulumi
 from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
 
-from providers.backends import ContainerBackend, ProcessBackend, backends_of
+from providers.backends import ProcessBackend, RailwayBackend, backends_of
 from providers.errors import NotReadyError
 from providers.props import diff_of, required
 
@@ -21,6 +22,15 @@ READY_SECONDS = 45.0
 CALL_SECONDS = 5.0
 _POLL_SECONDS = 0.1
 _SLOWER = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a look at the container has shown. `ended`: it will never be ready by itself."""
+
+    ready: bool
+    words: str = ""
+    ended: bool = False
 
 
 class ContainerReadyProvider(ResourceProvider):
@@ -36,14 +46,14 @@ class ContainerReadyProvider(ResourceProvider):
         return CreateResult(str(props["name"]), _waited(props))
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        return ReadResult(id_, {**props, "ready": probe(str(props["url"])) is None})
+        return ReadResult(id_, {**props, "ready": _look(props)().ready})
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         return UpdateResult(_waited(_news))
 
 
 class ContainerReady(Resource, module="tenantry", name="ContainerReady"):
-    """`url` is what is asked; a new `revision` of the container is waited for again."""
+    """`url` is what is asked; a new `revision` of the container is waited for again, for at most `seconds`."""
 
     ready: pulumi.Output[bool]
 
@@ -55,53 +65,69 @@ class ContainerReady(Resource, module="tenantry", name="ContainerReady"):
         region: str,
         url: pulumi.Input[str],
         revision: pulumi.Input[Any],
+        seconds: float | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        props = {"region": region, "name": container, "url": url, "revision": revision, "ready": True}
+        place: dict[str, Any] = {"region": region, "name": container, "url": url}
+        props = {**place, "revision": revision, "seconds": seconds, "ready": True}
         super().__init__(ContainerReadyProvider(), name, props, opts)
 
 
-def probe(url: str) -> str | None:
-    """None where `url` answers 2xx, else what it does instead."""
+def wait_until_ready(what: str, look: Callable[[], Seen], *, seconds: float) -> None:
+    """Raises NotReadyError saying what was last seen."""
+    begun = time.monotonic()
+    while not (seen := look()).ready:
+        if seen.ended:
+            raise NotReadyError(f"{what}: it does not run: {seen.words}.")
+        passed = time.monotonic() - begun
+        if passed > seconds:
+            raise NotReadyError(f"{what}: {seen.words} after {seconds:g} s. See what the container writes, then retry.")
+        time.sleep(_POLL_SECONDS if passed < seconds / 4 else _SLOWER)
+
+
+def probe(url: str) -> Seen:
+    """Ready where `url` answers 2xx."""
     import httpx
 
     try:
         answer = httpx.get(url, timeout=CALL_SECONDS, follow_redirects=False, trust_env=False)
     except httpx.HTTPError as error:
-        return f"does not answer ({str(error) or type(error).__name__})"
-    return None if answer.is_success else f"answers {answer.status_code}"
-
-
-def wait_until_ready(
-    what: str, url: str, ended: Callable[[], str | None], *, seconds: float | None = None, clock: Any = time
-) -> None:
-    """Until `url` answers 2xx. `ended` says why the container will never serve, None while it may.
-
-    Raises NotReadyError saying what was last seen.
-    """
-    limit = READY_SECONDS if seconds is None else seconds
-    begun = clock.monotonic()
-    while (seen := probe(url)) is not None:
-        why = ended()
-        if why is not None:
-            raise NotReadyError(f"{what}: it does not run: {why}.")
-        passed = clock.monotonic() - begun
-        if passed > limit:
-            raise NotReadyError(f"{what}: {url} {seen} after {limit:g} s. See what the container writes, then retry.")
-        clock.sleep(_POLL_SECONDS if passed < limit / 4 else _SLOWER)
+        return Seen(ready=False, words=f"{url} does not answer ({str(error) or type(error).__name__})")
+    return Seen(ready=answer.is_success, words=f"{url} answers {answer.status_code}")
 
 
 def _waited(props: dict[str, Any]) -> dict[str, Any]:
-    name, backend = str(props["name"]), backends_of(str(props["region"])).container
-    wait_until_ready(f"container {name!r}", str(props["url"]), _end_of(backend, name))
+    seconds = float(props.get("seconds") or READY_SECONDS)
+    wait_until_ready(f"container {props['name']!r}", _look(props), seconds=seconds)
     return {**props, "ready": True}
 
 
-def _end_of(backend: ContainerBackend, name: str) -> Callable[[], str | None]:
-    """Asks the platform why the container does not run, if it does not and nothing will start it."""
+def _look(props: dict[str, Any]) -> Callable[[], Seen]:
+    """How to look at the container, on the platform of its region."""
+    region, name = str(props["region"]), str(props["name"])
+    backend = backends_of(region).container
     if isinstance(backend, ProcessBackend):
-        from providers.supervisor.rpc import Supervisor
+        return lambda: _process(backend, name, str(props["url"]))
+    if isinstance(backend, RailwayBackend):
+        return lambda: _deployment(region, str(props["revision"]))
+    return lambda: probe(str(props["url"]))
 
+
+def _process(backend: ProcessBackend, name: str, url: str) -> Seen:
+    from providers.supervisor.rpc import Supervisor
+
+    seen = probe(url)
+    if not seen.ready:
         supervisor = Supervisor.of(backend, name)
-        return lambda: supervisor.explanation() if supervisor.state() == "FATAL" else None
-    return lambda: None
+        if supervisor.state() == "FATAL":
+            return Seen(ready=False, words=supervisor.explanation(), ended=True)
+    return seen
+
+
+def _deployment(region: str, deployment: str) -> Seen:
+    # Railway asks the health path itself, and the deployment is a success when that has answered.
+    from providers.railway.deployment import FAILED, SERVING, status_of
+
+    status = status_of(region, deployment)
+    ended = status is None or status in FAILED
+    return Seen(ready=status in SERVING, words=f"its deployment is {status or 'gone'}", ended=ended)
