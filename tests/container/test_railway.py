@@ -99,7 +99,7 @@ def test_the_simulator_is_strict(railway: SimulatedRailway) -> None:
     assert "'teamId'" in unknown.json()["errors"][0]["message"]
     wrong = ask(queries.DOMAIN_CREATE, input={"serviceId": "1", "environmentId": "2", "targetPort": "eighty"})
     assert "Int cannot represent non-integer value" in wrong.json()["errors"][0]["message"]
-    assert "was not provided" in ask(queries.PROJECT).text
+    assert "provided" in ask(queries.PROJECT).json()["errors"][0]["message"]
     assert ask(queries.PROJECT, token="other", id="1").json()["errors"][0]["message"] == "Not Authorized"
     assert ask(queries.PROJECT, id="1").json()["errors"][0]["message"] == "Project not found"
     assert httpx.post(railway.url, content=b"no json", headers={"Authorization": f"Bearer {railway.token}"}).is_error
