@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from pathlib import Path
 from typing import Any, Self
@@ -56,17 +57,24 @@ class Visitor:
     def __init__(self, caddy: EmbeddedCaddy) -> None:
         self._port = urlsplit(caddy.url).port
         self._domain = caddy.domain
-        context = ssl.create_default_context(cafile=str(caddy.ca_file))
+        self.context = ssl.create_default_context(cafile=str(caddy.ca_file))
+        self.base = f"https://127.0.0.1:{self._port}"
         # Each change cuts idle connections: a browser would then connect again.
         self.client = httpx.Client(
-            verify=context, timeout=30, limits=httpx.Limits(max_keepalive_connections=0), trust_env=False
+            verify=self.context, timeout=30, limits=httpx.Limits(max_keepalive_connections=0), trust_env=False
         )
 
     def send(self, method: str, label: str, path: str = "/", **sent: Any) -> httpx.Response:
-        host = f"{label}.{self._domain}"
-        headers = {"Host": f"{host}:{self._port}", **sent.pop("headers", {})}
-        url = f"https://127.0.0.1:{self._port}{path}"
-        return self.client.request(method, url, headers=headers, extensions={"sni_hostname": host}, **sent)
+        headers = {"Host": self.host(label), **sent.pop("headers", {})}
+        named = {"sni_hostname": f"{label}.{self._domain}"}
+        return self.client.request(method, f"{self.base}{path}", headers=headers, extensions=named, **sent)
+
+    def host(self, label: str) -> str:
+        return f"{label}.{self._domain}:{self._port}"
+
+    def socket(self) -> socket.socket:
+        """A connection to the gateway, without TLS yet."""
+        return socket.create_connection(("127.0.0.1", self._port or 0), timeout=30)
 
     def get(self, label: str, path: str = "/", **sent: Any) -> httpx.Response:
         return self.send("GET", label, path, **sent)

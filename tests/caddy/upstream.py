@@ -44,7 +44,7 @@ class Upstream:
                 self.end_headers()
                 self.wfile.write(body)
 
-            do_GET = do_POST = do_PUT = do_DELETE = _any  # noqa: N815
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _any  # noqa: N815
 
             def log_message(self, *_: Any) -> None:
                 """Says nothing."""
