@@ -1,0 +1,130 @@
+"""A program with `pulumi_docker`, run by the embedded engine, which finds this plugin by its entry point."""
+
+import shutil
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pulumi_docker as docker
+import pytest
+from pulumi import automation
+
+from engine.command import EmbeddedCommand
+
+
+@pytest.fixture
+def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    # A stock plugin on this machine would be found first.
+    monkeypatch.setenv("PATH", str(Path(shutil.which("env") or "/usr/bin/env").parent))
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "home"))
+    (tmp_path / "state").mkdir()
+    project = automation.ProjectSettings(
+        name="tests", runtime="python", backend=automation.ProjectBackend(url=f"file://{tmp_path}/state")
+    )
+    return lambda program: automation.create_or_select_stack(
+        "dev",
+        project.name,
+        program,
+        opts=automation.LocalWorkspaceOptions(
+            work_dir=str(tmp_path),
+            pulumi_command=EmbeddedCommand(),
+            project_settings=project,
+            env_vars={"PULUMI_CONFIG_PASSPHRASE": "test"},
+        ),
+    )
+
+
+def test_up_no_op_change_drift_destroy(
+    host: str, engine: Any, image: str, unique: str, stack: Any, tmp_path: Path
+) -> None:
+    settings: dict[str, Any] = {"memory": 32, "page": "one"}
+
+    def program() -> None:
+        options = pulumi.ResourceOptions(provider=docker.Provider("here", host=host))
+        found = docker.RemoteImage("image", name=image, keep_locally=True, opts=options)
+        network = docker.Network("net", name=unique, opts=options)
+        volume = docker.Volume("data", opts=options)
+        container = docker.Container(
+            "web",
+            name=unique,
+            image=found.image_id,
+            command=["sh", "-c", "env > /tmp/env; exec httpd -f -p 8080 -h /www"],
+            envs=[pulumi.Output.secret(f"PASSWORD=w0rd-{unique}"), "OPEN=1"],
+            memory=settings["memory"],
+            networks_advanced=[docker.ContainerNetworksAdvancedArgs(name=network.name)],
+            volumes=[docker.ContainerVolumeArgs(volume_name=volume.name, container_path="/data")],
+            ports=[docker.ContainerPortArgs(internal=8080, ip="127.0.0.1")],
+            healthcheck=docker.ContainerHealthcheckArgs(
+                tests=["CMD", "wget", "-q", "-O", "-", "http://127.0.0.1:8080/"], interval="1s"
+            ),
+            uploads=[docker.ContainerUploadArgs(file="/www/index.html", content=settings["page"])],
+            wait=True,
+            opts=options,
+        )
+        pulumi.export("volume", volume.name)
+        pulumi.export("port", container.ports.apply(lambda ports: ports[0].external if ports else None))
+
+    def page(result: Any) -> str:
+        port = int(result.outputs["port"].value)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
+            return str(answer.read().decode())
+
+    made = stack(program)
+    assert made.preview().change_summary == {"create": 6}
+    assert not engine.networks.list(names=[unique])
+    try:
+        first = made.up()
+        assert page(first) == "one"
+        assert made.up().summary.resource_changes == {"same": 6}
+        settings["memory"] = 64
+        assert made.up().summary.resource_changes == {"same": 5, "update": 1}
+        was = engine.containers.get(unique)
+        assert was.attrs["HostConfig"]["Memory"] == 64 << 20
+        settings["page"] = "two"
+        assert page(made.up()) == "two"
+        now = engine.containers.get(unique)
+        assert now.id != was.id
+        now.kill()
+        assert made.refresh().summary.resource_changes == {"same": 5, "update": 1}
+        assert page(made.up()) == "two"
+        assert engine.containers.get(unique).id == now.id
+        now.remove(force=True)
+        assert made.refresh().summary.resource_changes == {"same": 5, "delete": 1}
+        again = made.up()
+        assert page(again) == "two"
+        for state in (tmp_path / "state").rglob("*.json"):
+            assert f"w0rd-{unique}" not in state.read_text()
+        assert len(engine.containers.list(all=True, filters={"name": unique})) == 1
+    finally:
+        made.destroy()
+    assert not engine.containers.list(all=True, filters={"name": unique})
+    assert not engine.networks.list(names=[unique])
+    assert not engine.volumes.list(filters={"name": first.outputs["volume"].value})
+    assert engine.images.get(image)
+
+
+def test_one_that_does_not_become_ready_is_kept_track_of(
+    host: str, engine: Any, image: str, unique: str, stack: Any
+) -> None:
+    settings = {"command": ["sh", "-c", f"echo s3cret-{unique}; exit 3"]}
+
+    def program() -> None:
+        options = pulumi.ResourceOptions(provider=docker.Provider("here", host=host))
+        docker.Container("web", name=unique, image=image, command=settings["command"], opts=options)
+
+    made = stack(program)
+    try:
+        with pytest.raises(automation.CommandError) as caught:
+            made.up()
+        assert f"container '{unique}' does not keep running: it is exited, exit code 3" in str(caught.value)
+        assert f"s3cret-{unique}" not in str(caught.value)
+        settings["command"] = ["sleep", "600"]
+        assert made.up().summary.result == "succeeded"
+        assert engine.containers.get(unique).status == "running"
+        settings["command"] = ["false"]
+        with pytest.raises(automation.CommandError):
+            made.up()
+    finally:
+        made.destroy()
+    assert not engine.containers.list(all=True, filters={"name": unique})
