@@ -94,7 +94,7 @@ def _add(tar: tarfile.TarFile, file: Path, name: str) -> None:
 
 
 def _paths(folder: Path, dockerfile: Path) -> tuple[str, ...]:
-    from docker.utils.build import exclude_paths
+    from providers.docker.sdk import exclude_paths
 
     # One that lies beside the Dockerfile and bears its name is for it alone.
     own = dockerfile.with_name(f"{dockerfile.name}.dockerignore")

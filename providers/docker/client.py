@@ -116,7 +116,7 @@ class Client:
     def _tls(self) -> Any:
         if not self.config.tls:
             return None
-        from docker.tls import TLSConfig
+        from providers.docker.sdk import TLSConfig
 
         for name in ("ca", "cert", "key"):
             text = getattr(self.config, name)

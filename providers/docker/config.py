@@ -136,7 +136,7 @@ def _registry(item: Plain, env: Mapping[str, str]) -> RegistryAuth:
 
 
 def _from_file(address: str, content: str) -> RegistryAuth:
-    from docker import auth
+    from providers.docker.sdk import auth
 
     try:
         known = auth.AuthConfig({"auths": auth.parse_auth(json.loads(content).get("auths") or {})})

@@ -39,8 +39,7 @@ class EngineError(ProviderError):
 
 def from_docker(error: Exception, doing: str, where: str, hide: Iterable[str] = ()) -> ProviderError:
     """What the SDK raised while `doing` (such as `create container 'web'`) at the engine `where`."""
-    from docker import errors
-    from requests import exceptions
+    from providers.docker.sdk import errors, exceptions
 
     if isinstance(error, errors.NotFound):
         return MissingError(one_line(doing, _said(error), hide))

@@ -108,7 +108,7 @@ def _login(auth: RegistryAuth | None) -> dict[str, str] | None:
 
 
 def _split(name: str) -> tuple[str, str]:
-    from docker.utils import parse_repository_tag
+    from providers.docker.sdk import parse_repository_tag
 
     repository, tag = parse_repository_tag(name)
     return repository, tag or "latest"

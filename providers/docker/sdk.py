@@ -1,10 +1,20 @@
-"""The Docker SDK's low-level client, and the two calls that it has no method for. Imported only to call."""
+"""The Docker SDK: what is used of it, and the two calls that its low-level client has no method for.
+
+Only this module imports it, and only late: two threads that load it by different doors at once can each meet it half
+loaded, since its modules import one another in a circle.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from docker import APIClient
+from docker import APIClient, auth, errors
+from docker.tls import TLSConfig
+from docker.utils import parse_repository_tag
+from docker.utils.build import exclude_paths
+from requests import exceptions
+
+__all__ = ["Api", "TLSConfig", "auth", "errors", "exceptions", "exclude_paths", "parse_repository_tag"]
 
 
 class Api(APIClient):  # type: ignore[misc] # the SDK has no types
@@ -17,11 +27,9 @@ class Api(APIClient):  # type: ignore[misc] # the SDK has no types
         self, archive: Any, options: Mapping[str, Any], auths: Mapping[str, Any]
     ) -> Iterator[dict[str, Any]]:
         """Like `build`, which knows only the first builder: `options` are the query of POST /build."""
-        from docker.auth import encode_header
-
         headers = {"Content-Type": "application/x-tar"}
         if auths:
-            headers["X-Registry-Config"] = encode_header(auths)
+            headers["X-Registry-Config"] = auth.encode_header(auths)
         params = {
             name: json.dumps(value) if isinstance(value, (dict, list)) else value for name, value in options.items()
         }
