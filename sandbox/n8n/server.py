@@ -62,6 +62,9 @@ def start(directory: Path, port: int = 0, *, delay: float = 0.2, startup: float 
     directory = Path(directory).absolute()
     with locked(directory, WHAT):
         running = _running(directory)
+        if running is not None and not _answers(running.port, "/healthz"):
+            end(directory, WHAT)  # it is dying, or hangs
+            running = None
         if running is None:
             password = directory / "password"
             if not password.exists():

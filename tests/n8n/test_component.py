@@ -1,0 +1,136 @@
+"""The component, run by the embedded engine on the simulator: up, no-op, change, drift, failure, destroy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pulumi
+import pytest
+from pulumi import automation
+
+from components.workflows import KEY_HEADER, CredentialArgs, WorkflowArgs, Workflows
+from providers.n8n.naming import tag_name
+from stacks.workflows import WorkflowTemplates
+from tests.n8n.conftest import REGION, Server, echo, name_region
+from tests.programs import stack_in
+
+PASSWORD = "s3cret-of-the-mail-server"
+
+
+def email(sender: str = "acme@example.com") -> WorkflowArgs:
+    template = WorkflowTemplates().get("email")
+    definition = template.definition({"from": sender}, source="a test")
+    given = {"host": "smtp.invalid", "user": "acme", "password": PASSWORD}
+    data = template.credential_data("smtp", given, source="a test", field="credentials.smtp")
+    return WorkflowArgs(
+        key="email", definition=definition, credentials={"smtp": CredentialArgs(type="smtp", data=data)}
+    )
+
+
+def guarded() -> WorkflowArgs:
+    """It answers whoever has the department's key."""
+    definition = echo()
+    definition["nodes"][0]["parameters"]["authentication"] = "headerAuth"
+    definition["nodes"][0]["credentials"] = {"httpHeaderAuth": "webhook"}
+    return WorkflowArgs(key="echo", definition=definition)
+
+
+@pytest.fixture
+def department(simulated: Server, mark: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`department(stack, workflows)`: a stack with these, which may be changed between runs."""
+    name_region(monkeypatch, tmp_path, simulated.url, simulated.key)
+    stack = stack_in(tmp_path, monkeypatch)
+
+    def make(workflows: list[WorkflowArgs]) -> automation.Stack:
+        def program() -> None:
+            tenant = pulumi.ComponentResource("tests:Tenant", "acme")
+            made = Workflows("acme", workflows=workflows, region=REGION, tenant_mark=mark, tenant=tenant, after=[])
+            pulumi.ComponentResource("tests:After", "after", None, pulumi.ResourceOptions(depends_on=[made.ready]))
+            pulumi.export("ids", made.ids)
+            pulumi.export("urls", made.webhook_urls)
+            pulumi.export("health", made.health_urls)
+            pulumi.export("key", made.webhook_key)
+
+        return stack(program)
+
+    return make
+
+
+def test_up_no_op_change_drift_destroy(simulated: Server, mark: str, department: Any, tmp_path: Path) -> None:
+    workflows = [email(), guarded()]
+    run = department(workflows)
+    try:
+        first = run.up()
+        url, key = first.outputs["urls"].value["echo"], first.outputs["key"]
+        assert key.secret
+        assert url == f"{simulated.url}/webhook/{mark}/echo"
+        assert httpx.post(url, json={"msg": "hi"}).status_code == 403
+        assert httpx.post(url, json={"msg": "hi"}, headers={KEY_HEADER: key.value}).json() == {"echo": "hi"}
+        assert set(first.outputs["ids"].value) == {"email", "echo"}
+        assert all(httpx.get(each).json()["status"] == "ok" for each in first.outputs["health"].value.values())
+        before = {row["id"]: row["versionId"] for row in simulated.workflows(mark)}
+        assert len(before) == 2
+
+        assert set(run.up().summary.resource_changes) == {"same"}
+        assert run.refresh().summary.resource_changes.get("update", 0) == 0
+        assert {row["id"]: row["versionId"] for row in simulated.workflows(mark)} == before
+
+        workflows[0] = email("other@example.com")
+        assert run.up().summary.resource_changes["update"] == 1
+        assert sorted(before) == sorted(row["id"] for row in simulated.workflows(mark))
+
+        echo_id = first.outputs["ids"].value["echo"]
+        simulated.call("POST", f"/workflows/{echo_id}/unpublish", {})
+        assert run.refresh().summary.resource_changes["update"] == 1
+        assert run.up().summary.resource_changes["update"] == 1
+        assert httpx.post(url, json={"msg": "yo"}, headers={KEY_HEADER: key.value}).json() == {"echo": "yo"}
+        for state in (tmp_path / "state").rglob("*"):
+            text = "" if state.is_dir() else state.read_text()
+            assert PASSWORD not in text
+            assert key.value not in text
+    finally:
+        run.destroy()
+    assert (simulated.workflows(mark), simulated.credentials(mark)) == ([], [])
+    assert tag_name(mark) not in simulated.tags()
+
+
+def test_a_failed_step_leaves_nothing_after_its_rollback(simulated: Server, mark: str, department: Any) -> None:
+    """n8n keeps a workflow that it does not publish: no state knows it, and the tag takes it along."""
+    wrong = echo()
+    wrong["nodes"][1]["typeVersion"] = 99
+    run = department([guarded(), WorkflowArgs(key="wrong", definition=wrong)])
+    try:
+        with pytest.raises(automation.errors.CommandError, match="is not available in version 99"):
+            run.up()
+        assert f"{mark} wrong" in [row["name"] for row in simulated.workflows(mark)]
+    finally:
+        run.destroy()
+    assert (simulated.workflows(mark), simulated.credentials(mark)) == ([], [])
+    assert tag_name(mark) not in simulated.tags()
+
+
+def test_slots_and_credentials_belong_together(department: Any) -> None:
+    def refused(workflow: WorkflowArgs) -> str:
+        with pytest.raises(ValueError, match="workflow 'x'") as caught:
+            Workflows("x", workflows=[workflow], region=REGION, tenant_mark="a/b", tenant=tenant, after=[])
+        return str(caught.value)
+
+    class Nothing(pulumi.runtime.Mocks):
+        def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+            return args.name, dict(args.inputs)
+
+        def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
+            return {}
+
+    pulumi.runtime.set_mocks(Nothing())
+    tenant = pulumi.ComponentResource("tests:Tenant", "x")
+    mail = email()
+    assert "smtp: give it" in refused(WorkflowArgs(key="x", definition=mail.definition))
+    assert "no node uses the credential smtp" in refused(
+        WorkflowArgs(key="x", definition=echo(), credentials=mail.credentials)
+    )
+    webhook = {"webhook": CredentialArgs(type="httpHeaderAuth", data={})}
+    assert "is made here" in refused(WorkflowArgs(key="x", definition=echo(), credentials=webhook))
+    assert PASSWORD not in repr(mail)

@@ -1,0 +1,327 @@
+"""An n8n that is away, hangs, starts, refuses or talks nonsense: each ends soon, in one line, without a secret."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from providers import http
+from providers.errors import ConfigurationError, NotReadyError, ProviderError, RefusedError, UnreachableError
+from providers.n8n import api
+from providers.n8n.credential import N8nCredentialProvider
+from providers.n8n.naming import credential_name
+from providers.n8n.tag import N8nTagProvider
+from providers.n8n.workflow import N8nWorkflowProvider
+from sandbox.n8n.answers import Answer, Request
+from sandbox.n8n.api import N8n
+from sandbox.n8n.owner import SCOPES
+from sandbox.n8n.state import Store
+from tests.n8n.conftest import KEY_VARIABLE, REGION, inputs, name_region
+
+MARK = "tenantry/acme"
+SECRET = "s3cret-of-the-mail-server"
+TAG = {"region": REGION, "tenant_mark": MARK}
+CREDENTIAL = {
+    "region": REGION,
+    "tenant_mark": MARK,
+    "key": "echo/service",
+    "type": "httpHeaderAuth",
+    "name": credential_name(MARK, "echo/service"),
+    "data": {"name": "X-Token", "value": SECRET},
+}
+Fault = Callable[[Request, Callable[[], Answer]], Answer | None]
+"""What becomes of a request; None cuts the connection."""
+
+
+class Faulty:
+    """A simulator whose answers a test may change: `fault(request, carry_out)`."""
+
+    def __init__(self) -> None:
+        self.n8n = N8n(Store(), delay=0.05)
+        self.fault: Fault = lambda _, carry_out: carry_out()
+        self.asked: list[str] = []
+        owner = {"email": "a@b.invalid", "firstName": "A", "lastName": "B", "password": "long-enough"}
+        cookie = self._ask("/rest/owner/setup", owner).headers["Set-Cookie"].partition(";")[0]
+        wanted = {"label": "test", "scopes": list(SCOPES), "expiresAt": None}
+        self.key = str(self._ask("/rest/api-keys", wanted, cookie).body["data"]["rawApiKey"])
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def _ask(self, path: str, body: Any, cookie: str = "") -> Answer:
+        raw = json.dumps(body).encode()
+        return self.n8n.handle(Request(method="POST", target=path, headers={"cookie": cookie}, body=raw))
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        faulty = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def answer(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                request = Request(method=self.command, target=self.path, headers=headers, body=body)
+                faulty.asked.append(f"{request.method} {request.path}")
+                answer = faulty.fault(request, lambda: faulty.n8n.handle(request))
+                if answer is None:
+                    self.close_connection = True
+                    self.connection.shutdown(socket.SHUT_RDWR)
+                    return
+                raw = answer.raw()
+                self.send_response(answer.status)
+                for name, value in {"Content-Type": answer.content_type, **answer.headers}.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(raw)))
+                self.end_headers()
+                self.wfile.write(raw)
+
+            def log_message(self, *_: object) -> None:
+                """Not into the test's output."""
+
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+            setattr(Handler, f"do_{method}", Handler.answer)
+        return Handler
+
+    def names(self, kind: str) -> list[str]:
+        return [row["name"] for row in self.n8n.store.all(kind)]
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "WAITS", (0.01, 0.01, 0.01))
+    monkeypatch.setattr(http.Api.__init__, "__kwdefaults__", {**http.Api.__init__.__kwdefaults__, "seconds": 1.5})
+    monkeypatch.setattr(api, "READY_SECONDS", 1.5)
+    monkeypatch.setattr(api, "_WEBHOOK_SECONDS", 1.0)
+
+
+@pytest.fixture
+def faulty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
+    server = Faulty()
+    name_region(monkeypatch, tmp_path, server.url, server.key)
+    yield server
+    server.server.shutdown()
+    server.server.server_close()
+
+
+def on(method: str, path: str, fault: Fault) -> Fault:
+    """`fault` for requests of this method to paths that begin so; all else as ever."""
+
+    def choose(request: Request, carry_out: Callable[[], Answer]) -> Answer | None:
+        chosen = request.method == method and request.path.startswith(path)
+        return fault(request, carry_out) if chosen else carry_out()
+
+    return choose
+
+
+def once(fault: Fault) -> Fault:
+    """The first time only."""
+    left = [fault]
+    return lambda request, carry_out: left.pop()(request, carry_out) if left else carry_out()
+
+
+def cut_after(_: Request, carry_out: Callable[[], Answer]) -> None:
+    """The work is done, and its answer is lost."""
+    carry_out()
+
+
+def gateway_after(_: Request, carry_out: Callable[[], Answer]) -> Answer:
+    carry_out()
+    return Answer(status=504, body="upstream timed out", content_type="text/html")
+
+
+def failure(work: Callable[[], object], kind: type[ProviderError], *secrets: str, seconds: float = 20.0) -> str:
+    """What the reader is told: one line, soon, no secret."""
+    started = time.monotonic()
+    with pytest.raises(kind) as caught:
+        work()
+    assert time.monotonic() - started < seconds
+    said = str(caught.value)
+    assert "\n" not in said
+    assert not any(secret in said for secret in (*secrets, SECRET))
+    return said
+
+
+def everything() -> list[Callable[[], object]]:
+    """Each operation of each provider."""
+    workflow, credential, tag = N8nWorkflowProvider(), N8nCredentialProvider(), N8nTagProvider()
+    props = inputs(MARK)
+    return [
+        lambda: tag.create(TAG),
+        lambda: tag.read("t1", TAG),
+        lambda: tag.delete("t1", TAG),
+        lambda: credential.create(CREDENTIAL),
+        lambda: credential.read("c1", CREDENTIAL),
+        lambda: credential.update("c1", CREDENTIAL, CREDENTIAL),
+        lambda: credential.delete("c1", CREDENTIAL),
+        lambda: workflow.create(props),
+        lambda: workflow.read("w1", props),
+        lambda: workflow.update("w1", props, props),
+        lambda: workflow.delete("w1", props),
+    ]
+
+
+def test_nobody_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        name_region(monkeypatch, tmp_path, f"http://127.0.0.1:{held.getsockname()[1]}", "the-key-itself")
+        for work in everything():
+            said = failure(work, UnreachableError, "the-key-itself")
+            assert "does not answer" in said
+            assert "Check that it runs" in said
+
+
+def test_somebody_accepts_and_never_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http.Api.__init__, "__kwdefaults__", {**http.Api.__init__.__kwdefaults__, "seconds": 0.1})
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        held.listen(64)
+        name_region(monkeypatch, tmp_path, f"http://127.0.0.1:{held.getsockname()[1]}", "the-key-itself")
+        for work in everything():
+            assert "does not answer" in failure(work, UnreachableError, "the-key-itself")
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_it_fails_inside(faulty: Faulty, status: int) -> None:
+
+    def broken(request: Request, _: object) -> Answer:
+        more = SECRET if "/credentials" in request.path else ""
+        return Answer(status=status, body={"message": f"broken, and says {faulty.key} {more}"})
+
+    faulty.fault = broken
+    for work in everything():
+        said = failure(work, RefusedError, faulty.key)
+        assert f"answered {status}" in said
+
+
+def test_it_asks_to_wait(faulty: Faulty) -> None:
+    later = Answer(status=429, body={"message": "slow down"}, headers={"Retry-After": "0"})
+    faulty.fault = once(lambda *_: later)
+    assert N8nTagProvider().create(TAG).id
+    # For longer than we wait: said at once.
+    faulty.fault = lambda *_: Answer(status=429, body={"message": "slow down"}, headers={"Retry-After": "3600"})
+    assert "answered 429" in failure(lambda: N8nTagProvider().create(TAG), RefusedError)
+
+
+def test_the_key_is_wrong(faulty: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY_VARIABLE, "not-the-key")
+    for work in everything():
+        said = failure(work, RefusedError, "not-the-key")
+        assert f"does not accept the key in {KEY_VARIABLE}" in said
+    monkeypatch.delenv(KEY_VARIABLE)
+    assert KEY_VARIABLE in failure(everything()[0], ConfigurationError)
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        Answer(status=200, body="{", content_type="application/json; charset=utf-8; broken"),
+        Answer(status=200, body="<html>", content_type="text/html"),
+        Answer(status=404, body="<html>", content_type="text/html"),
+    ],
+    ids=["no JSON", "a page", "a 404 page"],
+)
+def test_it_talks_nonsense(faulty: Faulty, nonsense: Answer) -> None:
+    """A page that says 404 is no proof that something is gone: a starting n8n answers so."""
+    faulty.fault = lambda *_: nonsense
+    for work in everything():
+        failure(work, ProviderError, faulty.key)
+
+
+def test_a_server_that_starts_is_waited_for(faulty: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "READY_SECONDS", 20.0)
+    tag = N8nTagProvider().create(TAG)
+    made = N8nWorkflowProvider().create(inputs(MARK))
+    faulty.n8n = N8n(faulty.n8n.store, delay=0.05, startup=0.6)
+    assert N8nWorkflowProvider().read(made.id, made.outs).id == made.id
+    faulty.n8n = N8n(faulty.n8n.store, delay=0.05, startup=0.6)
+    assert N8nTagProvider().create(TAG).id == tag.id
+
+
+@pytest.mark.parametrize("fault", [cut_after, gateway_after], ids=["cut", "gateway"])
+def test_an_answer_that_is_lost_leaves_one_object(faulty: Faulty, fault: Fault) -> None:
+    for path in ("/api/v1/tags", "/api/v1/credentials", "/api/v1/workflows"):
+        faulty.fault = on("POST", path, once(fault))
+        tag = N8nTagProvider().create(TAG)
+        credential = N8nCredentialProvider().create(CREDENTIAL)
+        made = N8nWorkflowProvider().create(inputs(MARK))
+        assert len(faulty.names("tag")) == 1
+        assert faulty.names("credential") == [CREDENTIAL["name"]]
+        assert faulty.names("workflow") == [f"{MARK} echo"]
+        N8nWorkflowProvider().delete(made.id, made.outs)
+        N8nCredentialProvider().delete(credential.id, credential.outs)
+        N8nTagProvider().delete(tag.id, tag.outs)
+        assert [faulty.names(kind) for kind in ("tag", "credential", "workflow")] == [[], [], []]
+
+
+@pytest.mark.parametrize("path", ["/publish", "/tags", "/unpublish"])
+def test_each_later_step_may_be_cut_too(faulty: Faulty, path: str) -> None:
+    """The next run goes on where the cut one was."""
+    N8nTagProvider().create(TAG)
+    provider, props = N8nWorkflowProvider(), inputs(MARK)
+
+    def cut(request: Request, carry_out: Callable[[], Answer]) -> Answer | None:
+        return None if request.path.endswith(path) and "/workflows/" in request.path else carry_out()
+
+    faulty.fault = cut
+    if path == "/unpublish":
+        faulty.fault = lambda _, carry_out: carry_out()
+        made = provider.create(props)
+        faulty.fault = cut
+        failure(lambda: provider.delete(made.id, made.outs), UnreachableError)
+        faulty.fault = lambda _, carry_out: carry_out()
+        provider.delete(made.id, made.outs)
+        assert faulty.names("workflow") == []
+        return
+    failure(lambda: provider.create(props), UnreachableError)
+    faulty.fault = lambda _, carry_out: carry_out()
+    provider.create(props)
+    assert faulty.names("workflow") == [f"{MARK} echo"]
+
+
+def test_a_webhook_that_never_answers_is_said(faulty: Faulty) -> None:
+    N8nTagProvider().create(TAG)
+    missing = Answer(status=404, body={"message": "The requested webhook is not registered."})
+    faulty.fault = on("GET", "/webhook/", lambda *_: missing)
+    said = failure(lambda: N8nWorkflowProvider().create(inputs(MARK)), NotReadyError)
+    assert f"/webhook/{MARK}/echo/health" in said
+    assert "it answered 404" in said
+    # It was published again in between: of two at once, one fails without a word.
+    assert sum(asked.endswith("/publish") for asked in faulty.asked) == 2
+    stale = Answer(body={"status": "ok", "revision": "of before"})
+    faulty.fault = on("GET", "/webhook/", lambda *_: stale)
+    said = failure(lambda: N8nWorkflowProvider().create(inputs(MARK)), NotReadyError)
+    assert "still runs what was before" in said
+
+
+def test_one_that_is_never_let_go_is_said(faulty: Faulty) -> None:
+    N8nTagProvider().create(TAG)
+    made = N8nWorkflowProvider().create(inputs(MARK))
+    held = Answer(status=409, body={"message": "Workflow is still being unpublished."})
+    faulty.fault = on("DELETE", "/api/v1/workflows/", lambda *_: held)
+    said = failure(lambda: N8nWorkflowProvider().delete(made.id, made.outs), NotReadyError)
+    assert "is not let go" in said
+    assert "still being unpublished" in said
+
+
+def test_a_cursor_that_never_ends_does(faulty: Faulty) -> None:
+    page = Answer(body={"data": [], "nextCursor": "the same"})
+    faulty.fault = on("GET", "/api/v1/tags", lambda *_: page)
+    assert N8nTagProvider().create(TAG).id
+    assert len(faulty.asked) < 10
+
+
+def test_a_value_that_n8n_would_run_is_refused() -> None:
+    news = CREDENTIAL | {"data": {"name": "X", "value": "={{ $env.SECRET }}"}}
+    failures = N8nCredentialProvider().check({}, news).failures
+    assert [each.property for each in failures] == ["data"]
+    assert "begins with =" in failures[0].reason
