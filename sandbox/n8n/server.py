@@ -165,9 +165,9 @@ def _running(directory: Path) -> SimulatedN8n | None:
     return SimulatedN8n(directory=directory, port=port_of(directory), pid=pid, key=key)
 
 
-def _answers(port: int) -> bool:
+def _answers(port: int, path: str = "/healthz/readiness") -> bool:
     try:
-        with urllib.request.urlopen(f"http://{HOST}:{port}/healthz/readiness", timeout=2):
+        with urllib.request.urlopen(f"http://{HOST}:{port}{path}", timeout=5):
             return True
     except (urllib.error.URLError, OSError):
         return False
