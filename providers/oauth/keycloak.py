@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from providers.backends import secret
 from providers.errors import ConfigurationError, ProviderError, RefusedError
 from providers.http import Api
 from providers.oauth.server import Server, json_of
@@ -144,6 +143,8 @@ def keycloak_of(server: Server, what: str) -> Keycloak | None:
     backend = server.backend
     if backend.admin_user_from is None or backend.admin_password_from is None:
         return None
+    from providers.backends import secret
+
     user, password = secret(backend.admin_user_from), secret(backend.admin_password_from)
     parts = urlsplit(server.issuer)
     before, found, realm = parts.path.rpartition("/realms/")

@@ -7,12 +7,14 @@ endpoint that the issuer's own metadata name.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-from providers.backends import OAuthBackend, backends_of, secret
 from providers.errors import ConfigurationError, ProviderError, RefusedError
 from providers.http import Api
+
+if TYPE_CHECKING:
+    from providers.backends import OAuthBackend
 
 CALL_SECONDS = 15.0
 """Of one call: three of them fit into a step's minute."""
@@ -51,6 +53,8 @@ class Server:
 
 def server_of(region: str, what: str) -> Server:
     """The authorization server of `region`. Raises ProviderError."""
+    from providers.backends import backends_of, secret
+
     backend = backends_of(region).oauth
     metadata = _metadata(backend, what)
     issuer = backend.issuer.rstrip("/")

@@ -34,6 +34,7 @@ PROVIDERS = [
     ("providers.migrations", "MigrationsProvider"),
     ("providers.cabinet_settings", "CabinetSettingsProvider"),
     ("providers.activation", "ActivationProvider"),
+    ("providers.oauth.resource", "OAuthClientProvider"),
 ]
 
 
