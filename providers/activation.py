@@ -2,38 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pulumi
-from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
+from pulumi.dynamic import Resource
 
 from providers.cabinet_record import CABINETS
-from providers.props import diff_of, required
-from providers.record_table import ACTIVE, IDENTITY
+from providers.record_provider import StatusProvider
+from providers.record_table import ACTIVE
 
 
-class ActivationProvider(ResourceProvider):
-    serialize_as_secret_always = False
-
-    def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
-        return required(news, (*IDENTITY, "status"))
-
-    def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
-        return diff_of(_olds, _news, identity=IDENTITY, owned=("status",))
-
-    def create(self, props: dict[str, Any]) -> CreateResult:
-        slug = str(props["slug"])
-        return CreateResult(slug, CABINETS.activate(slug, str(props["tenant_mark"])))
-
-    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        outs = CABINETS.status(id_, props["tenant_mark"])
-        return ReadResult(id_, outs) if outs else ReadResult("", {})
-
-    def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
-        return UpdateResult(CABINETS.activate(str(_news["slug"]), str(_news["tenant_mark"])))
-
-    def delete(self, _id: str, _props: dict[str, Any]) -> None:
-        CABINETS.deactivate(_id, _props["tenant_mark"])
+class ActivationProvider(StatusProvider):
+    table = CABINETS
 
 
 class CabinetActivation(Resource, module="tenantry", name="CabinetActivation"):

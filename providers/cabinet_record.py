@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pulumi
-from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
+from pulumi.dynamic import Resource
 
-from providers.props import diff_of, required
-from providers.record_table import IDENTITY, RecordTable
+from providers.record_provider import RecordProvider
+from providers.record_table import RecordTable
 
 CABINETS = RecordTable(
     table="cabinets",
@@ -18,27 +18,8 @@ CABINETS = RecordTable(
 )
 
 
-class CabinetRecordProvider(ResourceProvider):
-    serialize_as_secret_always = False
-
-    def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
-        return required(news, (*IDENTITY, *CABINETS.required))
-
-    def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
-        return diff_of(_olds, _news, identity=IDENTITY, owned=CABINETS.owned)
-
-    def create(self, props: dict[str, Any]) -> CreateResult:
-        return CreateResult(str(props["slug"]), CABINETS.put(props))
-
-    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        outs = CABINETS.get(id_, props.get("tenant_mark"))
-        return ReadResult(id_, outs) if outs else ReadResult("", {})
-
-    def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
-        return UpdateResult(CABINETS.change(_news))
-
-    def delete(self, _id: str, _props: dict[str, Any]) -> None:
-        CABINETS.remove(_id, _props["tenant_mark"])
+class CabinetRecordProvider(RecordProvider):
+    table = CABINETS
 
 
 class CabinetRecord(Resource, module="tenantry", name="CabinetRecord"):

@@ -1,0 +1,145 @@
+"""The checks themselves: each uses one part as its user does, within its own time limit.
+
+Decides what "works" means for a part. It never uses a credential of ours, and never changes anything of the tenant's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+SECONDS = 5.0
+"""The limit of one check."""
+
+
+class CheckError(Exception):
+    """A part that does not work; the message says what was seen, and holds no secret."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What there is to check, as a resource's inputs have it. What is empty is not checked.
+
+    `route` is the tenant's URL at the gateway, which is reached at `gateway`; `ca` holds its certificates.
+    """
+
+    database_url: str = field(default="", repr=False)
+    token_endpoint: str = ""
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False)
+    container_url: str = ""
+    webhooks: Mapping[str, str] = field(default_factory=dict)
+    route: str = ""
+    route_expects: tuple[int, ...] = (200,)
+    gateway: str = ""
+    ca: str | None = None
+    oauth_ca: str | None = None
+
+
+def checks_of(parts: Parts) -> dict[str, Callable[[], None]]:
+    """The checks of these parts by name, in the order in which they are shown. Each raises CheckError."""
+    found: dict[str, Callable[[], None]] = {}
+    if parts.database_url:
+        found["database"] = lambda: database(parts.database_url)
+    if parts.token_endpoint:
+        found["credential"] = lambda: credential(parts)
+    if parts.container_url:
+        found["container"] = lambda: container(parts.container_url)
+    for key, url in parts.webhooks.items():
+        found[f"workflow {key}"] = partial(webhook, url)
+    if parts.route:
+        found["gateway"] = lambda: route(parts)
+    return found
+
+
+def database(url: str) -> None:
+    """The tenant's role can log in, and read and write a row of its own."""
+    import psycopg
+
+    try:
+        with psycopg.connect(url, connect_timeout=int(SECONDS), autocommit=True) as connection:
+            connection.execute(f"SET statement_timeout = '{int(SECONDS)}s'")
+            with connection.transaction(force_rollback=True):
+                connection.execute("INSERT INTO events (kind, source) VALUES ('health', 'tenantry')")
+                row = connection.execute("SELECT count(*) FROM events WHERE kind = 'health'").fetchone()
+            if row is None or row[0] < 1:
+                raise CheckError("a row that was written is not to be seen")
+    except psycopg.Error as error:
+        # libpq's own messages name host, user and database, and never the password.
+        raise CheckError(" ".join(str(error.diag.message_primary or error).split())[:300]) from None
+
+
+def credential(parts: Parts) -> None:
+    """The client gets a token by client_credentials (RFC 6749, section 4.4)."""
+    answer = _asked(
+        "POST",
+        parts.token_endpoint,
+        ca=parts.oauth_ca,
+        data={"grant_type": "client_credentials"},
+        auth=(parts.client_id, parts.client_secret),
+    )
+    if answer.status_code != 200:
+        raise CheckError(f"the authorization server answered {answer.status_code}{_reason(answer)}")
+    if not _json(answer).get("access_token"):
+        raise CheckError("the authorization server's answer holds no access token")
+
+
+def container(url: str) -> None:
+    """The application says that it is well."""
+    answer = _asked("GET", url)
+    if answer.status_code != 200:
+        raise CheckError(f"it answered {answer.status_code} to GET {urlsplit(url).path}")
+
+
+def route(parts: Parts) -> None:
+    """A request for the tenant's host gets through the gateway to its application."""
+    at, wanted = urlsplit(parts.gateway), urlsplit(parts.route)
+    host = wanted.hostname or ""
+    # The gateway's own address with the tenant's name: whether public DNS knows it yet is not what is asked here.
+    answer = _asked(
+        "GET",
+        f"{at.scheme}://{at.netloc}{wanted.path or '/'}",
+        ca=parts.ca,
+        headers={"Host": f"{host}:{at.port}" if at.port else host},
+        extensions={"sni_hostname": host},
+    )
+    if answer.status_code not in parts.route_expects:
+        raise CheckError(f"the gateway answered {answer.status_code} for {host}")
+
+
+def webhook(url: str) -> None:
+    """The workflow is published and answers, by its own webhook for that: its others might send somebody an e-mail."""
+    answer = _asked("GET", url)
+    if answer.status_code != 200:
+        raise CheckError(f"n8n answered {answer.status_code}: the workflow is not published, or fails")
+
+
+def _asked(method: str, url: str, *, ca: str | None = None, **sent: Any) -> Any:
+    import ssl
+
+    import httpx
+
+    trust: Any = ssl.create_default_context(cafile=ca) if ca else True
+    try:
+        with httpx.Client(verify=trust, timeout=SECONDS, trust_env=False) as client:
+            return client.request(method, url, **sent)
+    except httpx.TimeoutException:
+        raise CheckError(f"no answer within {SECONDS:g} s") from None
+    except (httpx.HTTPError, OSError) as error:
+        raise CheckError(f"no answer: {' '.join(str(error).split()) or type(error).__name__}") from None
+
+
+def _json(answer: Any) -> Mapping[str, Any]:
+    try:
+        body = answer.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, Mapping) else {}
+
+
+def _reason(answer: Any) -> str:
+    error = _json(answer).get("error")
+    return f" ({error})" if isinstance(error, str) and error.replace("_", "").isalpha() else ""
