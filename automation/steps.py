@@ -6,10 +6,11 @@ one's end; it is over when another step begins. Components say nothing: their ev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 UNCHANGING_OPS = frozenset({"same", "read", "refresh", ""})
@@ -106,10 +107,14 @@ RunEvent = Started | Done | Failed | Said | Ended | Retried | ModeChanged
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepState:
-    """One step. `live` are the custom resources that exist, `open` those being worked on."""
+    """One step. `live` are the custom resources that exist, `open` those being worked on.
+
+    `beside` are later steps that may begin while this one goes on.
+    """
 
     key: str
     title: str
+    beside: frozenset[str] = frozenset()
     status: StepStatus = StepStatus.PENDING
     attempts: int = 0
     started_at: datetime | None = None
@@ -172,9 +177,10 @@ class RunState:
         return tuple(step for step in self.steps if step.status is StepStatus.RUNNING)
 
 
-def new_run(steps: Iterable[tuple[str, str]]) -> RunState:
-    """A run of (key, title) steps, all pending."""
-    return RunState(steps=tuple(StepState(key=key, title=title) for key, title in steps))
+def new_run(steps: Iterable[tuple[str, str]], beside: Mapping[str, Iterable[str]] = MappingProxyType({})) -> RunState:
+    """A run of (key, title) steps, all pending. `beside` says which later steps begin while one goes on."""
+    made = (StepState(key=key, title=title, beside=frozenset(beside.get(key, ()))) for key, title in steps)
+    return RunState(steps=tuple(made))
 
 
 def complete(state: RunState, key: str, *, started: datetime, ended: datetime, message: str = "") -> RunState:
@@ -334,12 +340,17 @@ def _retried(state: RunState) -> RunState:
 
 
 def _finish_others(state: RunState, key: str, *, deleting: bool) -> RunState:
-    """A step has ended once a later one (in a removal: any other one) starts and nothing of it is being worked on."""
+    """A step has ended once a later one (in a removal: any other one) starts and nothing of it is being worked on.
+
+    Unless the later one may begin beside it: then it has ended when another one starts, or the run ends.
+    """
     position = [step.key for step in state.steps].index(key)
 
     def over(index: int, step: StepState) -> bool:
         idle = step.status is StepStatus.RUNNING and not step.open
-        return idle and (index != position if deleting else index < position and bool(step.live))
+        if deleting:
+            return idle and index != position
+        return idle and index < position and bool(step.live) and key not in step.beside
 
     return replace(state, steps=tuple(_closed(step) if over(i, step) else step for i, step in enumerate(state.steps)))
 

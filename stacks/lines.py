@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from stacks import cabinet
 from stacks import steps as cabinet_steps
+from stacks.department import line as department
+from stacks.department import steps as department_steps
+from stacks.department.manifest import DEPARTMENT_SHAPE
 from stacks.manifest import CABINET_SHAPE, ManifestError, parse_manifest
 from stacks.problems import FieldProblem, closest, shown
 from stacks.resolve import ResolvedManifest, resolve, restore
+from stacks.shape import parse
 from stacks.steps import Step
 from stacks.templates import TemplateStore
 
@@ -87,7 +91,22 @@ CABINET = Line(
     skips={"database": {"skipDatabaseCreation": True}},
 )
 
-LINES: Mapping[str, Line] = {line.kind: line for line in (CABINET,)}
+DEPARTMENT = Line(
+    kind="department",
+    title="Departments",
+    noun="department",
+    steps=department_steps.STEPS,
+    step_of=department_steps.step_of,
+    parse=partial(parse, DEPARTMENT_SHAPE),
+    resolve=department.resolve,
+    restore=partial(restore, DEPARTMENT_SHAPE),
+    schema=department.schema,
+    build=department.build,
+    pinned=department.pinned,
+    templates=partial(TemplateStore, shape=DEPARTMENT_SHAPE),
+)
+
+LINES: Mapping[str, Line] = {line.kind: line for line in (CABINET, DEPARTMENT)}
 
 
 def line_of(mapping: object, source: str = "manifest") -> Line:

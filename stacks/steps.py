@@ -14,13 +14,15 @@ from dataclasses import dataclass
 class Step:
     """One step. `component_type` is None where no resource is involved: validation comes before all resources.
 
-    `state` is what the line's requirements call the tenant while the step runs.
+    `state` is what the line's requirements call the tenant while the step runs. `beside` are the keys of later steps
+    that may begin while this one goes on.
     """
 
     key: str
     title: str
     component_type: str | None
     state: str = ""
+    beside: tuple[str, ...] = ()
 
 
 def step_finder(steps: Iterable[Step]) -> Callable[[str], str | None]:

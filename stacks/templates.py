@@ -80,13 +80,13 @@ class TemplateStore:
 
     def list(self) -> tuple[Template, ...]:
         """Every version of every template, by id, oldest version first. Raises TemplateError for a broken file."""
-        return tuple(template for template_id in self._ids() for template in self._versions(template_id))
+        return tuple(template for template_id in self.ids() for template in self._versions(template_id))
 
     def get(self, template_id: str, version: str | None = None) -> Template:
         """One template; the latest version unless one is named. Raises TemplateError naming those that exist."""
-        ids = self._ids()
+        ids = self.ids()
         if template_id not in ids:
-            raise _unknown("templateId", template_id, ids, "there are no templates")
+            raise unknown_template(template_id, ids)
         # Only its own files are read: a broken one elsewhere is not this tenant's trouble.
         versions = {template.version: template for template in self._versions(template_id)}
         if version is None:
@@ -97,7 +97,7 @@ class TemplateStore:
 
     def latest(self) -> tuple[Template, ...]:
         """The latest version of each template, by id."""
-        return tuple(self.get(template_id) for template_id in self._ids())
+        return tuple(self.get(template_id) for template_id in self.ids())
 
     def add(self, path: Path | str) -> Template:
         """Adds a template file, fully validated first. Adding the same content again changes nothing.
@@ -119,7 +119,8 @@ class TemplateStore:
                 raise _conflict(template, known)
         return self._write(template)
 
-    def _ids(self) -> Sequence[str]:
+    def ids(self) -> Sequence[str]:
+        """The ids of all templates, sorted."""
         return sorted({_id_of(path, directory) for directory in self.dirs for path in _files(directory)})
 
     def _versions(self, template_id: str) -> Sequence[Template]:
@@ -170,8 +171,10 @@ def read_template(path: Path, *, builtin: bool, shape: Shape[Any] = CABINET_SHAP
         file = _TemplateFile.model_validate(mapping)
     except ValidationError as error:
         problems.extend(problems_of(error, _TemplateFile))
-    if file is not None and file.line != shape.line:
-        problems.append(FieldProblem(field="line", given=shown(file.line), valid=shape.line))
+    named = mapping.get("line")
+    if isinstance(named, str) and named != shape.line:
+        near = closest(named, [shape.line])
+        problems.append(FieldProblem(field="line", given=shown(named), valid=shape.line, suggestion=near))
     settings: BaseModel | None = None
     if isinstance(mapping.get("settings"), dict):
         try:
@@ -221,6 +224,11 @@ def _conflict(template: Template, known: Template) -> TemplateError:
     given = f"{shown(template.version)} with other content than {known.source}"
     valid = "a new version number for new content: a published version never changes"
     return TemplateError(template.source, [FieldProblem(field="version", given=given, valid=valid)])
+
+
+def unknown_template(given: str, known: Sequence[str]) -> TemplateError:
+    """The error for a template that is not among `known`."""
+    return _unknown("templateId", given, known, "there are no templates")
 
 
 def _unknown(field: str, given: str, known: Sequence[str], none: str) -> TemplateError:

@@ -100,6 +100,17 @@ def test_a_later_step_ends_an_earlier_one_that_is_idle() -> None:
     assert statuses(run(started("first/a"), started("second/b"))) == ("running", "running", "pending")
 
 
+def test_a_step_goes_on_beside_one_that_may_begin_meanwhile() -> None:
+    state = new_run(((key, key) for key in KEYS), {"first": ["second"]})
+    for event in (started("first/a"), done("first/a", 2), started("second/b", 3)):
+        state = REDUCE(state, event)
+    assert statuses(state) == ("running", "running", "pending")
+    for event in (done("second/b", 4), started("first/c", 5), done("first/c", 6), started("third/d", 7)):
+        state = REDUCE(state, event)
+    assert statuses(state) == ("completed", "completed", "running")
+    assert state.step("first").ended_at == at(6)
+
+
 def test_a_good_end() -> None:
     state = run(
         started("first/a", op="same"), done("first/a", op="same"), started("second/b"), done("second/b"), ended(True)

@@ -1,0 +1,1 @@
+"""The line of departments (DEP): manifest, settings, steps, and the component of a resolved manifest."""

@@ -1,0 +1,104 @@
+"""From a resolved manifest to the arguments of the department's component. Imports the SDK.
+
+Decides what the application runs where a manifest names none: Tenantry's own sample. It never talks to a server.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from components.container import AppSpec
+from components.department import DepartmentArgs
+from components.gateway import GatewayPolicy
+from components.tenant_schema import DatabaseSizing
+from components.workflow_plans import CredentialPlan, WorkflowPlan
+from providers.backends import BackendSet, ProcessBackend, backends_of
+from providers.caddy.probe import public_url
+from providers.errors import ConfigurationError
+from stacks.department.manifest import DepartmentManifest
+from stacks.department.settings import Application, DepartmentSettings
+from stacks.resolve import ResolvedManifest
+from stacks.workflows import SECRET_SUFFIX
+
+SAMPLE = ("-m", "sandbox.sample_app")
+
+
+def department_args(resolved: ResolvedManifest[DepartmentManifest], mark: str) -> DepartmentArgs:
+    """Plain values, no Outputs. Raises ConfigurationError for a wrong environment."""
+    manifest = resolved.manifest
+    settings = DepartmentSettings.model_validate(dict(resolved.settings))
+    backends = backends_of(manifest.region)
+    size = settings.size
+    return DepartmentArgs(
+        slug=manifest.slug,
+        tenant_mark=mark,
+        name=manifest.name,
+        admin_email=manifest.admin_email,
+        region=manifest.region,
+        retention=settings.data_retention,
+        template_id=resolved.template_id,
+        template_version=resolved.template_version,
+        app=_app(settings.application, backends),
+        environment=_environment(settings.application, backends),
+        cpu=size.cpu,
+        memory_mb=size.memory_mb,
+        database=DatabaseSizing(connections=size.connections, statement_timeout_ms=size.statement_seconds * 1000),
+        scopes=settings.credential.scopes,
+        rotation=settings.credential.rotation,
+        grace_seconds=settings.credential.grace_seconds,
+        workflows=_plans(resolved.settings["workflows"]),
+        policy=GatewayPolicy(auth=settings.gateway.auth, requests_per_minute=settings.gateway.requests_per_minute),
+        public_url=public_url(backends.gateway, f"{manifest.slug}.{backends.gateway.domain}"),
+    )
+
+
+def _app(application: Application, backends: BackendSet) -> AppSpec:
+    command = application.command
+    if isinstance(backends.container, ProcessBackend):
+        # A process knows no image: without a command it is the sample, run by the Python that runs us.
+        command = command or (sys.executable, *SAMPLE)
+    elif application.image is None:
+        raise ConfigurationError(
+            "customSettings.application.image: a container needs an image: name one, or build the sample's with "
+            "`python -m sandbox.sample_app.image`."
+        )
+    return AppSpec(
+        image=application.image or "tenantry/sample",
+        command=command,
+        port=application.port,
+        health_path=application.health_path,
+    )
+
+
+def _environment(application: Application, backends: BackendSet) -> dict[str, str]:
+    found = dict(application.environment)
+    if backends.oauth.ca_file:
+        found["OAUTH_CA_FILE"] = backends.oauth.ca_file
+    return found
+
+
+def _plans(resolved: Mapping[str, Any]) -> list[WorkflowPlan]:
+    """What is made of resolved settings, by the workflows' names."""
+    return [
+        WorkflowPlan(
+            key=name,
+            definition=own["definition"],
+            credentials=[
+                _plan(slot, kind, (own.get("credentials") or {}).get(slot))
+                for slot, kind in (own.get("credentialTypes") or {}).items()
+            ],
+        )
+        for name, own in resolved.items()
+    ]
+
+
+def _plan(slot: str, kind: str, given: Mapping[str, Any] | None) -> CredentialPlan:
+    if given is None:
+        return CredentialPlan(slot=slot, type=kind, own_database=True)
+    variables = {
+        key.removesuffix(SECRET_SUFFIX): str(value) for key, value in given.items() if key.endswith(SECRET_SUFFIX)
+    }
+    plain = {key: value for key, value in given.items() if not key.endswith(SECRET_SUFFIX)}
+    return CredentialPlan(slot=slot, type=kind, data=plain, secrets=variables)

@@ -1,0 +1,110 @@
+"""The steps of a department's run, in order, each with the state that it stands for (DEP-1).
+
+Decides the steps' keys, titles and component types, and which states a run has gone through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stacks.steps import Step, step_finder
+
+STEPS: tuple[Step, ...] = (
+    Step(key="validation", title="Validation", component_type=None, state="VALIDATING"),
+    Step(
+        key="record", title="Department record", component_type="tenantry:department:Record", state="CREATING_DATABASE"
+    ),
+    Step(
+        key="database",
+        title="Schema with row-level security",
+        component_type="tenantry:department:TenantSchema",
+        state="CREATING_DATABASE",
+        beside=("credential",),
+    ),
+    Step(
+        key="credential",
+        title="OAuth credential",
+        component_type="tenantry:department:Credential",
+        state="CREATING_OAUTH",
+    ),
+    Step(
+        key="container",
+        title="Container",
+        component_type="tenantry:department:Container",
+        state="DEPLOYING_CONTAINER",
+        beside=("workflows",),
+    ),
+    Step(
+        key="workflows",
+        title="Workflows",
+        component_type="tenantry:department:Workflows",
+        state="DEPLOYING_WORKFLOWS",
+        beside=("gateway",),
+    ),
+    Step(
+        key="gateway", title="Gateway route", component_type="tenantry:department:Gateway", state="CONFIGURING_GATEWAY"
+    ),
+    Step(
+        key="health",
+        title="Health of each part",
+        component_type="tenantry:department:Health",
+        state="VALIDATING_DEPLOYMENT",
+    ),
+)
+
+step_of = step_finder(STEPS)
+
+STATES = (
+    "PENDING",
+    *dict.fromkeys(step.state for step in STEPS),
+    *("COMPLETED", "FAILED", "ROLLING_BACK"),
+)
+"""All states, in the order in which a run that succeeds goes through them; then those of a run that fails."""
+
+_BEGUN = frozenset({"running", "completed", "failed", "rolled_back"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reached:
+    """A state, and since when (ISO 8601)."""
+
+    state: str
+    at: str
+
+
+def states_of(
+    run: str, steps: Iterable[Mapping[str, Any]], *, asked_at: str, ended_at: str | None
+) -> tuple[Reached, ...]:
+    """The states that a department went through, the one that it is in last. None is left out.
+
+    `run` is the status of its job or deployment; steps are mappings with key, status, started_at and rolled_back_at.
+    Parts are made side by side: a state is reached when its first part, or that of a later state, is begun.
+    """
+    known = {str(step["key"]): step for step in steps}
+    order = list(dict.fromkeys(step.state for step in STEPS))
+    began = [_first(known, state) for state in order]
+    reached = [Reached(state="PENDING", at=asked_at)]
+    for index, state in enumerate(order):
+        later = [at for at in began[index:] if at is not None]
+        if later:
+            reached.append(Reached(state=state, at=max(min(later), reached[-1].at)))
+    undone = [str(step["rolled_back_at"]) for step in known.values() if step.get("rolled_back_at")]
+    if undone or (run in {"running", "rolling_back"} and any(step["status"] == "failed" for step in known.values())):
+        reached.append(Reached(state="ROLLING_BACK", at=max(min(undone, default=reached[-1].at), reached[-1].at)))
+    if run == "succeeded":
+        reached.append(Reached(state="COMPLETED", at=ended_at or reached[-1].at))
+    elif run not in {"pending", "running", "rolling_back"}:
+        reached.append(Reached(state="FAILED", at=ended_at or reached[-1].at))
+    return tuple(reached)
+
+
+def _first(known: Mapping[str, Mapping[str, Any]], state: str) -> str | None:
+    times = [
+        str(known[step.key]["started_at"])
+        for step in STEPS
+        if step.state == state and step.key in known and known[step.key]["status"] in _BEGUN
+        if known[step.key]["started_at"] is not None
+    ]
+    return min(times, default=None)

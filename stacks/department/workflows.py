@@ -1,0 +1,93 @@
+"""The workflows of a department: each template with its version pinned, its parameters filled, its credentials named.
+
+Decides what of the settings makes which workflow. A resolved workflow holds its definition, so that it can be made
+again when its template is gone; it holds no secret, but the names of the variables that do. Never talks to n8n.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from stacks.problems import FieldProblem, InputError, closest, shown
+from stacks.workflows import SECRET_SUFFIX, WorkflowTemplate, WorkflowTemplates
+
+DATABASE_TYPE = "postgres"
+"""n8n's type of a credential that is the department's own database, where the settings say nothing else."""
+_FIELD = "customSettings.workflows"
+_UNKNOWN_YET = "known when it is made"
+
+
+def pinned(names: Sequence[str], given: Mapping[str, Any]) -> tuple[dict[str, Any], list[FieldProblem]]:
+    """The settings of each workflow in `names`, resolved; and what is wrong with them. Others' settings are refused."""
+    templates = WorkflowTemplates()
+    chosen: dict[str, Any] = {}
+    problems = [
+        FieldProblem(
+            field=f"{_FIELD}.{name}",
+            given="settings of a workflow that is not asked for",
+            valid=f"one of {', '.join(names)}, which `workflows` lists"
+            if names
+            else "nothing, as `workflows` is empty",
+            suggestion=closest(name, names),
+        )
+        for name in given
+        if name not in names
+    ]
+    for index, name in enumerate(names):
+        own = dict(given.get(name) or {})
+        if name not in templates.ids():
+            valid = f"one of {', '.join(templates.ids())}"
+            near = closest(name, templates.ids())
+            problems.append(FieldProblem(field=f"workflows[{index}]", given=shown(name), valid=valid, suggestion=near))
+            continue
+        try:
+            chosen[name] = _resolved(templates.get(name, own.get("version")), own, f"{_FIELD}.{name}")
+        except InputError as error:
+            problems.extend(_placed(error.problems, f"{_FIELD}.{name}"))
+    return chosen, problems
+
+
+def _placed(problems: Sequence[FieldProblem], under: str) -> list[FieldProblem]:
+    return [
+        one
+        if one.field.startswith(_FIELD)
+        else FieldProblem(field=f"{under}.{one.field}", given=one.given, valid=one.valid, suggestion=one.suggestion)
+        for one in problems
+    ]
+
+
+def _resolved(template: WorkflowTemplate, own: Mapping[str, Any], field: str) -> dict[str, Any]:
+    """Raises WorkflowError."""
+    parameters, credentials = dict(own.get("parameters") or {}), dict(own.get("credentials") or {})
+    definition = template.definition(parameters, source=template.id, field=f"{field}.parameters")
+    unknown = [slot for slot in credentials if slot not in template.credentials]
+    if unknown:
+        known = ", ".join(template.credentials) or "none: this workflow needs none"
+        raise InputError(
+            template.id,
+            [FieldProblem(field=f"{field}.credentials.{slot}", given="a credential", valid=known) for slot in unknown],
+        )
+    types: dict[str, str] = {}
+    for slot, wanted in template.credentials.items():
+        if slot in credentials or wanted.type != DATABASE_TYPE:
+            _check(template, slot, credentials.get(slot) or {}, f"{field}.credentials.{slot}")
+        types[slot] = wanted.type
+    return {
+        "version": template.version,
+        "parameters": parameters,
+        "credentials": credentials,
+        "definition": definition,
+        "credentialTypes": types,
+    }
+
+
+def _check(template: WorkflowTemplate, slot: str, given: Mapping[str, Any], field: str) -> None:
+    variables = template.secret_variables(slot, given, source=template.id, field=field)
+    data = {key: value for key, value in given.items() if not _names_secret(key, variables)}
+    later = dict.fromkeys(variables, _UNKNOWN_YET)
+    template.credential_data(slot, {**data, **later}, source=template.id, field=field)
+
+
+def _names_secret(key: str, variables: Mapping[str, str]) -> bool:
+    return key.endswith(SECRET_SUFFIX) and key.removesuffix(SECRET_SUFFIX) in variables
