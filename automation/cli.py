@@ -277,6 +277,14 @@ def show(tenant: Tenant, as_json: Json = False) -> None:
 
 
 @app.command()
+def health(tenant: Tenant, as_json: Json = False) -> None:
+    """Whether each part of a tenant works now, used as its users use it."""
+    from automation.cli_health import show_health
+
+    show_health(Output(as_json=as_json), tenant)
+
+
+@app.command()
 def history(
     tenant: Tenant,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="How many, the newest first.")] = 20,

@@ -57,18 +57,18 @@ def show_engine(output: Output) -> None:
 
 def list_templates(output: Output) -> None:
     """`tenantry templates list`."""
-    from stacks.templates import TemplateStore
+    from stacks import catalog
 
     with manifests.explained():
-        found = TemplateStore().list()
+        found = [one for store in catalog.stores() for one in store.list()]
     if output.as_json:
         rows = [{key: value for key, value in one.to_dict().items() if key != "settings"} for one in found]
         output.document({"type": "templates", "templates": rows})
         return
     print_table(
         output,
-        ("TEMPLATE", "VERSION", "ORIGIN", "TITLE"),
-        ((one.id, one.version, "built in" if one.builtin else "custom", one.title) for one in found),
+        ("TEMPLATE", "VERSION", "LINE", "ORIGIN", "TITLE"),
+        ((one.id, one.version, one.line, "built in" if one.builtin else "custom", one.title) for one in found),
     )
 
 
@@ -76,10 +76,10 @@ def show_template(output: Output, template: str, version: str | None) -> None:
     """`tenantry templates show`."""
     import yaml
 
-    from stacks.templates import TemplateStore
+    from stacks import catalog
 
     with manifests.explained():
-        found = TemplateStore().get(template, version)
+        found = catalog.get(catalog.stores(), template, version)
     if output.as_json:
         output.document({"type": "template", **found.to_dict()})
         return
@@ -88,10 +88,10 @@ def show_template(output: Output, template: str, version: str | None) -> None:
 
 def add_template(output: Output, file: Path) -> None:
     """`tenantry templates add`."""
-    from stacks.templates import TemplateStore
+    from stacks import catalog
 
     with manifests.explained():
-        added = TemplateStore().add(file)
+        added = catalog.add(file)
     if output.as_json:
         output.document({"type": "template", **added.to_dict()})
         return

@@ -18,6 +18,12 @@ from automation.database import engine_for, ensure_ready, transaction
 from automation.display import duration
 from automation.errors import NotFoundError
 
+# Said elsewhere, or of no interest to who reads.
+_OF_EVERY_RECORD = frozenset(
+    {"id", "slug", "tenant_mark", "name", "status", "template_id", "template_version"}
+    | {"created_at", "updated_at", "activated_at"}
+)
+
 
 @contextlib.contextmanager
 def _database() -> Iterator[Connection]:
@@ -66,9 +72,9 @@ def show_one(output: Output, tenant: str) -> None:
     if found["template_id"]:
         output.say(f"  template: {found['template_id']}@{found['template_version']}")
     if (record := found["record"]) is not None:
-        output.say(f"  record: {record['id']}, {record['status']}, {record['email']}, {record['phone']}")
-        output.say(f"  address: {record['street']}, {record['postal_code']} {record['city']}, {record['country']}")
-        output.say(f"  database: {record['database_name'] or 'none'}")
+        output.say(f"  record: {record['id']}, {record['status']}")
+        for name in (one for one in record if one not in _OF_EVERY_RECORD):
+            output.say(f"    {name.replace('_', ' ')}: {'none' if record[name] is None else record[name]}")
     if (deployment := found["deployment"]) is not None:
         _say_deployment(output, deployment)
 

@@ -10,6 +10,7 @@ TenantryError                exit  meaning
 ├── DatabaseError              6   the main database cannot be reached, or refuses
 ├── ChangesFoundError          7   changes or drift where none were expected
 ├── EngineError                8   the engine, its state or the passphrase
+├── UnhealthyError            10   a part of the tenant does not work
 └── CancelledError           130   stopped by a signal
 """
 
@@ -109,6 +110,13 @@ class EngineError(TenantryError):
     kind = "engine"
 
 
+class UnhealthyError(TenantryError):
+    """A part of a tenant does not work as its users use it."""
+
+    exit_code = 10
+    kind = "unhealthy"
+
+
 class CancelledError(TenantryError):
     """Stopped by the user or by a signal; what was finished is saved."""
 
@@ -127,5 +135,6 @@ EXIT_CODES: tuple[tuple[int, str], ...] = (
     (7, "changes or drift where --expect-no-changes promised none"),
     (8, "the engine, its state or the passphrase"),
     (9, "the run failed and was left as it is"),
+    (10, "a part of the tenant does not work"),
     (130, "cancelled"),
 )

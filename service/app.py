@@ -27,6 +27,7 @@ from automation.webhooks.manage import Webhooks
 from service import api, health, incoming, lines, metrics, middleware, openapi, problems
 from service.auth.deps import Auth
 from service.auth.settings import AuthSettings, load_auth_settings
+from service.health_checks import HealthChecks
 from service.live_readers import Readers
 from service.publishing import Publisher
 from service.settings import ServiceSettings, load_service_settings
@@ -114,6 +115,7 @@ def _state(service: ServiceSettings, settings: Settings, engine: AsyncEngine, au
         limits=auth.limits,
         readers=Readers(service.live_readers),
         webhooks=Webhooks(engine, settings),
+        health=HealthChecks(),
     )
 
 

@@ -15,6 +15,7 @@ from automation.queues.seam import Queue
 from automation.settings import Settings
 from automation.webhooks.manage import Webhooks
 from service.auth.limits import Limits
+from service.health_checks import HealthChecks
 from service.live_readers import Readers
 from service.publishing import Publisher
 from service.settings import ServiceSettings
@@ -36,6 +37,7 @@ class State:
     limits: Limits
     readers: Readers
     webhooks: Webhooks
+    health: HealthChecks
 
 
 async def state_of(connection: HTTPConnection) -> State:

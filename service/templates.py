@@ -8,9 +8,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from stacks import catalog
 from stacks.lines import LINES, Line
-from stacks.problems import TemplateError
+from stacks.shape import Shape
 from stacks.templates import Template, TemplateStore
 
 Stamp = tuple[tuple[str, int, int], ...]
@@ -19,8 +21,8 @@ Stamp = tuple[tuple[str, int, int], ...]
 class CachedTemplates(TemplateStore):
     """A TemplateStore whose templates are kept until one of its files is added, changed or removed."""
 
-    def __init__(self, dirs: Sequence[Path | str] | None = None) -> None:
-        super().__init__(dirs)
+    def __init__(self, dirs: Sequence[Path | str], shape: Shape[Any]) -> None:
+        super().__init__(dirs, shape)
         self._lock = threading.Lock()
         self._stamp: Stamp | None = None
         self._kept: dict[str, Sequence[Template]] = {}
@@ -56,7 +58,8 @@ class Templates:
     """The templates of every line."""
 
     def __init__(self) -> None:
-        self._stores = {kind: CachedTemplates(line.templates().dirs) for kind, line in LINES.items()}
+        plain = {kind: line.templates() for kind, line in LINES.items()}
+        self._stores = {kind: CachedTemplates(store.dirs, store.shape) for kind, store in plain.items()}
 
     def of(self, line: Line) -> TemplateStore:
         """The store of a line."""
@@ -73,12 +76,4 @@ class Templates:
 
     def get(self, template_id: str, version: str | None = None) -> Template:
         """One template, the newest version unless one is named. Raises TemplateError naming those that exist."""
-        error: TemplateError | None = None
-        for store in self._stores.values():
-            try:
-                return store.get(template_id, version)
-            except TemplateError as unknown:
-                if unknown.source != "templates":
-                    raise
-                error = error or unknown
-        raise error or TemplateError("templates", [])
+        return catalog.get(self._stores.values(), template_id, version)

@@ -31,7 +31,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from automation import records
 from automation.errors import InputError, NotFoundError
 from automation.jobs.audit import masked
-from automation.jobs.reading_jobs import audit_page, job_detail, job_logs, job_steps, jobs_page
+from automation.jobs.reading_jobs import audit_page, job_detail, job_logs, job_steps, jobs_page, newest_job
 from automation.jobs.reading_pages import COUNT_LIMIT, bounded, page_of
 from automation.jobs.rows import ACTIVE_SQL, json_safe, storable
 from automation.models import TenantStatus, deployment_steps, deployments, tenants
@@ -49,6 +49,7 @@ __all__ = [
     "jobs_page",
     "manifest",
     "manifests",
+    "newest_job",
     "tenant",
     "tenants_page",
 ]

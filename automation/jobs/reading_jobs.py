@@ -16,7 +16,7 @@ from automation.errors import NotFoundError
 from automation.jobs.reading_pages import bounded, page_of
 from automation.jobs.rows import JOB_COLUMNS, job_of, json_safe, storable
 from automation.models import deployment_logs, deployment_steps, deployments
-from automation.models_jobs import audit, jobs
+from automation.models_jobs import JobOperation, audit, jobs
 
 LOG_LINES = 1000
 """How many lines of a log one answer holds; `after` gets the next ones."""
@@ -75,6 +75,14 @@ async def job_detail(connection: AsyncConnection, wanted: uuid.UUID) -> dict[str
         raise no_job(wanted)
     job = job_of(row)
     return job.to_dict() | {"steps": await _steps(connection, job.deployment_id)}
+
+
+async def newest_job(connection: AsyncConnection, tenant: str) -> uuid.UUID | None:
+    """The id of the tenant's newest job that is no preview; None where it has none."""
+    own = (jobs.c.tenant == storable(tenant)) & (jobs.c.operation != JobOperation.PREVIEW)
+    statement = select(jobs.c.id).where(own).order_by(jobs.c.number.desc()).limit(1)
+    found: uuid.UUID | None = (await connection.execute(statement)).scalar_one_or_none()
+    return found
 
 
 async def job_steps(connection: AsyncConnection, wanted: uuid.UUID) -> list[dict[str, Any]]:

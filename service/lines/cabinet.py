@@ -27,6 +27,7 @@ from service.auth.principal import Principal
 from service.bodies import document, documented
 from service.examples import AT, ID
 from service.lines.seam import LineRoutes
+from service.lines.steps import shown_step
 from service.problem_documents import NOT_CHANGED, responses
 from service.state import State, StateDep
 from stacks.lines import CABINET
@@ -192,19 +193,10 @@ def _shown(found: Mapping[str, Any]) -> dict[str, Any]:
         "progress": found["progress"],
         "message": found.get("message", ""),
         "error": error.get("message", "") if isinstance(error, Mapping) else error,
-        "steps": [_step(step) for step in found["steps"]],
+        "steps": [shown_step(step) for step in found["steps"]],
         "createdAt": found.get("created_at") or found["started_at"],
         "endedAt": found["ended_at"],
         "statusUrl": f"/api/deployments/{found['id']}",
-    }
-
-
-def _step(step: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        **{name: step[name] for name in ("key", "title", "status", "message", "error")},
-        "startedAt": step["started_at"],
-        "endedAt": step["ended_at"],
-        "durationMs": step["duration_ms"],
     }
 
 

@@ -72,6 +72,12 @@ ANY       GET        /api/templates/{templateId}
 READERS   GET        /api/deployments/{deploymentId}
 MANAGERS  DELETE     /api/deployments/{deploymentId}
 
+CREATORS  POST       /api/provision-department
+READERS   GET        /api/provision-status/{id}                         of_a_department
+MANAGERS  DELETE     /api/deprovision/{tenantId}                        of_a_department
+ANY       GET        /api/departments
+READERS   GET        /api/departments/{tenantId}/health                 of_a_department
+
 PUBLIC    GET        /
 PUBLIC    GET        /sign-in
 PUBLIC    POST       /sign-in

@@ -82,10 +82,10 @@ async def client(
 
 
 def test_routes_of_a_line_that_is_not_there_are_not_served(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [one.kind for one in service.lines.served()] == ["cabinet"]
+    assert [one.kind for one in service.lines.served()] == ["cabinet", "department"]
     monkeypatch.setattr(service.lines, "__path__", [*service.lines.__path__, str(LATER)])
     try:
-        assert [one.kind for one in service.lines.served()] == ["cabinet"]
+        assert [one.kind for one in service.lines.served()] == ["cabinet", "department"]
     finally:
         sys.modules.pop("service.lines.sites", None)
 
@@ -121,7 +121,7 @@ async def test_a_later_line_is_known_to_the_api_of_our_own(client: httpx.AsyncCl
     listed = (await client.get("/api/v1/tenants", params={"line": "site"}, headers=as_())).json()
     assert [one["slug"] for one in listed["items"]] == ["site-one"]
     kinds = [one["kind"] for one in (await client.get("/api/v1/lines", headers=as_())).json()["items"]]
-    assert kinds == ["cabinet", "site"]
+    assert kinds == ["cabinet", "department", "site"]
     schema = (await client.get("/api/v1/lines/site/schema", headers=as_())).json()
     assert schema["properties"] == {"kind": {"const": "site"}}
     document = (await client.get("/api/v1/openapi.json")).json()
