@@ -39,7 +39,7 @@ def dev(
     ] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Stop the database, and remove it with all in it.")] = False,
 ) -> None:
-    """Start everything on this machine: a PostgreSQL of its own, the service with its page, and a worker."""
+    """Start everything on this machine: PostgreSQL, a region for departments, the service with its page, a worker."""
     from automation.cli_support import settings_for
     from automation.dev import Dev
 
@@ -88,7 +88,7 @@ def with_servers(
         raise DevError(f"port {port} is in use", hint="name another --port, or none")
     if found != (port or PORT):
         typer.echo(f"port {PORT} is in use: this will be on {found}", err=True)
-    typer.echo("starting PostgreSQL, the service and a worker", err=True)
+    typer.echo("starting PostgreSQL, a region of backends, the service and a worker", err=True)
     servers.prepare()
     if come.is_set():
         return
@@ -101,6 +101,7 @@ def with_servers(
         f"  API        {servers.url}/api/v1/   (OpenAPI: {servers.url}/api/v1/openapi.json)\n"
         f"  token      {token}   (12 hours)\n"
         f"  commands   . {shlex.quote(str(servers.env_file))}   then `tenantry` works on these servers\n"
+        f"  region     {servers.region.name}: departments are built here; gateway {servers.region.gateway.url}\n"
         f"  logs       {servers.log('service')}, {servers.log('worker')}\n\n"
         "Ctrl-C stops all of it; what was made is kept, and there again the next time.\n"
     )

@@ -32,12 +32,17 @@ class Event:
     data: Mapping[str, Any]
 
 
+def path_of(path: str) -> str:
+    """A path of the API; a line's own paths are given whole."""
+    return path if path.startswith("/api/") else f"{_API}{path}"
+
+
 class Client:
     """The API of one service with one token. May be used by several threads."""
 
     def __init__(self, url: str, token: str) -> None:
         self._http = httpx.Client(
-            base_url=url + _API,
+            base_url=url,
             headers={"Authorization": f"Bearer {token}"},
             timeout=httpx.Timeout(20, read=30),
             trust_env=False,
@@ -50,11 +55,13 @@ class Client:
     def call(self, method: str, path: str, body: Any = None, *, expected: int) -> Any:
         """The answer's document. Raises DemoError when its status is not `expected`."""
         try:
-            answer = self._http.request(method, path, json=body)
+            answer = self._http.request(method, path_of(path), json=body)
         except httpx.HTTPError as error:
-            raise DemoError(f"{method} {_API}{path}: {type(error).__name__}: {error}") from error
+            raise DemoError(f"{method} {path_of(path)}: {type(error).__name__}: {error}") from error
         if answer.status_code != expected:
-            raise DemoError(f"{method} {_API}{path} was answered {answer.status_code}, not {expected}: {answer.text}")
+            raise DemoError(
+                f"{method} {path_of(path)} was answered {answer.status_code}, not {expected}: {answer.text}"
+            )
         return answer.json()
 
     def follow(self, job: str) -> Iterator[Event]:
@@ -77,7 +84,7 @@ class Client:
         raise DemoError(f"job {job} has not ended within {JOB_SECONDS:g} s")
 
     def _events(self, job: str, last: str) -> Iterator[tuple[str, Event]]:
-        with self._http.stream("GET", f"/jobs/{job}/events", headers={"Last-Event-ID": last}) as answer:
+        with self._http.stream("GET", path_of(f"/jobs/{job}/events"), headers={"Last-Event-ID": last}) as answer:
             if answer.status_code != httpx.codes.OK:
                 answer.read()
                 raise DemoError(f"the events of job {job} were answered {answer.status_code}: {answer.text}")

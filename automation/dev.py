@@ -1,4 +1,4 @@
-"""`tenantry dev`: everything on one machine: an embedded PostgreSQL, the service, a worker, and a token to sign in.
+"""`tenantry dev`: everything on one machine: PostgreSQL, a region of backends, the service, a worker, and a token.
 
 Decides which processes there are, with what environment, and that they end together. All that is kept lies in one
 folder. Beside `demo`, this is the one module of `automation` that may import `sandbox`.
@@ -26,9 +26,10 @@ import httpx
 import psycopg
 
 from automation.errors import TenantryError
-from sandbox import postgres
+from sandbox import postgres, region
 from sandbox.errors import SandboxError
 from sandbox.postgres import EmbeddedPostgres
+from sandbox.region import EmbeddedRegion
 
 SOURCE = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
@@ -39,7 +40,16 @@ COMMAND_SECONDS = 120.0
 DRAIN_SECONDS = 20.0
 _STOP_SECONDS = DRAIN_SECONDS + 15.0
 _LAST_LINES = 12
-_SERVERS = ("DB_", "PG", "PULUMI_BACKEND", "PULUMI_CONFIG", "RABBITMQ_", "PROVISIONING_", "TENANTRY_JWT_")
+_SERVERS = (
+    "DB_",
+    "PG",
+    "PULUMI_BACKEND",
+    "PULUMI_CONFIG",
+    "RABBITMQ_",
+    "PROVISIONING_",
+    "TENANTRY_JWT_",
+    "TENANTRY_BACKEND",
+)
 
 
 class DevError(TenantryError):
@@ -59,12 +69,14 @@ class Dev:
         self.folder = folder.absolute()
         self.project = project.absolute()
         self.server_folder = self.folder / "postgres"
+        self.region_folder = self.folder / "region"
         self.url = ""
         self.hurried = False
         """Whether `stop` is to wait for nothing; may be set while it waits."""
         self._more = dict(more)
         self._dropped = (*_SERVERS, *(("TENANTRY_", "PULUMI_") if clean else ()))
         self._server: EmbeddedPostgres | None = None
+        self._region: EmbeddedRegion | None = None
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._lock: IO[str] | None = None
         self._tokens: dict[tuple[str, float], str] = {}
@@ -83,6 +95,13 @@ class Dev:
         return self._server
 
     @property
+    def region(self) -> EmbeddedRegion:
+        """The servers that departments are built on, once they run."""
+        if self._region is None:
+            raise DevError("the region's servers have not been started")
+        return self._region
+
+    @property
     def env_file(self) -> Path:
         """A file for a shell to read, so that `tenantry` there means these servers."""
         return self.folder / "env"
@@ -97,6 +116,7 @@ class Dev:
         try:
             found = postgres.attach(self.server_folder)
             self._server = postgres.start(self.server_folder)
+            self._region = region.start(self.region_folder, self._server)
         except SandboxError as error:
             raise DevError(str(error), hint="correct that, then start again") from error
         if lasting:
@@ -116,6 +136,7 @@ class Dev:
         """What a `tenantry` command needs to work on these servers. Holds the password: not for printing."""
         return {
             **self.server.env(),
+            **self.region.environment,
             "DB_NAME": MAIN_DATABASE,
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(self.folder / "passphrase"),
             "TENANTRY_DEV_DIR": str(self.folder),
@@ -165,6 +186,8 @@ class Dev:
         """
         port = port or free_port()
         self.url = f"http://{HOST}:{port}"
+        # Only now is it known whom the gateway is to ask.
+        self._region = region.start(self.region_folder, self.server, auth_url=self.url)
         self._spawn("service", ["serve", "--host", HOST, "--port", str(port)])
         if concurrency:
             self._spawn("worker", ["worker", "--concurrency", str(concurrency)])
@@ -215,6 +238,7 @@ class Dev:
         if self._lock is not None:
             # Before the folder is let go: whoever takes it next must not lose its server.
             if server and self._ours.exists():
+                region.stop(self.region_folder)
                 stopped = postgres.stop(self.server_folder)
                 self._ours.unlink()
             self._lock.close()
@@ -226,6 +250,7 @@ class Dev:
         self.stop()
         if self.folder.exists():
             self._take()
+        region.remove(self.region_folder)
         postgres.remove(self.server_folder)
         shutil.rmtree(self.folder)
         self.stop()
