@@ -263,29 +263,66 @@ def test_an_answer_that_is_lost_leaves_one_object(faulty: Faulty, fault: Fault) 
         assert [faulty.names(kind) for kind in ("tag", "credential", "workflow")] == [[], [], []]
 
 
-@pytest.mark.parametrize("path", ["/publish", "/tags", "/unpublish"])
-def test_each_later_step_may_be_cut_too(faulty: Faulty, path: str) -> None:
-    """The next run goes on where the cut one was."""
-    N8nTagProvider().create(TAG)
-    provider, props = N8nWorkflowProvider(), inputs(MARK)
+def killed_at(number: int, *, after: bool) -> Fault:
+    """From this request on, nothing gets through: so it is for n8n when our process is killed there."""
+    seen = 0
 
-    def cut(request: Request, carry_out: Callable[[], Answer]) -> Answer | None:
-        return None if request.path.endswith(path) and "/workflows/" in request.path else carry_out()
+    def fault(_: Request, carry_out: Callable[[], Answer]) -> Answer | None:
+        nonlocal seen
+        seen += 1
+        if seen < number:
+            return carry_out()
+        if seen == number and after:
+            carry_out()
+        return None
 
-    faulty.fault = cut
-    if path == "/unpublish":
+    return fault
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_killed_at_any_request_the_next_run_ends_with_one_object(
+    faulty: Faulty, monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
+    monkeypatch.setattr(http, "ATTEMPTS", 1)
+
+    def run() -> tuple[str, str, str]:
+        made = [N8nTagProvider().create(TAG), N8nCredentialProvider().create(CREDENTIAL)]
+        made.append(N8nWorkflowProvider().create(inputs(MARK)))
+        return made[0].id, made[1].id, made[2].id
+
+    def clean(ids: tuple[str, str, str]) -> None:
+        N8nWorkflowProvider().delete(ids[2], inputs(MARK))
+        N8nCredentialProvider().delete(ids[1], CREDENTIAL)
+        N8nTagProvider().delete(ids[0], TAG)
+        assert [faulty.names(kind) for kind in ("tag", "credential", "workflow")] == [[], [], []]
+
+    whole = run()
+    webhook = next(number for number, asked in enumerate(faulty.asked, 1) if "/webhook/" in asked)
+    clean(whole)
+    assert webhook > 6
+    for number in range(1, webhook + 1):
+        faulty.fault = killed_at(number, after=after)
+        failure(run, UnreachableError)
         faulty.fault = lambda _, carry_out: carry_out()
-        made = provider.create(props)
-        faulty.fault = cut
-        failure(lambda: provider.delete(made.id, made.outs), UnreachableError)
+        ids = run()
+        assert [len(faulty.names(kind)) for kind in ("tag", "credential", "workflow")] == [1, 1, 1], number
+        clean(ids)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_killed_while_deleting_the_next_run_ends_with_nothing(
+    faulty: Faulty, monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
+    monkeypatch.setattr(http, "ATTEMPTS", 1)
+    provider = N8nWorkflowProvider()
+    for number in (1, 2):
+        N8nTagProvider().create(TAG)
+        made = provider.create(inputs(MARK))
+        faulty.fault = killed_at(number, after=after)
+        failure(lambda: provider.delete(made.id, made.outs), UnreachableError)  # noqa: B023 - called at once
         faulty.fault = lambda _, carry_out: carry_out()
         provider.delete(made.id, made.outs)
         assert faulty.names("workflow") == []
-        return
-    failure(lambda: provider.create(props), UnreachableError)
-    faulty.fault = lambda _, carry_out: carry_out()
-    provider.create(props)
-    assert faulty.names("workflow") == [f"{MARK} echo"]
 
 
 def test_a_webhook_that_never_answers_is_said(faulty: Faulty) -> None:
