@@ -45,14 +45,14 @@ NODE_TYPES: Mapping[str, tuple[float, ...]] = {
     "n8n-nodes-base.set": _SET_VERSIONS,
     "n8n-nodes-base.respondToWebhook": (1, 1.1, 1.2, 1.3, 1.4, 1.5),
     "n8n-nodes-base.manualTrigger": (1,),
-    "n8n-nodes-base.scheduleTrigger": (1, 1.1, 1.2, 1.3),
+    "n8n-nodes-base.scheduleTrigger": (1, 1.1, 1.2, 1.3, 1.4),
     "n8n-nodes-base.stickyNote": (1,),
     "n8n-nodes-base.noOp": (1,),
     "n8n-nodes-base.emailSend": (1, 2, 2.1),
     "n8n-nodes-base.googleDrive": (1, 2, 3),
-    "n8n-nodes-base.postgres": (1, 2, 2.1, 2.2, 2.3, 2.4, 2.5, 2.6),
+    "n8n-nodes-base.postgres": (1, 2, 2.1, 2.2, 2.3, 2.4, 2.5, 2.6, 2.7),
     "n8n-nodes-base.convertToFile": (1, 1.1),
-    "n8n-nodes-base.httpRequest": (1, 2, 3, 4, 4.1, 4.2, 4.3, 4.4),
+    "n8n-nodes-base.httpRequest": (1, 2, 3, 4, 4.1, 4.2, 4.3, 4.4, 4.5),
 }
 _TRIGGERS = ("n8n-nodes-base.webhook", "n8n-nodes-base.scheduleTrigger")
 _NO_TRIGGER = (
