@@ -234,9 +234,8 @@ def _asked(guard: Guard) -> Json:
 
 def _allowed() -> list[Json]:
     """What becomes of a request that our service lets pass. Any other answer of it is the caller's."""
-    answered = "{http.reverse_proxy.header."
-    who = {name: [f"{answered}{name}}}"] for name in ("X-Tenantry-Subject", "X-Tenantry-Role")}
-    quota = {name: [f"{answered}{name}}}"] for name in _QUOTA}
+    who = {name: [_answered(name)] for name in ("X-Tenantry-Subject", "X-Tenantry-Role")}
+    quota = {name: [_answered(name)] for name in _QUOTA}
     return [
         # The token is one for our own API: the tenant's container must not be able to act with it.
         {
@@ -248,6 +247,11 @@ def _allowed() -> list[Json]:
             "handle": [{"handler": "headers", "response": {"set": quota}}],
         },
     ]
+
+
+def _answered(name: str) -> str:
+    """The placeholder of a header of the answer, which Caddy knows as Go spells it: RateLimit is Ratelimit."""
+    return "{http.reverse_proxy.header." + name.title() + "}"
 
 
 def _without_token() -> Json:

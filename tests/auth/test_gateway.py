@@ -107,7 +107,7 @@ async def test_without_tokens_everybody_passes_and_is_counted(app: FastAPI) -> N
     assert (await ask(app, Auth="none")).status_code == 204
     answers = [await ask(app, Auth="none", Limit="2", Client="192.0.2.1") for _ in range(3)]
     assert [one.status_code for one in answers] == [204, 204, 429]
-    assert 1 <= int(answers[2].headers["Retry-After"]) <= 60
+    assert 1 <= int(answers[2].headers["Retry-After"]) <= 120
     assert answers[2].headers["RateLimit-Remaining"] == "0"
     # Another visitor, another tenant: counts of their own.
     assert (await ask(app, Auth="none", Limit="2", Client="192.0.2.2")).status_code == 204
