@@ -175,27 +175,28 @@ def _await(call: Call[Client], container_id: str, inputs: Plain, *, started: boo
 
 
 def _await_running(call: Call[Client], container_id: str, name: str, limit: float) -> None:
-    last = ""
+    state: dict[str, Any] = {}
 
-    def up() -> bool:
-        nonlocal last
+    def up_or_ended() -> bool:
+        nonlocal state
         state = _state(call.client, container_id, name)
-        last = str(state.get("Status"))
-        return bool(state.get("Running")) and not state.get("Restarting")
+        return _is_up(state) or state.get("Status") in {"exited", "dead"}
 
-    def ended() -> bool:
-        return last in {"exited", "dead"}
-
-    settled = call.client.wait_until(limit, lambda: up() or ended()) and not ended()
+    settled = call.client.wait_until(limit, up_or_ended) and _is_up(state)
     if settled:
+        started = state.get("StartedAt")
         call.client.pause(SETTLE_SECONDS)
-        settled = up()
+        state = _state(call.client, container_id, name)
+        settled = _is_up(state) and state.get("StartedAt") == started
     if not settled:
-        code = _state(call.client, container_id, name).get("ExitCode")
         raise InitFailedError(
-            f"container {name!r} does not keep running: it is {last}, exit code {code}. See `docker logs {name}`; with "
-            f"mustRun: false it may end"
+            f"container {name!r} does not keep running: it is {state.get('Status')}, exit code "
+            f"{state.get('ExitCode')}. See `docker logs {name}`; with mustRun: false it may end"
         )
+
+
+def _is_up(state: dict[str, Any]) -> bool:
+    return bool(state.get("Running")) and not state.get("Restarting")
 
 
 def _await_healthy(call: Call[Client], container_id: str, name: str, limit: float) -> None:

@@ -47,7 +47,7 @@ class Image:
         Property(name="imageName", required=True),
         Property(name="build", kind=Kind.OBJECT, fields=_BUILD),
         Property(name="buildOnPreview", kind=Kind.BOOL),
-        Property(name="registry", kind=Kind.OBJECT, fields=_REGISTRY),
+        Property(name="registry", kind=Kind.OBJECT, secret=True, fields=_REGISTRY),
         Property(name="skipPush", kind=Kind.BOOL, default=False),
         Property(name="baseImageName", computed=True, output=True),
         Property(name="context", computed=True, output=True),

@@ -18,6 +18,10 @@ __all__ = ["Api", "TLSConfig", "auth", "errors", "exceptions", "exclude_paths", 
 
 
 class Api(APIClient):  # type: ignore[misc] # the SDK has no types
+    def merge_environment_settings(self, url: str, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        # Otherwise REQUESTS_CA_BUNDLE would count before the authority that the configuration names.
+        return super().merge_environment_settings(url, proxies, stream, self.verify if verify is None else verify, cert)
+
     def change_container(self, container_id: str, body: Mapping[str, Any]) -> None:
         """Like `update_container`, which has no `NanoCpus`."""
         answer = self._post_json(self._url("/containers/{0}/update", container_id), data=dict(body))

@@ -11,6 +11,7 @@ import grpc
 import psycopg
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.struct_pb2 import Struct
+from google.rpc import status_pb2
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
 SIGNATURE = "4dabf18193072939515e22adb298388d"
@@ -68,7 +69,16 @@ class Server:
 
 
 class PluginError(Exception):
-    """What the plugin answered instead."""
+    """What the plugin answered instead; `partial` is what it says of an object that is there all the same."""
+
+    def __init__(self, error: grpc.RpcError) -> None:
+        super().__init__(error.details())  # type: ignore[attr-defined]
+        self.partial: Any = None
+        for key, value in error.trailing_metadata() or ():  # type: ignore[attr-defined]
+            if key == "grpc-status-details-bin":
+                failed = provider_pb2.ErrorResourceInitFailed()
+                status_pb2.Status.FromString(value).details[0].Unpack(failed)
+                self.partial = failed
 
 
 class CheckError(Exception):
@@ -108,7 +118,7 @@ class Plugin:
         try:
             return getattr(self.stub, method)(request, timeout=timeout)
         except grpc.RpcError as error:
-            raise PluginError(error.details()) from None
+            raise PluginError(error) from None
 
     def configure(self, **args: Any) -> Any:
         return self.call(
@@ -191,8 +201,9 @@ class Plugin:
         resource.id, resource.outputs, resource.inputs = answer.id, plain(answer.properties), plain(answer.inputs)
         return resource
 
-    def delete(self, resource: Resource) -> None:
+    def delete(self, resource: Resource, timeout: float = 0) -> None:
         request = provider_pb2.DeleteRequest(
+            timeout=timeout,
             id=resource.id,
             urn=resource.urn,
             properties=struct(resource.outputs),
