@@ -12,7 +12,7 @@ import pulumi
 
 from components.placing import AppSpec, Placed, Placing
 from components.step import StepComponent
-from providers.backends import ContainerBackend, ProcessBackend, RailwayBackend, backends_of
+from providers.backends import ContainerBackend, DockerBackend, ProcessBackend, RailwayBackend, backends_of
 from providers.errors import ConfigurationError
 
 __all__ = ["AppSpec", "Container"]
@@ -65,4 +65,8 @@ def _platform(backend: ContainerBackend) -> Callable[[Placing, ContainerBackend]
         from components.on_railway import place_railway
 
         return place_railway
+    if isinstance(backend, DockerBackend):
+        from components.on_docker import place_docker
+
+        return place_docker
     raise ConfigurationError(f"container: the platform {backend.platform} is not served yet. Use: process.")

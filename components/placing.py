@@ -26,6 +26,7 @@ class AppSpec:
     `command` is the image's own where it is empty; the platform `process` knows no image, and needs one. `port` is the
     container's; a process is given one of the machine's. `health_command` is run in the container instead of asking
     `health_path` there by wget, curl or Python, one of which an image must otherwise have; `docker` alone needs it.
+    `user` is the number of the account in the container, `nobody` unless told otherwise; it may write in /tmp alone.
     """
 
     image: str
@@ -33,6 +34,7 @@ class AppSpec:
     port: int = 8080
     health_path: str = "/health"
     health_command: tuple[str, ...] = ()
+    user: int = 65_534
 
     def __post_init__(self) -> None:
         if not 1 <= self.port <= 65_535:

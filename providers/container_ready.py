@@ -14,7 +14,7 @@ from typing import Any
 import pulumi
 from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
 
-from providers.backends import ProcessBackend, RailwayBackend, backends_of
+from providers.backends import DockerBackend, ProcessBackend, RailwayBackend, backends_of
 from providers.errors import NotReadyError
 from providers.props import diff_of, required
 
@@ -22,6 +22,8 @@ READY_SECONDS = 45.0
 CALL_SECONDS = 5.0
 _POLL_SECONDS = 0.1
 _SLOWER = 1.0
+_RESTARTS = 4
+"""A container that has ended so often will not serve by being started again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +112,8 @@ def _look(props: dict[str, Any]) -> Callable[[], Seen]:
         return lambda: _process(backend, name, str(props["url"]))
     if isinstance(backend, RailwayBackend):
         return lambda: _deployment(region, str(props["revision"]))
+    if isinstance(backend, DockerBackend):
+        return lambda: _container(region, name, str(props["url"]))
     return lambda: probe(str(props["url"]))
 
 
@@ -131,3 +135,19 @@ def _deployment(region: str, deployment: str) -> Seen:
     status = status_of(region, deployment)
     ended = status is None or status in FAILED
     return Seen(ready=status in SERVING, words=f"its deployment is {status or 'gone'}", ended=ended)
+
+
+def _container(region: str, name: str, url: str) -> Seen:
+    # The engine asks it from within: its port may be out of our reach, as it is for the gateway alone.
+    from providers.published_port import engine_of
+
+    with engine_of(region, name) as (_, client):
+        found = client.find(f"look for container {name!r}", lambda api: dict(api.inspect_container(name)))
+    if found is None:
+        return Seen(ready=False, words="it is gone", ended=True)
+    state = found["State"]
+    if state["Status"] != "running":
+        code = f"it is {state['Status']}, its last exit code is {state['ExitCode']}: see `docker logs {name}`"
+        return Seen(ready=False, words=code, ended=int(found.get("RestartCount") or 0) >= _RESTARTS)
+    health = (state.get("Health") or {}).get("Status")
+    return Seen(ready=health == "healthy", words=f"its health check says {health}") if health else probe(url)

@@ -99,6 +99,12 @@ class Client:
     def cancel(self) -> None:
         self._cancelled.set()
 
+    def close(self) -> None:
+        """End the calling thread's connection. The next call makes another."""
+        api, self._local.api = getattr(self._local, "api", None), None
+        if api is not None:
+            api.close()
+
     def auth_for(self, registry: str) -> RegistryAuth | None:
         return next((each for each in self.config.registries if each.address == registry), None)
 

@@ -1,0 +1,205 @@
+"""The component on the platform `docker`: on the real engine that TENANTRY_TEST_DOCKER_HOST names."""
+
+import gc
+import os
+import secrets
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import docker
+import httpx
+import pulumi
+import pytest
+
+from components.container import AppSpec, Container
+from providers.container_ready import ContainerReadyProvider
+from providers.errors import NotReadyError, OwnershipError
+from providers.published_port import PORTS, PublishedPortProvider
+from tests.container.conftest import REGION, Regions
+from tests.container.images import sample_image
+from tests.container.test_component import stack
+
+__all__ = ["stack"]
+
+HOST = os.environ.get("TENANTRY_TEST_DOCKER_HOST", "")
+SECRET = "s3cret-of-the-tenant"
+Props = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Any]:
+    if not HOST:
+        if os.environ.get("TENANTRY_REQUIRE_SERVERS"):
+            pytest.fail("TENANTRY_TEST_DOCKER_HOST is not set: .ci/docker start FOLDER; FOLDER/host has it")
+        pytest.skip("no Docker engine: set TENANTRY_TEST_DOCKER_HOST (.ci/docker start FOLDER; FOLDER/host has it)")
+    client = docker.DockerClient(base_url=HOST, timeout=60)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def image(engine: Any) -> str:
+    return sample_image(engine)
+
+
+@pytest.fixture
+def here(engine: Any, regions: Regions) -> None:
+    regions(**{REGION: {"platform": "docker", "host": HOST}})
+
+
+def left(engine: Any, name: str) -> list[str]:
+    found = [*engine.containers.list(all=True), *engine.networks.list()]
+    volumes = [each for each in engine.volumes.list() if (each.attrs["Labels"] or {}).get("tenantry.container") == name]
+    return [each.name for each in found if each.name == name] + [each.name for each in volumes]
+
+
+def test_up_no_op_change_drift_destroy(engine: Any, here: None, image: str, stack: Any, tmp_path: Path) -> None:
+    name = f"t{secrets.token_hex(4)}"
+    says = {"TENANT": "One", "memory": 128}
+
+    def program() -> None:
+        made = Container(
+            name,
+            app=AppSpec(image=image, port=8000),
+            environment={"TENANT": str(says["TENANT"]), "WORD": pulumi.Output.secret(SECRET)},
+            cpu=0.5,
+            memory_mb=int(says["memory"]),
+            region=REGION,
+            tenant_mark="tests/one",
+            tenant=pulumi.ComponentResource("tests:Tenant", name),
+            after=[],
+        )
+        pulumi.export("url", made.url)
+
+    run, full = stack(program), f"tenant-{name}"
+    try:
+        url = run.up().outputs["url"].value
+        assert httpx.get(f"{url}/health").json()["tenant"] == "One"
+        assert httpx.get(url).status_code == 200
+        one = engine.containers.get(full)
+        host = one.attrs["HostConfig"]
+        assert host["ReadonlyRootfs"] is True
+        assert host["CapDrop"] == ["ALL"]
+        assert host["SecurityOpt"] == ["no-new-privileges:true"]
+        assert (host["Memory"], host["MemorySwap"]) == (128 * 1024**2, 128 * 1024**2)
+        assert host["NanoCpus"] == 500_000_000
+        assert host["RestartPolicy"]["Name"] == "unless-stopped"
+        assert one.attrs["Config"]["User"] == "65534:65534"
+        assert list(one.attrs["NetworkSettings"]["Networks"]) == [full]
+        [binding] = host["PortBindings"]["8000/tcp"]
+        assert binding["HostIp"] == "127.0.0.1"
+        assert one.attrs["State"]["Health"]["Status"] == "healthy"
+        assert run.up().summary.resource_changes == {"same": 9}
+        assert run.refresh().summary.resource_changes == {"same": 9}
+
+        # Its port stays, though its container starts again.
+        one.restart()
+        assert ContainerReadyProvider().create(ready(full)).outs["ready"] is True
+        assert httpx.get(f"{url}/health").status_code == 200
+
+        says["memory"] = 160
+        assert run.up().summary.resource_changes == {"same": 8, "update": 1}
+        assert engine.containers.get(full).id == one.id
+        says["TENANT"] = "Two"
+        changed = run.up()
+        assert changed.summary.resource_changes == {"same": 7, "replace": 1, "update": 1}
+        assert changed.outputs["url"].value == url
+        assert httpx.get(f"{url}/health").json()["tenant"] == "Two"
+
+        engine.containers.get(full).remove(force=True)
+        run.refresh()
+        run.up()
+        assert httpx.get(f"{url}/health").json()["tenant"] == "Two"
+        for state in (tmp_path / "state").rglob("*"):
+            assert state.is_dir() or SECRET not in state.read_text()
+    finally:
+        run.destroy()
+    assert left(engine, full) == []
+
+
+def ready(name: str) -> Props:
+    return {"region": REGION, "name": name, "url": "http://127.0.0.1:1", "revision": "1", "ready": True, "seconds": 60}
+
+
+def test_what_does_not_run_is_said(engine: Any, here: None, image: str, name: str) -> None:
+    again = {"Name": "on-failure", "MaximumRetryCount": 5}
+    command = ["python3", "-c", "raise SystemExit(3)"]
+    said = "its last exit code is 3"
+    made = engine.containers.run(image, command, name=name, detach=True, restart_policy=again)
+    try:
+        with pytest.raises(NotReadyError, match=f"container '{name}': it does not run: .*{said}: see `docker logs"):
+            ContainerReadyProvider().create(ready(name))
+    finally:
+        made.remove(force=True)
+    with pytest.raises(NotReadyError, match="it is gone"):
+        ContainerReadyProvider().create(ready(name))
+
+
+def test_what_is_never_healthy(engine: Any, here: None, image: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    check = {"test": ["CMD", "python3", "-c", "raise SystemExit(1)"], "interval": 300_000_000, "retries": 1}
+    made = engine.containers.run(
+        image, ["python3", "-c", "import time; time.sleep(99)"], name=name, detach=True, healthcheck=check
+    )
+    try:
+        with pytest.raises(NotReadyError, match="its health check says unhealthy after 2 s"):
+            ContainerReadyProvider().create({**ready(name), "seconds": 2})
+    finally:
+        made.remove(force=True)
+
+
+def port_props(name: str, mark: str = "tests/one") -> Props:
+    return {"region": REGION, "name": name, "tenant_mark": mark}
+
+
+def test_a_port_is_reserved_once_and_adopted(engine: Any, here: None, name: str) -> None:
+    provider = PublishedPortProvider()
+    made = provider.create(port_props(name))
+    try:
+        assert made.outs["port"] in PORTS
+        assert provider.create(port_props(name)).outs == made.outs
+        assert provider.diff(made.id, made.outs, port_props(name)).changes is False
+        assert provider.read(made.id, made.outs).outs == made.outs
+        with pytest.raises(OwnershipError, match="belongs to tests/one"):
+            provider.create(port_props(name, "tests/two"))
+        assert provider.read(made.id, {**made.outs, "tenant_mark": "tests/two"}).id == ""
+        provider.delete(made.id, {**made.outs, "tenant_mark": "tests/two"})
+        assert left(engine, name)
+    finally:
+        provider.delete(made.id, made.outs)
+    provider.delete(made.id, made.outs)
+    assert provider.read(made.id, made.outs).id == ""
+    assert left(engine, name) == []
+
+
+def test_ports_of_many_at_once_differ(engine: Any, here: None, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from providers import published_port
+
+    # All begin with the same one, so that each wants what the others take.
+    monkeypatch.setattr(published_port.random, "choice", lambda ports: ports[100])
+    provider = PublishedPortProvider()
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda number: provider.create(port_props(f"{name}-{number}")), range(8)))
+    try:
+        assert len({each.outs["port"] for each in made}) == 8
+    finally:
+        for each in made:
+            provider.delete(each.id, each.outs)
+
+
+def test_an_engine_that_is_away_is_said(regions: Regions, name: str, tmp_path: Path) -> None:
+    from providers.plugin.errors import ProviderError
+
+    regions(**{REGION: {"platform": "docker", "host": f"unix://{tmp_path}/none.sock"}})
+    with pytest.raises(ProviderError, match=r"no Docker engine answers at .* Check that it runs") as told:
+        PublishedPortProvider().create(port_props(name))
+    assert "\n" not in str(told.value)
+    with pytest.raises(ProviderError, match="no Docker engine answers"):
+        ContainerReadyProvider().create(ready(name))
+    # The SDK leaves sockets that it could not connect to the collector, which complains.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        del told
+        gc.collect()
