@@ -12,8 +12,14 @@ import pulumi
 
 from components.placing import AppSpec, Placed, Placing
 from components.step import StepComponent
-from providers.backends import ContainerBackend, DockerBackend, ProcessBackend, RailwayBackend, backends_of
-from providers.errors import ConfigurationError
+from providers.backends import (
+    ContainerBackend,
+    DockerBackend,
+    KubernetesBackend,
+    ProcessBackend,
+    RailwayBackend,
+    backends_of,
+)
 
 __all__ = ["AppSpec", "Container"]
 
@@ -57,16 +63,20 @@ class Container(StepComponent):
 
 def _platform(backend: ContainerBackend) -> Callable[[Placing, ContainerBackend], Placed]:
     # Imported where it is used: the SDKs of docker and kubernetes are half a million lines.
-    if isinstance(backend, ProcessBackend):
-        from components.on_process import place_process
+    match backend:
+        case ProcessBackend():
+            from components.on_process import place_process
 
-        return place_process
-    if isinstance(backend, RailwayBackend):
-        from components.on_railway import place_railway
+            return place_process
+        case DockerBackend():
+            from components.on_docker import place_docker
 
-        return place_railway
-    if isinstance(backend, DockerBackend):
-        from components.on_docker import place_docker
+            return place_docker
+        case RailwayBackend():
+            from components.on_railway import place_railway
 
-        return place_docker
-    raise ConfigurationError(f"container: the platform {backend.platform} is not served yet. Use: process.")
+            return place_railway
+        case KubernetesBackend():
+            from components.on_kubernetes import place_kubernetes
+
+            return place_kubernetes
