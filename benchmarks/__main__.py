@@ -15,15 +15,16 @@ from pathlib import Path
 from types import FrameType
 
 from automation.errors import TenantryError
-from benchmarks import cabinets, engine, fleet, page, recorded, service, stacks
+from benchmarks import cabinets, engine, fleet, gateway, page, recorded, service, stacks
 from benchmarks.environment import temporary_folder
 from benchmarks.figures import Figure, Section
 from benchmarks.machine import describe
 from benchmarks.process import CommandFailedError
+from providers.errors import ProviderError
 from sandbox.errors import SandboxError
 
 RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
-NAMES = ("engine", "recorded", "stacks", "cabinets", "fleet", "service")
+NAMES = ("engine", "recorded", "stacks", "cabinets", "fleet", "service", "gateway")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 _write(options.page, name, text)
             if not options.json:
                 print(f"{text}\n")
-    except (CommandFailedError, SandboxError, TenantryError, page.PageError) as error:
+    except (CommandFailedError, ProviderError, SandboxError, TenantryError, page.PageError) as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -70,6 +71,8 @@ def _measured(name: str, stock: Path | None, *, quick: bool) -> Section:
                 figures = cabinets.measure(folder, quick=quick, say=_say)
             case "fleet":
                 figures = fleet.measure(folder, quick=quick, say=_say)
+            case "gateway":
+                figures = gateway.measure(folder, quick=quick, say=_say)
             case _:
                 figures = service.measure(folder, quick=quick, say=_say)
         return Section(name=name, machine=machine, quick=quick, figures=figures)

@@ -35,6 +35,9 @@ SEEDED_JOBS = 100_000
 QUEUED_JOBS = 50
 SERVICE_WORKERS = 4
 OVERLOAD = 10.0
+# The issue of departments: a route more, among so many, in milliseconds.
+GATEWAY_ROUTES = 1000
+GATEWAY_MS = 100.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,10 +25,11 @@ def service(section: Section) -> list[str]:
         "begun after. Under overload, previews come that many times as fast as they could be taken when they came\n"
         "at once: the oldest that waits grows as old as the backlog is long, and none older than that."
     )
-    return ["The service", _latencies(latencies), words, _queues(queues), more]
+    return ["The service", latencies_table(latencies), words, _queues(queues), more]
 
 
-def _latencies(figures: list[LatencyFigure]) -> str:
+def latencies_table(figures: list[LatencyFigure]) -> str:
+    """A row for each kind of request."""
     rows = [
         [
             one.title,

@@ -176,3 +176,12 @@ def test_a_change_counts_as_shown_when_it_or_a_later_one_is() -> None:
     # The second was never on the page by itself; the fourth was noted, but no frame had it.
     assert taken(sent, {1: 150.0, 3: 380.0, 4: 0.0}) == ([50.0, 180.0, 80.0], 1)
     assert taken(sent, {}) == ([], 4)
+
+
+def test_a_gateways_changes_are_held_against_what_was_asked_for() -> None:
+    fast = LatencyFigure.of("add a route", [40.0, 60.0], failed=0, target=100.0)
+    slow = LatencyFigure.of("remove it", [40.0, 160.0], failed=0, target=100.0)
+    text = page.render(section("gateway", fast, slow))
+    assert line(text, "add a route") == ["add a route", "2", "0", "40.0", "60.0", "60.0", "100", "met"]
+    assert line(text, "remove it")[-1] == "**not met**"
+    assert "1,000 tenants" in text
