@@ -14,7 +14,6 @@ from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from providers.errors import ConfigurationError, ProviderError, RefusedError
-from providers.http import Api
 from providers.oauth.server import Server, json_of
 from providers.oauth.token import access_token
 
@@ -25,12 +24,13 @@ _OLD_EXPIRES = "client.secret.rotated.expiration.time"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keycloak:
-    """An administrator's session, of one minute by default: one for each use of a provider."""
+    """An administrator of a realm. Its session lasts a minute by default, and is begun anew when it has ended."""
 
     server: Server
-    api: Api
     base: str
-    headers: Mapping[str, str] = field(repr=False)
+    user: str
+    password: str = field(repr=False)
+    _session: list[str] = field(default_factory=list, repr=False)
 
     def named(self, full_name: str, what: str) -> list[str]:
         """The clients of this name, by client_id, oldest first as far as Keycloak knows. It can only list them all."""
@@ -117,12 +117,15 @@ class Keycloak:
             first += _PAGE
 
     def _json(self, method: str, path: str, what: str, **sent: Any) -> Any:
-        return json_of(self._call(method, path, what, **sent), what, self.api.name)
+        return json_of(self._call(method, path, what, **sent), what, self.server.name)
 
     def _call(self, method: str, path: str, what: str, **sent: Any) -> Any:
         try:
-            return self.api.call(method, f"{self.base}{path}", what=what, headers=dict(self.headers), **sent)
+            return self._sent(method, path, what, **sent)
         except RefusedError as error:
+            if error.status == 401:
+                self._session.clear()
+                return self._sent(method, path, what, **sent)
             if error.status != 403:
                 raise
             raise RefusedError(
@@ -131,15 +134,24 @@ class Keycloak:
                 status=403,
             ) from None
 
+    def _sent(self, method: str, path: str, what: str, **sent: Any) -> Any:
+        if not self._session:
+            self._session.append(_login(self.server, self.user, self.password, what))
+        [token] = self._session
+        headers = {"Authorization": f"Bearer {token}"}
+        return self.server.api(self.password, token).call(
+            method, f"{self.base}{path}", what=what, headers=headers, **sent
+        )
+
     def _text(self, body: Any, key: str, what: str) -> str:
         value = body.get(key) if isinstance(body, dict) else None
         if not isinstance(value, str) or not value:
-            raise ProviderError(f"{what}: {self.api.name} has answered without {key}.")
+            raise ProviderError(f"{what}: {self.server.name} has answered without {key}.")
         return value
 
 
 def keycloak_of(server: Server, what: str) -> Keycloak | None:
-    """The administrator of the server's realm, logged in; None where the region has none. Raises ProviderError."""
+    """The administrator of the server's realm; None where the region has none. Raises ConfigurationError."""
     backend = server.backend
     if backend.admin_user_from is None or backend.admin_password_from is None:
         return None
@@ -153,10 +165,8 @@ def keycloak_of(server: Server, what: str) -> Keycloak | None:
             f"{what}: {server.name} has an administrator (adminUserFrom), but is no realm of a Keycloak: its issuer "
             "ends in /realms/NAME. Take adminUserFrom away, or correct the issuer."
         )
-    token = _login(server, user, password, what)
     base = urlunsplit(parts._replace(path=f"{before}/admin/realms/{realm.strip('/')}"))
-    api = server.api(password, token)
-    return Keycloak(server=server, api=api, base=base, headers={"Authorization": f"Bearer {token}"})
+    return Keycloak(server=server, base=base, user=user, password=password)
 
 
 def _login(server: Server, user: str, password: str, what: str) -> str:

@@ -43,7 +43,7 @@ class OAuthClientProvider(ResourceProvider):
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         failures = required(news, IDENTITY).failures or _failures(news)
-        return CheckResult({**news, "scopes": sorted(set(news.get("scopes") or ()))}, failures)
+        return CheckResult(news if failures else {**news, "scopes": sorted(set(news.get("scopes") or ()))}, failures)
 
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
         found = diff_of(_olds, _news, identity=IDENTITY, owned=OWNED)

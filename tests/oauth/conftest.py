@@ -49,14 +49,13 @@ def _make(kind: str, request: pytest.FixtureRequest, region: Callable[..., None]
         if kind == "standards":
             patch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
             patch.setattr(oauth_clients, "finder_of", lambda _server, _keycloak: None)
-        return EmbeddedPlace(server=server, finds=kind == "embedded")
+        return EmbeddedPlace(server=server)
     rotating = kind == "keycloak-rotating"
     issuer = _keycloak("ROTATING_ISSUER" if rotating else "ISSUER")
     user, password = _keycloak("ADMIN_USER"), _keycloak("ADMIN_PASSWORD")
     resource = (_keycloak("RESOURCE_ID"), _keycloak("RESOURCE_SECRET"))
-    place = KeycloakPlace(issuer=issuer, user=user, password=password, resource=resource, finds=True)
+    place = KeycloakPlace(issuer=issuer, user=user, password=password, resource=resource)
     if kind == "keycloak-standards":
-        place = KeycloakPlace(issuer=issuer, user=user, password=password, resource=resource, finds=False)
         region(issuer=issuer, initial_token=place.initial_token())
     else:
         own = kind != "keycloak"
@@ -75,6 +74,14 @@ def place(request: pytest.FixtureRequest, region: Callable[..., None]) -> Iterat
 @pytest.fixture(params=["embedded", "keycloak"])
 def finding(request: pytest.FixtureRequest, region: Callable[..., None]) -> Iterator[Place]:
     """Each server that can be asked which clients it has."""
+    made = _make(request.param, request, region)
+    yield made
+    made.clean()
+
+
+@pytest.fixture(params=["standards", "keycloak-standards"])
+def silent(request: pytest.FixtureRequest, region: Callable[..., None]) -> Iterator[Place]:
+    """Each server that cannot."""
     made = _make(request.param, request, region)
     yield made
     made.clean()

@@ -18,8 +18,6 @@ SECONDS = 120
 
 
 class Place(Protocol):
-    finds: bool
-
     def named(self, full_name: str) -> list[str]: ...
     def introspect(self, token: str) -> bool: ...
     def meddle(self, client_id: str, *, name: str | None = None, scope: str | None = None) -> None: ...
@@ -73,7 +71,6 @@ def alive(outs: Props) -> bool:
 @dataclass(frozen=True, kw_only=True)
 class EmbeddedPlace:
     server: AuthorizationServer
-    finds: bool
 
     @property
     def store(self) -> Store:
@@ -111,7 +108,6 @@ class KeycloakPlace:
     user: str
     password: str = field(repr=False)
     resource: tuple[str, str] = field(repr=False)
-    finds: bool
 
     def named(self, full_name: str) -> list[str]:
         rows = self._admin("GET", "/clients", params={"max": 10_000}).json()

@@ -24,8 +24,12 @@ pytestmark = pytest.mark.usefixtures("quick_retries")
 @pytest.fixture(autouse=True)
 def _own_http_client() -> Iterator[None]:
     """No connection of one test serves another, whose server has the same port by chance."""
-    providers_http._client.cache_clear()
+    _forget_http_client()
     yield
+    _forget_http_client()
+
+
+def _forget_http_client() -> None:
     providers_http._client(True).close()
     providers_http._client.cache_clear()
 
