@@ -57,6 +57,7 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     )
 
 
+@pytest.mark.timeout(500)
 def test_up_no_op_change_drift_destroy(supervisor: EmbeddedSupervisor, name: str, stack: Any, tmp_path: Path) -> None:
     says = {"TENANT": "One"}
 

@@ -18,8 +18,8 @@ from components.container import AppSpec, Container
 from providers.container_ready import ContainerReadyProvider
 from providers.errors import NotReadyError, OwnershipError
 from providers.published_port import PORTS, PublishedPortProvider
+from sandbox.sample_app import image
 from tests.container.conftest import REGION, Regions
-from tests.container.images import sample_image
 from tests.container.test_component import stack
 
 __all__ = ["stack"]
@@ -41,8 +41,9 @@ def engine() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def image(engine: Any) -> str:
-    return sample_image(engine)
+def sample(engine: Any) -> str:
+    assert image.main(["--host", HOST, "--tag", "tenantry-test/sample:1"]) == 0
+    return "tenantry-test/sample:1"
 
 
 @pytest.fixture
@@ -56,14 +57,15 @@ def left(engine: Any, name: str) -> list[str]:
     return [each.name for each in found if each.name == name] + [each.name for each in volumes]
 
 
-def test_up_no_op_change_drift_destroy(engine: Any, here: None, image: str, stack: Any, tmp_path: Path) -> None:
+@pytest.mark.timeout(500)
+def test_up_no_op_change_drift_destroy(engine: Any, here: None, sample: str, stack: Any, tmp_path: Path) -> None:
     name = f"t{secrets.token_hex(4)}"
     says = {"TENANT": "One", "memory": 128}
 
     def program() -> None:
         made = Container(
             name,
-            app=AppSpec(image=image, port=8000),
+            app=AppSpec(image=sample, port=8000),
             environment={"TENANT": str(says["TENANT"]), "WORD": pulumi.Output.secret(SECRET)},
             cpu=0.5,
             memory_mb=int(says["memory"]),
@@ -124,11 +126,11 @@ def ready(name: str) -> Props:
     return {"region": REGION, "name": name, "url": "http://127.0.0.1:1", "revision": "1", "ready": True, "seconds": 60}
 
 
-def test_what_does_not_run_is_said(engine: Any, here: None, image: str, name: str) -> None:
+def test_what_does_not_run_is_said(engine: Any, here: None, sample: str, name: str) -> None:
     again = {"Name": "on-failure", "MaximumRetryCount": 5}
     command = ["python3", "-c", "raise SystemExit(3)"]
     said = "its last exit code is 3"
-    made = engine.containers.run(image, command, name=name, detach=True, restart_policy=again)
+    made = engine.containers.run(sample, command, name=name, detach=True, restart_policy=again)
     try:
         with pytest.raises(NotReadyError, match=f"container '{name}': it does not run: .*{said}: see `docker logs"):
             ContainerReadyProvider().create(ready(name))
@@ -138,10 +140,12 @@ def test_what_does_not_run_is_said(engine: Any, here: None, image: str, name: st
         ContainerReadyProvider().create(ready(name))
 
 
-def test_what_is_never_healthy(engine: Any, here: None, image: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_never_healthy(
+    engine: Any, here: None, sample: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     check = {"test": ["CMD", "python3", "-c", "raise SystemExit(1)"], "interval": 300_000_000, "retries": 1}
     made = engine.containers.run(
-        image, ["python3", "-c", "import time; time.sleep(99)"], name=name, detach=True, healthcheck=check
+        sample, ["python3", "-c", "import time; time.sleep(99)"], name=name, detach=True, healthcheck=check
     )
     try:
         with pytest.raises(NotReadyError, match="its health check says unhealthy after 2 s"):
@@ -203,3 +207,11 @@ def test_an_engine_that_is_away_is_said(regions: Regions, name: str, tmp_path: P
         warnings.simplefilter("ignore", ResourceWarning)
         del told
         gc.collect()
+
+
+def test_the_image_is_made_by_hand(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        assert image.main(["--host", f"unix://{tmp_path}/none.sock"]) == 1
+        gc.collect()
+    assert capsys.readouterr().err.startswith("error: ")

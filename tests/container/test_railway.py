@@ -400,6 +400,7 @@ def test_it_is_away_or_hangs(
             RailwayProjectProvider().create(named(name))
 
 
+@pytest.mark.timeout(500)
 def test_the_component(railway: SimulatedRailway, name: str, stack: Any, tmp_path: Path) -> None:
     says = {"TENANT": "One"}
 
