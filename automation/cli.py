@@ -310,6 +310,31 @@ def logs(
 
 
 @app.command()
+def cost(tenant: MaybeTenant = None, file: File = None, as_json: Json = False) -> None:
+    """What a tenant costs in a month, and what it has cost so far. With --file, before it is created."""
+    from automation.cli_costs import show_cost
+
+    show_cost(Output(as_json=as_json), tenant, file)
+
+
+@app.command()
+def purge(
+    tenant: MaybeTenant = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what is too old.")] = False,
+    past: Annotated[bool, typer.Option("--list", help="Purge nothing: show what was purged, newest first.")] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="How many, with --list.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Delete data that is older than tenants keep it, as workers do by themselves. Without a tenant: of all."""
+    from automation import cli_costs
+
+    if past:
+        cli_costs.show_purges(Output(as_json=as_json), tenant, limit)
+    else:
+        cli_costs.purge(Output(as_json=as_json), tenant, dry_run=dry_run)
+
+
+@app.command()
 def engine(as_json: Json = False) -> None:
     """Which Pulumi engine is used, and why."""
     from automation.cli_manifests import show_engine

@@ -11,6 +11,7 @@ import signal
 
 import structlog
 
+from automation import purging
 from automation.database import ensure_ready
 from automation.errors import DatabaseError
 from automation.jobs.database import async_engine_for
@@ -45,7 +46,11 @@ async def _run(settings: Settings, own: WorkerSettings) -> None:
     async def deliver_webhooks(stop: asyncio.Event) -> None:
         await deliver.run(engine, settings, stop)
 
-    worker = Worker(JobStore(engine, settings), queue, settings, own, beside=deliver_webhooks)
+    async def purge(stop: asyncio.Event) -> None:
+        await purging.run(settings, stop)
+
+    beside = {"webhooks": deliver_webhooks, "purge": purge}
+    worker = Worker(JobStore(engine, settings), queue, settings, own, beside=beside)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.stop)

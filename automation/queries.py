@@ -70,7 +70,7 @@ def list_tenants(connection: Connection, *, removed: bool) -> list[dict[str, Any
     )
     if not removed:
         statement = statement.where(tenants.c.status != "removed")
-    return [_safe(row) for row in connection.execute(statement).mappings()]
+    return [safe(row) for row in connection.execute(statement).mappings()]
 
 
 def show_tenant(connection: Connection, slug: str) -> dict[str, Any]:
@@ -85,8 +85,8 @@ def show_tenant(connection: Connection, slug: str) -> dict[str, Any]:
     last = connection.execute(
         select(deployments.c.id).where(deployments.c.tenant == slug).order_by(desc(deployments.c.number)).limit(1)
     ).scalar_one_or_none()
-    answer = _safe(tenant)
-    answer["record"] = _safe(record) if record is not None else None
+    answer = safe(tenant)
+    answer["record"] = safe(record) if record is not None else None
     answer["deployment"] = show_deployment(connection, last) if last is not None else None
     return answer
 
@@ -109,9 +109,9 @@ def show_deployment(connection: Connection, deployment: uuid.UUID) -> dict[str, 
         .where(deployment_steps.c.deployment_id == deployment)
         .order_by(deployment_steps.c.position)
     ).mappings()
-    answer = _safe(row)
+    answer = safe(row)
     answer["steps"] = [
-        {key: value for key, value in _safe(step).items() if key not in {"deployment_id", "position"}} for step in steps
+        {key: value for key, value in safe(step).items() if key not in {"deployment_id", "position"}} for step in steps
     ]
     return answer
 
@@ -123,7 +123,7 @@ def history(connection: Connection, slug: str, limit: int) -> list[dict[str, Any
         raise unknown_tenant(slug, known)
     columns = [deployments.c[name] for name in _DEPLOYMENT]
     statement = select(*columns).where(deployments.c.tenant == slug).order_by(desc(deployments.c.number)).limit(limit)
-    return [_safe(row) for row in connection.execute(statement).mappings()]
+    return [safe(row) for row in connection.execute(statement).mappings()]
 
 
 def logs(connection: Connection, deployment: uuid.UUID, after: int = 0) -> list[dict[str, Any]]:
@@ -133,7 +133,7 @@ def logs(connection: Connection, deployment: uuid.UUID, after: int = 0) -> list[
         .where(deployment_logs.c.deployment_id == deployment, deployment_logs.c.id > after)
         .order_by(deployment_logs.c.id)
     )
-    return [_safe(row) for row in connection.execute(statement).mappings()]
+    return [safe(row) for row in connection.execute(statement).mappings()]
 
 
 def last_deployment(connection: Connection, slug: str) -> uuid.UUID:
@@ -157,7 +157,8 @@ def leftovers(connection: Connection, databases: Iterable[str], roles: Iterable[
     return left
 
 
-def _safe(row: RowMapping) -> dict[str, Any]:
+def safe(row: RowMapping) -> dict[str, Any]:
+    """A row as JSON knows it: times and ids are text."""
     return {key: _value(value) for key, value in row.items()}
 
 

@@ -73,6 +73,10 @@ class Settings(BaseSettings):
     )
     webhook_keep_days: Annotated[int, Field(ge=1, le=3650)] = Field(30, validation_alias="TENANTRY_WEBHOOK_KEEP_DAYS")
 
+    # How often each tenant's data is purged by age; 0 switches it off. And how long one purge of a tenant may take.
+    purge_every: Annotated[float, Field(ge=0, le=31_536_000)] = Field(86_400, validation_alias="TENANTRY_PURGE_SECONDS")
+    purge_timeout: Seconds = Field(120, validation_alias="TENANTRY_PURGE_TIMEOUT")
+
     @cached_property
     def database(self) -> DatabaseSettings:
         """The server and the main database (CAB-7). Raises InputError naming the wrong variable."""

@@ -17,6 +17,7 @@ from providers.backends import backends_of
 from providers.connection import DatabaseSettings
 from providers.errors import ConfigurationError, MissingDatabaseError, OwnershipError, ProviderError
 from providers.props import diff_of, required
+from providers.schema_mark import mark_comment, mark_of
 from providers.session import connected, retried
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ T = TypeVar("T")
 
 IDENTITY = ("region", "schema", "tenant_mark", "role")
 OWNED = ("connect",)
-_PREFIX = "tenantry tenant: "
 _TRIES = 12
 _LONGEST_PAUSE = 1.0
 
@@ -87,20 +87,6 @@ class IsolatedSchema(Resource, module="tenantry", name="IsolatedSchema"):
     ) -> None:
         props = {"region": region, "schema": schema, "tenant_mark": tenant_mark, "role": role, "connect": True}
         super().__init__(IsolatedSchemaProvider(), name, props, opts)
-
-
-def mark_comment(mark: str) -> str:
-    """The comment of a schema that belongs to the tenant with this mark."""
-    return f"{_PREFIX}{mark}"
-
-
-def mark_of(connection: psycopg.Connection[Any], schema: str) -> str:
-    """The schema's comment, `no owner named` without one, empty without a schema."""
-    row = connection.execute(
-        "SELECT coalesce(obj_description(oid, 'pg_namespace'), 'no owner named') FROM pg_namespace WHERE nspname = %s",
-        (schema,),
-    ).fetchone()
-    return str(row[0]) if row else ""
 
 
 def _outputs(props: dict[str, Any], *, connect: bool) -> dict[str, Any]:

@@ -21,10 +21,10 @@ from providers import row_security
 from providers.backends import backends_of
 from providers.connection import DatabaseSettings
 from providers.errors import MissingDatabaseError, OwnershipError, ProviderError
-from providers.isolated_schema import mark_comment, mark_of
 from providers.migration_files import Migration, digest_of, load_bundle
 from providers.props import diff_of, required
 from providers.row_security import CLOSED, Fence
+from providers.schema_mark import mark_comment, mark_of
 from providers.session import connected, retried
 
 if TYPE_CHECKING:

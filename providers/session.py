@@ -50,19 +50,19 @@ def run_in(
     return retried(once, where, name, what)
 
 
-def retried(once: Callable[[], T], where: DatabaseSettings, database: str, what: str) -> T:
-    """`once()`, up to three times while the failure is a passing one. Raises ProviderError."""
+def retried(once: Callable[[], T], where: DatabaseSettings, database: str, what: str, *, attempts: int = ATTEMPTS) -> T:
+    """`once()`, up to `attempts` times while the failure is a passing one. Raises ProviderError."""
     import psycopg
     from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_chain, wait_fixed
 
-    attempts = Retrying(
-        stop=stop_after_attempt(ATTEMPTS),
+    again = Retrying(
+        stop=stop_after_attempt(attempts),
         wait=wait_chain(*(wait_fixed(seconds) for seconds in WAITS)),
         retry=retry_if_exception(_passing),
         reraise=True,
     )
     try:
-        return attempts(once)
+        return again(once)
     except psycopg.Error as error:
         raise _explained(error, where, database, what) from None
 

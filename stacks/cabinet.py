@@ -8,12 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from stacks.manifest import CABINET_SHAPE, CabinetManifest
+from stacks.pricing import Sizing
 from stacks.resolve import ResolvedManifest
 from stacks.schemas import schema_of
 
 if TYPE_CHECKING:
     from components.cabinet import Cabinet, CabinetArgs
 
+# components.database.CONNECTION_LIMIT, which cannot be imported without the SDK; a test holds the two together.
+CONNECTIONS = 20
 # What the model's own messages need not say, as they are about values that may be left out.
 _HELP = {
     "templateVersion": "such as 1.0.0; left out, the one that the tenant was built from, or for a new one the newest",
@@ -39,6 +42,11 @@ def pinned(slug: str, mark: str) -> tuple[str, str] | None:
     from providers.cabinet_record import CABINETS
 
     return CABINETS.template(slug, mark)
+
+
+def sizing(resolved: ResolvedManifest[CabinetManifest]) -> Sizing:
+    """What a cabinet uses: connections to its own database. Where it has none, nothing of its own."""
+    return Sizing(connections=0 if resolved.manifest.skip_database_creation else CONNECTIONS)
 
 
 def cabinet_args(resolved: ResolvedManifest[CabinetManifest], mark: str) -> CabinetArgs:

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from providers.retention import Retained
 from stacks import cabinet
 from stacks import steps as cabinet_steps
 from stacks.department import line as department
 from stacks.department import steps as department_steps
 from stacks.department.manifest import DEPARTMENT_SHAPE
 from stacks.manifest import CABINET_SHAPE, ManifestError, parse_manifest
+from stacks.pricing import Sizing
 from stacks.problems import FieldProblem, closest, shown
 from stacks.resolve import ResolvedManifest, resolve, restore
 from stacks.shape import parse
@@ -42,6 +44,14 @@ class Manifest(Protocol):
     def to_dict(self) -> dict[str, Any]: ...
 
 
+def _nothing_retained(_resolved: ResolvedManifest[Any], _mark: str) -> Retained | None:
+    return None
+
+
+def _no_sizing(_resolved: ResolvedManifest[Any]) -> Sizing:
+    return Sizing()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """A product line.
@@ -49,6 +59,7 @@ class Line:
     `skips` says by which values of the manifest a step is left out: only these steps can be skipped. `kind` is the
     manifest's, and `noun` what one tenant of the line is called. `build` makes the tenant of a resolved manifest and a
     tenant mark, inside a Pulumi program. `pinned` finds the template that a tenant with a mark was built from.
+    `retained` says which of a tenant's data is purged by age, `sizing` what it uses, for its cost.
     """
 
     kind: str
@@ -64,6 +75,8 @@ class Line:
     pinned: Callable[[str, str], tuple[str, str] | None]
     templates: Callable[[], TemplateStore] = TemplateStore
     skips: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    retained: Callable[[ResolvedManifest[Any], str], Retained | None] = _nothing_retained
+    sizing: Callable[[ResolvedManifest[Any]], Sizing] = _no_sizing
 
     def program(self, resolved: ResolvedManifest[Any]) -> Callable[[], None]:
         """The Pulumi program of a resolved manifest. Imports the SDK, which takes its time."""
@@ -89,6 +102,7 @@ CABINET = Line(
     build=cabinet.build,
     pinned=cabinet.pinned,
     skips={"database": {"skipDatabaseCreation": True}},
+    sizing=cabinet.sizing,
 )
 
 DEPARTMENT = Line(

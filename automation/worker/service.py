@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import secrets
 import socket
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -47,14 +48,14 @@ class Worker:
         settings: Settings,
         own: WorkerSettings,
         *,
-        beside: Callable[[asyncio.Event], Awaitable[None]] | None = None,
+        beside: Mapping[str, Callable[[asyncio.Event], Awaitable[None]]] | None = None,
     ) -> None:
         self.id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         self._store = store
         self._queue = queue
         self._settings = settings
         self._own = own
-        self._beside = beside
+        self._beside = dict(beside or {})
         self._attempts: dict[uuid.UUID, Attempt] = {}
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -78,8 +79,7 @@ class Worker:
             ("sweep", self._sweep),
             ("control", lambda: control.listen(self._settings, self._cancel)),
         ]
-        if (beside := self._beside) is not None:
-            loops.append(("beside", lambda: beside(self._stopping)))
+        loops += [(name, functools.partial(beside, self._stopping)) for name, beside in self._beside.items()]
         tasks = [asyncio.create_task(self._kept_up(name, loop)) for name, loop in loops]
         consuming = asyncio.create_task(self._kept_up("consume", self._consume))
         try:

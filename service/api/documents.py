@@ -149,6 +149,42 @@ class TenantDetail(TenantRow):
     deployment: DeploymentWithSteps | None
 
 
+class CostItem(Document):
+    """One thing that costs. Numbers are text, as prices are decimal."""
+
+    what: str = Field(examples=["connections"])
+    unit: str = Field(examples=["connection hours"])
+    quantity: str = Field(examples=["14600.0000"])
+    price: str = Field(examples=["0.0004"])
+    amount: str = Field(examples=["5.8400"])
+
+
+class CostOfHours(Document):
+    """What some hours cost, item by item."""
+
+    hours: str = Field(examples=["730.0000"])
+    amount: str = Field(examples=["5.8400"])
+    items: list[CostItem]
+
+
+class CostSince(CostOfHours):
+    """What a tenant has cost since it was created; `from` is null where nothing of it has worked yet."""
+
+    workflow_runs: int
+
+
+class CostDocument(Document):
+    """A tenant's cost: in a month with the settings in force (null where none are), and since it was created."""
+
+    tenant: str = Field(examples=["cabinet-rive"])
+    line: str = Field(examples=["cabinet"])
+    currency: str = Field(examples=["EUR"])
+    sizing: dict[str, Any] | None = Field(examples=[{"cpu": 0, "memory_mb": 0, "storage_mb": 0, "connections": 20}])
+    month: CostOfHours | None
+    since: CostSince
+    warnings: list[str]
+
+
 class ManifestVersion(Document):
     """A version of a tenant's manifest."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from automation import costs
 from automation.jobs import reading
 from automation.jobs.database import looking_up
 from automation.models import TenantStatus
@@ -13,6 +15,7 @@ from service import actions, answers
 from service.api.bodies import RollbackBody, RunBody
 from service.api.documents import (
     MANIFEST,
+    CostDocument,
     DeploymentDetail,
     DeploymentRow,
     JobDocument,
@@ -209,6 +212,14 @@ async def retry_step(state: StateDep, who: Changer, slug: Slug, step: StepKey, k
 async def skip_step(state: StateDep, who: Changer, slug: Slug, step: StepKey, key: Key = None) -> Response:
     """Goes on without an optional step."""
     return answers.accepted(await actions.skip_step(state, who, slug, step, key=key))
+
+
+@router.get("/tenants/{slug}/cost", response_model=CostDocument, responses=_READ)
+async def get_cost(request: Request, state: StateDep, who: Reader, slug: Slug) -> Response:  # noqa: ARG001
+    """What a tenant costs in a month, and what it has cost since it was created."""
+    async with looking_up(state.engine, state.settings) as connection:
+        known = await connection.run_sync(costs.facts, slug)
+    return answers.ok(request, await asyncio.to_thread(costs.cost, known))
 
 
 @router.get("/tenants/{slug}/deployments", response_model=Page[DeploymentRow], responses=_READ)

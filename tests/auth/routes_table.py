@@ -31,6 +31,7 @@ MANAGERS  POST       /api/v1/tenants/{slug}/refresh
 MANAGERS  POST       /api/v1/tenants/{slug}/rollback
 MANAGERS  POST       /api/v1/tenants/{slug}/steps/{step}/retry
 MANAGERS  POST       /api/v1/tenants/{slug}/steps/{step}/skip
+READERS   GET        /api/v1/tenants/{slug}/cost
 READERS   GET        /api/v1/tenants/{slug}/deployments
 READERS   GET        /api/v1/deployments/{deployment_id}
 READERS   GET        /api/v1/tenants/{slug}/manifests

@@ -55,10 +55,11 @@ class Department:
     region: Region
     name: str
     password: str = field(repr=False)
+    given_mark: str = ""
 
     @property
     def mark(self) -> str:
-        return f"tenantry/{self.name}"
+        return self.given_mark or f"tenantry/{self.name}"
 
     @property
     def role(self) -> str:
@@ -117,9 +118,9 @@ def exists(region: Region, database: str) -> bool:
         return connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,)).fetchone() is not None
 
 
-def make(region: Region, name: str) -> Department:
+def make(region: Region, name: str, mark: str = "") -> Department:
     """A department with its role, schema and tables."""
-    department = Department(region=region, name=name, password=secrets.token_hex(12))
+    department = Department(region=region, name=name, password=secrets.token_hex(12), given_mark=mark)
     make_role(region, department)
     SCHEMA.create(department.schema_props)
     TABLES.create(department.table_props)
