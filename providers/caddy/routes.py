@@ -23,6 +23,7 @@ PROBE_PATH = "/.well-known/tenantry"
 PROBE_HEADER = "X-Tenantry-Route"
 AUTH_PATH = "/api/v1/gateway/auth"
 UNLIMITED = "none"
+TLS_PORT = 443
 _FORGEABLE = "X-Tenantry-*"
 _QUOTA = ("RateLimit-Policy", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 # How long an upgraded connection outlives a change of any tenant's route.
@@ -41,7 +42,10 @@ class Guard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteSpec:
-    """What a tenant's route is to be. `upstream` is host:port; `guard` is None where nobody is asked about requests."""
+    """What a tenant's route is to be. `upstream` is host:port, which is spoken to with TLS where the port is 443.
+
+    `guard` is None where nobody is asked about requests.
+    """
 
     host: str
     mark: str
@@ -57,7 +61,7 @@ class RouteSpec:
     @property
     def definition(self) -> Json:
         """The shared named route that this one invokes."""
-        return _definition(self.guard)
+        return _definition(self.guard, tls=self.upstream.endswith(f":{TLS_PORT}"))
 
     def to_json(self) -> Json:
         """The route as Caddy has it."""
@@ -175,7 +179,7 @@ def _takes(route: Mapping[str, Any], host: str) -> bool:
     return any(not matcher.get("host") or {host, wildcard} & set(matcher["host"]) for matcher in matchers)
 
 
-def _definition(guard: Guard | None) -> Json:
+def _definition(guard: Guard | None, *, tls: bool) -> Json:
     """The chain of a request: its probe, the strip of what nobody may forge, our service's word, the tenant."""
     probe = {
         "match": [{"path": [PROBE_PATH]}],
@@ -190,11 +194,11 @@ def _definition(guard: Guard | None) -> Json:
     }
     strip = {"handler": "headers", "request": {"delete": [_FORGEABLE]}}
     asked = [_asked(guard)] if guard else []
-    return {"handle": [{"handler": "subroute", "routes": [probe, {"handle": [strip, *asked, _proxied()]}]}]}
+    return {"handle": [{"handler": "subroute", "routes": [probe, {"handle": [strip, *asked, _proxied(tls=tls)]}]}]}
 
 
-def _proxied() -> Json:
-    return {
+def _proxied(*, tls: bool) -> Json:
+    proxy: Json = {
         "handler": "reverse_proxy",
         "upstreams": [{"dial": "{http.vars.tenantry_upstream}"}],
         "transport": {"protocol": "http", "dial_timeout": "5s"},
@@ -202,6 +206,11 @@ def _proxied() -> Json:
         "load_balancing": {"try_duration": "3s", "try_interval": "250ms"},
         "stream_close_delay": _STREAM_DELAY,
     }
+    if tls:
+        # A container elsewhere, behind an edge that knows it by its own name; the tenant's is in X-Forwarded-Host.
+        proxy["transport"]["tls"] = {}
+        proxy["headers"] = {"request": {"set": {"Host": ["{http.reverse_proxy.upstream.host}"]}}}
+    return proxy
 
 
 def _asked(guard: Guard) -> Json:
