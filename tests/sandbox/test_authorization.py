@@ -30,6 +30,14 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     authorization.remove(tmp_path / "server")
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuthorizationServer]:
+    """For tests that neither stop nor break it."""
+    home = tmp_path_factory.mktemp("shared") / "server"
+    yield authorization.start(home, scopes=["read", "write"])
+    authorization.remove(home)
+
+
 def call(server: AuthorizationServer, method: str, path: str, **sent: Any) -> httpx.Response:
     return httpx.request(method, f"{server.issuer}{path}", timeout=30, trust_env=False, **sent)
 
@@ -92,8 +100,8 @@ def test_it_is_closed_to_others_and_shows_no_secret(folder: Path) -> None:
     assert authorization.attach(folder) is None
 
 
-def test_a_token_is_a_signed_jwt_with_the_clients_scopes(folder: Path) -> None:
-    server = authorization.start(folder)
+def test_a_token_is_a_signed_jwt_with_the_clients_scopes(shared: AuthorizationServer) -> None:
+    server = shared
     client = registered(server, scope="read write")
     token = token_of(server, client).json()["access_token"]
     keys = jwt.PyJWKSet.from_dict(call(server, "GET", "/jwks").json())
@@ -121,19 +129,19 @@ def test_a_token_is_a_signed_jwt_with_the_clients_scopes(folder: Path) -> None:
         {"jwks": 3},
     ],
 )
-def test_what_it_does_not_do_is_refused(folder: Path, metadata: dict[str, Any]) -> None:
-    server = authorization.start(folder, scopes=["read"])
+def test_what_it_does_not_do_is_refused(shared: AuthorizationServer, metadata: dict[str, Any]) -> None:
+    server = shared
     headers = {"Authorization": f"Bearer {server.initial_token}"}
     answer = call(server, "POST", "/register", headers=headers, json={"scope": "read"} | metadata)
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_client_metadata")
     for body in (b"", b"[", b"[]", b'"x"', b"[" * 60_000):
         answer = call(server, "POST", "/register", headers=headers, content=body)
         assert answer.status_code == 400, body
-    assert (folder / "server.log").read_text() == ""
+    assert (server.directory / "server.log").read_text() == ""
 
 
-def test_only_who_may_registers_looks_up_and_introspects(folder: Path) -> None:
-    server = authorization.start(folder)
+def test_only_who_may_registers_looks_up_and_introspects(shared: AuthorizationServer) -> None:
+    server = shared
     client, other = registered(server), registered(server, software_id="tenantry/other")
     own = {"Authorization": f"Bearer {client['registration_access_token']}"}
     uri = f"/register/{client['client_id']}"
