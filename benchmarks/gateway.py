@@ -80,8 +80,8 @@ def _fill(caddy: EmbeddedCaddy) -> None:
         for number in range(GATEWAY_ROUTES)
     ]
     gateway = Gateway(admin=caddy.admin, server=caddy.server, ca_file=str(caddy.ca_file))
-    refused = batch.apply(gateway, wanted, "the routes of the benchmark")
-    assert not refused
+    made = batch.apply(gateway, wanted, "the routes of the benchmark")
+    assert not made.refused
 
 
 def _props(label: str, upstream: str = _UPSTREAM) -> dict[str, Any]:

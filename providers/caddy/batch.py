@@ -12,10 +12,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from providers.caddy.admin import Gateway
-from providers.caddy.plan import Change, Drop, plan
-from providers.errors import NotReadyError, ProviderError, RefusedError
+from providers.caddy.plan import Change, Drop, Plan, plan
+from providers.errors import NotReadyError, RefusedError
 
-CHANGE_SECONDS = 45.0
+CHANGE_SECONDS = 30.0
 """How long one batch is tried."""
 QUEUE_SECONDS = 120.0
 """How long a change waits for the batches before its own."""
@@ -29,18 +29,21 @@ class _Line:
 
     turn: threading.Lock = field(default_factory=threading.Lock)
     lock: threading.Lock = field(default_factory=threading.Lock)
-    waiting: list[tuple[Change, Future[None]]] = field(default_factory=list)
+    waiting: list[tuple[Change, Future[bool]]] = field(default_factory=list)
 
 
 _lines: dict[Gateway, _Line] = {}
 _lock = threading.Lock()
 
 
-def change(gateway: Gateway, wanted: Change, what: str) -> None:
-    """Makes the change, alone or with those of others in this process. Raises ProviderError."""
+def change(gateway: Gateway, wanted: Change, what: str) -> bool:
+    """Makes the change, alone or with those of others in this process; true for a route that was not there before.
+
+    Raises ProviderError.
+    """
     with _lock:
         line = _lines.setdefault(gateway, _Line())
-    done: Future[None] = Future()
+    done: Future[bool] = Future()
     with line.lock:
         line.waiting.append((wanted, done))
     if not line.turn.acquire(timeout=QUEUE_SECONDS):
@@ -57,14 +60,14 @@ def change(gateway: Gateway, wanted: Change, what: str) -> None:
             _make(gateway, batch, what)
     finally:
         line.turn.release()
-    done.result(0)
+    return done.result(0)
 
 
-def _make(gateway: Gateway, batch: Sequence[tuple[Change, Future[None]]], what: str) -> None:
+def _make(gateway: Gateway, batch: Sequence[tuple[Change, Future[bool]]], what: str) -> None:
     """Each one's future is done afterwards, whatever happens."""
     said = what if len(batch) == 1 else f"{len(batch)} gateway routes, {what} among them"
     try:
-        refused = apply(gateway, [one for one, _ in batch], said)
+        made = apply(gateway, [one for one, _ in batch], said)
     except RefusedError as error:
         if len(batch) == 1:
             batch[0][1].set_exception(error)
@@ -79,14 +82,14 @@ def _make(gateway: Gateway, batch: Sequence[tuple[Change, Future[None]]], what: 
             raise
     else:
         for position, (_, future) in enumerate(batch):
-            if position in refused:
-                future.set_exception(refused[position])
+            if position in made.refused:
+                future.set_exception(made.refused[position])
             else:
-                future.set_result(None)
+                future.set_result(position in made.new)
 
 
-def apply(gateway: Gateway, changes: Sequence[Change], what: str) -> dict[int, ProviderError]:
-    """Makes all changes that can be made; returns why the others, by position, cannot. Raises ProviderError."""
+def apply(gateway: Gateway, changes: Sequence[Change], what: str) -> Plan:
+    """Makes all changes that can be made, and returns what was planned. Raises ProviderError."""
     from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_random
 
     tries = Retrying(
@@ -95,22 +98,22 @@ def apply(gateway: Gateway, changes: Sequence[Change], what: str) -> dict[int, P
         retry=retry_if_result(lambda found: found is None),
     )
     try:
-        return tries(_once, gateway, changes, what) or {}
+        return tries(_once, gateway, changes, what) or Plan(edit=None)
     except RetryError:
         raise NotReadyError(
             f"{what}: {gateway.name} was changed by others at every try for {CHANGE_SECONDS:g} s. Try again."
         ) from None
 
 
-def _once(gateway: Gateway, changes: Sequence[Change], what: str) -> dict[int, ProviderError] | None:
+def _once(gateway: Gateway, changes: Sequence[Change], what: str) -> Plan | None:
     """None where somebody else was faster."""
     state = gateway.read(what)
     if state is None:
         if all(isinstance(one, Drop) for one in changes):
-            return {}  # gone with its server
+            return Plan(edit=None)  # gone with its server
         raise gateway.missing(what)
     server, etag = state
     wanted = plan(gateway.server, server, changes, gateway.name)
     if wanted.edit is not None and not gateway.write(wanted.edit, etag, what):
         return None
-    return dict(wanted.refused)
+    return wanted

@@ -50,10 +50,14 @@ class Edit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """`edit` makes all changes but the refused ones; None where nothing is to be done. `refused` by their position."""
+    """`edit` makes all changes but the refused ones; None where nothing is to be done.
+
+    By the changes' positions: `refused` says why, and `new` has the routes that were not there before.
+    """
 
     edit: Edit | None
     refused: Mapping[int, ProviderError] = field(default_factory=dict)
+    new: frozenset[int] = frozenset()
 
 
 def plan(name: str, server: Mapping[str, Any], changes: Sequence[Change], gateway: str) -> Plan:
@@ -62,7 +66,10 @@ def plan(name: str, server: Mapping[str, Any], changes: Sequence[Change], gatewa
     definitions: Json = dict(server.get("named_routes") or {})
     edits: list[Edit] = []
     refused: dict[int, ProviderError] = {}
+    new: set[int] = set()
     for position, change in enumerate(changes):
+        if isinstance(change, Put) and _position(routes, change.id) is None:
+            new.add(position)
         try:
             made = _put(name, routes, change, gateway) if isinstance(change, Put) else _drop(routes, change)
         except OwnershipError as error:
@@ -73,10 +80,11 @@ def plan(name: str, server: Mapping[str, Any], changes: Sequence[Change], gatewa
     needed = _needed(changes, refused, definitions)
     small = len(edits) == 1 and not needed and server.get("routes") is not None
     if small or not (edits or needed):
-        return Plan(edit=edits[0] if edits else None, refused=refused)
+        return Plan(edit=edits[0] if edits else None, refused=refused, new=frozenset(new))
     kept = {one: definitions[one] for one in definitions if not one.startswith("tenantry-") or _invoked(routes, one)}
     whole = dict(server) | {"routes": routes, "named_routes": {**kept, **needed}}
-    return Plan(edit=Edit(method="PATCH", path=f"{SERVERS}/{quote(name)}", body=whole), refused=refused)
+    edit = Edit(method="PATCH", path=f"{SERVERS}/{quote(name)}", body=whole)
+    return Plan(edit=edit, refused=refused, new=frozenset(new))
 
 
 def _put(name: str, routes: list[Any], change: Put, gateway: str) -> Edit | None:

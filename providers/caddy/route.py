@@ -57,7 +57,7 @@ class GatewayRouteProvider(ResourceProvider):
         return diff_of(_olds, news, identity=IDENTITY, owned=OWNED)
 
     def create(self, props: dict[str, Any]) -> CreateResult:
-        outs = _made(props, new=True)
+        outs = _made(props)
         return CreateResult(outs["route_id"], outs)
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
@@ -77,7 +77,7 @@ class GatewayRouteProvider(ResourceProvider):
         return ReadResult(id_, _plain({**props, **there}))
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
-        return UpdateResult(_made(_news, new=False))
+        return UpdateResult(_made(_news))
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         gateway = Gateway.of(_backend(_props))
@@ -97,16 +97,16 @@ class GatewayRoute(Resource, module="tenantry", name="GatewayRoute"):
         super().__init__(GatewayRouteProvider(), name, {**props, **outputs}, opts)
 
 
-def _made(props: Mapping[str, Any], *, new: bool) -> dict[str, Any]:
+def _made(props: Mapping[str, Any]) -> dict[str, Any]:
     backend = _backend(props)
     spec = _spec(props, backend)
     gateway = Gateway.of(backend)
-    batch.change(gateway, Put(spec=spec), _what(props))
+    first = batch.change(gateway, Put(spec=spec), _what(props))
     try:
         probe.wait_served(backend, spec.host, spec.version)
     except ProviderError:
-        if new:
-            # A create that fails is in no state: nobody would remove what it has made.
+        if first:
+            # A create that fails is in no state: nobody would remove what it has made. What it found stays.
             with contextlib.suppress(ProviderError):
                 batch.change(gateway, Drop(id=spec.id, mark=spec.mark), _what(props))
         raise

@@ -228,6 +228,14 @@ def test_a_route_that_does_not_come_through_is_taken_back(
         provider.create(props())
     assert "\n" not in str(caught.value)
     assert ids(admin) == ["first", "no-such-tenant"]
+    # One that was there, and perhaps served its tenant until now, stays.
+    admin.delete("/id/first").raise_for_status()
+    made = provider.create(props())
+    admin.put(f"{ROUTES}/0", json={"@id": "first", "handle": [{"handler": "static_response", "body": "hi"}]})
+    for again in (lambda: provider.create(props()), lambda: provider.update("", {}, props(upstream="127.0.0.1:8"))):
+        with pytest.raises(NotReadyError):
+            again()
+        assert ids(admin) == ["first", made.id, "no-such-tenant"]
 
 
 @pytest.mark.parametrize(

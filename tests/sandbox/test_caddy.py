@@ -8,6 +8,7 @@ import signal
 import socket
 import ssl
 import stat
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -183,3 +184,19 @@ def test_by_hand(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert caddy.main(["stop", *arguments]) == 0
     assert caddy.main(["remove", *arguments]) == 0
     assert not folder.exists()
+
+
+def test_what_operators_are_shown_is_what_is_tested_here(tmp_path: Path) -> None:
+    """deploy/caddy.json differs from the embedded gateway's configuration in addresses and names only."""
+    path = Path(caddy.__file__).parent.parent / "deploy" / "caddy.json"
+    shown = json.loads(path.read_text().replace("tenants.example", caddy.DOMAIN))
+    mine = caddy.base_configuration(port=1, admin_port=2)
+    for config in (shown, mine):
+        config.pop("logging", None)
+        config["admin"] = config["apps"]["http"]["servers"]["tenants"]["listen"] = None
+        config["apps"]["http"]["servers"]["tenants"].pop("protocols", None)
+    assert shown == mine
+    env = {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+    command = [str(caddy._program()), "validate", "--config", str(path)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
