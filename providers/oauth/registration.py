@@ -83,7 +83,7 @@ def register(server: Server, wanted: Wanted, initial_token: str | None, what: st
 
 def read(server: Server, uri: str, token: str, what: str) -> Registered:
     """The client. Raises RefusedError, with 401 for a wrong token and for a client that is gone: RFC 7592 does so."""
-    answer = server.api(token).call("GET", server.mine(uri, what), what=what, headers=_bearer(token))
+    answer = server.api(token).call("GET", server.kept(uri, what), what=what, headers=_bearer(token))
     return _registered(server, json_of(answer, what, server.name), what, uri=uri, token=token)
 
 
@@ -91,7 +91,7 @@ def change(server: Server, uri: str, token: str, client_id: str, wanted: Wanted,
     """The client as wanted. Its registration access token may be another one afterwards."""
     answer = server.api(token).call(
         "PUT",
-        server.mine(uri, what),
+        server.kept(uri, what),
         what=what,
         # Once only: a server may have taken the token back by the time that its answer was lost.
         repeatable=False,
@@ -104,7 +104,7 @@ def change(server: Server, uri: str, token: str, client_id: str, wanted: Wanted,
 def delete(server: Server, uri: str, token: str, what: str) -> None:
     """Raises RefusedError, as `read` does."""
     server.api(token).call(
-        "DELETE", server.mine(uri, what), what=what, expect=(204, 200, 404, 410), headers=_bearer(token)
+        "DELETE", server.kept(uri, what), what=what, expect=(204, 200, 404, 410), headers=_bearer(token)
     )
 
 

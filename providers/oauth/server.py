@@ -46,6 +46,15 @@ class Server:
             )
         return url
 
+    def kept(self, url: str, what: str) -> str:
+        """`url`, which a state has of a client. Raises ConfigurationError where it is on another server."""
+        if _origin(url) != _origin(self.registration_endpoint):
+            raise ConfigurationError(
+                f"{what}: its client is at {url}, but the region now has {self.name}. Set the region's issuer back; "
+                "to move, destroy first, or give the tenant another region."
+            )
+        return url
+
     @property
     def name(self) -> str:
         return f"the authorization server {self.issuer}"

@@ -331,6 +331,17 @@ def test_a_client_that_is_not_what_was_wanted(
         assert fake.counted("DELETE", "/register/c1") == manageable
 
 
+def test_a_region_that_was_given_another_server(local: EmbeddedPlace, props: Props, region: Region) -> None:
+    outs = CLIENT.create(props).outs or {}
+    with faking() as fake:
+        region(issuer=fake.issuer, initial_token=INITIAL)
+        for act in (lambda: CLIENT.read("x", outs), lambda: CLIENT.delete("x", outs)):
+            with pytest.raises(ConfigurationError, match=r"the region now has .*Set the region's issuer back"):
+                act()
+        # Neither a registration access token nor a secret went there.
+        assert {path for _, path in fake.requests} == {"/.well-known/oauth-authorization-server"}
+
+
 def test_a_client_that_belongs_to_another_tenant(local: EmbeddedPlace, props: Props) -> None:
     outs = CLIENT.create(props).outs or {}
     row = local.store.get(outs["client_id"])
