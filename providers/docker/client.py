@@ -113,9 +113,9 @@ class Client:
 
         api: sdk.Api | None = getattr(self._local, "api", None)
         if api is None:
-            with self._mutex:
-                made = sdk.Api(base_url=self.config.host, version=self._version, timeout=CALL_SECONDS, tls=self._tls())
-                self._version = made.api_version
+            # Not one after the other: each would wait for an engine that hangs.
+            made = sdk.Api(base_url=self.config.host, version=self._version, timeout=CALL_SECONDS, tls=self._tls())
+            self._version = made.api_version
             self._local.api = api = made
         return api
 
@@ -124,10 +124,11 @@ class Client:
             return None
         from providers.docker.sdk import TLSConfig
 
-        for name in ("ca", "cert", "key"):
-            text = getattr(self.config, name)
-            if text and name not in self._materials:
-                self._materials[name] = _as_file(text)
+        with self._mutex:
+            for name in ("ca", "cert", "key"):
+                text = getattr(self.config, name)
+                if text and name not in self._materials:
+                    self._materials[name] = _as_file(text)
         pair = (self._materials["cert"], self._materials["key"]) if "cert" in self._materials else None
         return TLSConfig(client_cert=pair, ca_cert=self._materials.get("ca"), verify="ca" in self._materials)
 

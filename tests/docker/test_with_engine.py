@@ -1,7 +1,9 @@
 """A program with `pulumi_docker`, run by the embedded engine, which finds this plugin by its entry point."""
 
+import contextlib
 import shutil
 import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +37,12 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     )
 
 
-def test_up_no_op_change_drift_destroy(
-    host: str, engine: Any, image: str, unique: str, stack: Any, tmp_path: Path
-) -> None:
-    settings: dict[str, Any] = {"memory": 32, "page": "one"}
-
+def program_of(host: str, image: str, unique: str, settings: dict[str, Any]) -> Callable[[], None]:
     def program() -> None:
         options = pulumi.ResourceOptions(provider=docker.Provider("here", host=host))
         found = docker.RemoteImage("image", name=image, keep_locally=True, opts=options)
-        network = docker.Network("net", name=unique, opts=options)
+        labels = [docker.NetworkLabelArgs(label="page", value=settings["network"])]
+        network = docker.Network("net", name=unique, labels=labels, opts=options)
         volume = docker.Volume("data", opts=options)
         container = docker.Container(
             "web",
@@ -65,17 +64,36 @@ def test_up_no_op_change_drift_destroy(
         pulumi.export("volume", volume.name)
         pulumi.export("port", container.ports.apply(lambda ports: ports[0].external if ports else None))
 
-    def page(result: Any) -> str:
-        port = int(result.outputs["port"].value)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
-            return str(answer.read().decode())
+    return program
 
-    made = stack(program)
+
+def page(result: Any) -> str:
+    port = int(result.outputs["port"].value)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+@contextlib.contextmanager
+def removed_at_the_end(made: Any, engine: Any, unique: str, image: str) -> Iterator[None]:
+    volumes: list[str] = []
+    try:
+        yield
+        volumes = [str(made.outputs()["volume"].value)]
+    finally:
+        made.destroy()
+    assert not engine.containers.list(all=True, filters={"name": unique})
+    assert not engine.networks.list(names=[unique])
+    assert not engine.volumes.list(filters={"name": volumes})
+    assert engine.images.get(image)
+
+
+def test_up_no_op_change_destroy(host: str, engine: Any, image: str, unique: str, stack: Any, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"memory": 32, "page": "one", "network": "a"}
+    made = stack(program_of(host, image, unique, settings))
     assert made.preview().change_summary == {"create": 6}
     assert not engine.networks.list(names=[unique])
-    try:
-        first = made.up()
-        assert page(first) == "one"
+    with removed_at_the_end(made, engine, unique, image):
+        assert page(made.up()) == "one"
         assert made.up().summary.resource_changes == {"same": 6}
         settings["memory"] = 64
         assert made.up().summary.resource_changes == {"same": 5, "update": 1}
@@ -83,25 +101,30 @@ def test_up_no_op_change_drift_destroy(
         assert was.attrs["HostConfig"]["Memory"] == 64 << 20
         settings["page"] = "two"
         assert page(made.up()) == "two"
-        now = engine.containers.get(unique)
-        assert now.id != was.id
-        now.kill()
-        assert made.refresh().summary.resource_changes == {"same": 5, "update": 1}
+        assert engine.containers.get(unique).id != was.id
+        # What is in a network goes before it does.
+        settings["network"] = "b"
         assert page(made.up()) == "two"
-        assert engine.containers.get(unique).id == now.id
-        now.remove(force=True)
-        assert made.refresh().summary.resource_changes == {"same": 5, "delete": 1}
-        again = made.up()
-        assert page(again) == "two"
+        assert engine.networks.get(unique).attrs["Labels"]["page"] == "b"
         for state in (tmp_path / "state").rglob("*.json"):
             assert f"w0rd-{unique}" not in state.read_text()
         assert len(engine.containers.list(all=True, filters={"name": unique})) == 1
-    finally:
-        made.destroy()
-    assert not engine.containers.list(all=True, filters={"name": unique})
-    assert not engine.networks.list(names=[unique])
-    assert not engine.volumes.list(filters={"name": first.outputs["volume"].value})
-    assert engine.images.get(image)
+
+
+def test_what_was_changed_by_hand_is_found_and_mended(
+    host: str, engine: Any, image: str, unique: str, stack: Any
+) -> None:
+    made = stack(program_of(host, image, unique, {"memory": 32, "page": "one", "network": "a"}))
+    with removed_at_the_end(made, engine, unique, image):
+        made.up()
+        seen = engine.containers.get(unique)
+        seen.kill()
+        assert made.refresh().summary.resource_changes == {"same": 5, "update": 1}
+        assert page(made.up()) == "one"
+        assert engine.containers.get(unique).id == seen.id
+        seen.remove(force=True)
+        assert made.refresh().summary.resource_changes == {"same": 5, "delete": 1}
+        assert page(made.up()) == "one"
 
 
 def test_one_that_does_not_become_ready_is_kept_track_of(
