@@ -60,6 +60,9 @@ def from_docker(error: Exception, doing: str, where: str, hide: Iterable[str] = 
         return AccessError(
             f"cannot {doing}: no TLS with {where}. Check certPath, or caMaterial, certMaterial, keyMaterial"
         )
+    if isinstance(error, errors.DockerException) and "server API version" not in text:
+        # Not of the engine but of the SDK, which looks at names and arguments first.
+        return ProviderError(one_line(doing, text, hide))
     if isinstance(error, (exceptions.ConnectionError, errors.DockerException, OSError)) and not isinstance(
         error, exceptions.JSONDecodeError
     ):

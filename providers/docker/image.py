@@ -54,7 +54,7 @@ class Image:
         Property(name="dockerfile", computed=True, output=True),
         Property(name="platform", computed=True, output=True),
         Property(name="registryServer", computed=True, output=True),
-        Property(name="repoDigest", computed=True, output=True),
+        Property(name="repoDigest", computed=True, output=True, volatile=True),
     )
 
     def validate(self, inputs: Plain) -> list[Failure]:

@@ -113,7 +113,8 @@ def update(kind: ResourceType[ClientT], call: Call[ClientT], olds: Bag, news: Ba
 
 
 def preview_update(kind: ResourceType[ClientT], olds: Bag, news: Bag) -> Bag:
-    return _merged(kind, olds, news)
+    merged = _merged(kind, olds, news)
+    return replace(merged, values=merged.values | {prop.name: UNKNOWN for prop in kind.spec if prop.volatile})
 
 
 def read(kind: ResourceType[ClientT], call: Call[ClientT], state: Bag, inputs: Bag) -> tuple[str, Bag, Bag] | None:

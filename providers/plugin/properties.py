@@ -33,7 +33,7 @@ class Property:
     """One property. `computed`: the server's value stands where none is given. `refused`: why it is not served.
 
     `output`: it is told, and never given. `max_bytes` is of an identifier. `keeps`: the server can change it, but not
-    take it back, so that leaving it out is a replacement.
+    take it back, so that leaving it out is a replacement. `volatile`: each update gives it another value.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Property:
     computed: bool = False
     replaces: bool = False
     keeps: bool = False
+    volatile: bool = False
     secret: bool = False
     identifier: bool = False
     autonamed: bool = False

@@ -118,6 +118,15 @@ def test_a_permission_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert said.startswith("cannot look for network 'x': no permission for unix:///run/docker.sock. Add this user")
 
 
+def test_what_the_sdk_itself_refuses_is_not_taken_for_a_server_that_is_away() -> None:
+    from docker.errors import InvalidRepository
+
+    from providers.docker.errors import from_docker
+
+    said = str(from_docker(InvalidRepository("it begins with a hyphen (-x)."), "push image '-x'", "unix:///x"))
+    assert said == "cannot push image '-x': it begins with a hyphen (-x)"
+
+
 def test_no_secret_is_repeated() -> None:
     from providers.docker.errors import one_line
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.docker.little_registry import little_registry
 from tests.docker.test_lifecycle import kinds
-from tests.providers.plugin import CheckError, Plugin, PluginError, secret
+from tests.providers.plugin import UNKNOWN, CheckError, Plugin, PluginError, secret
 
 
 @pytest.fixture
@@ -60,6 +60,9 @@ def test_it_is_built_of_what_is_not_ignored(plugin: Plugin, engine: Any, folder:
     assert not kinds(plugin.diff(made, imageName=name, skipPush=True, build=build))
     (folder / "one").write_text("2")
     assert kinds(plugin.diff(made, imageName=name, skipPush=True, build=build)) == {"build": "UPDATE"}
+    # Whatever is made from it is to know, already in a preview, that it will be another.
+    preview = plugin.update(made, preview=True, imageName=name, skipPush=True, build=build)
+    assert preview["repoDigest"] == UNKNOWN
     plugin.update(made, imageName=name, skipPush=True, build=build)
     assert engine.images.get(name).id == made.outputs["repoDigest"] != seen.id
     assert plugin.refresh(made)
@@ -152,6 +155,13 @@ def test_pushed_and_fetched_by_whoever_may(
         with pytest.raises(PluginError, match="check the user and password for that registry") as caught:
             plugin.create("RemoteImage", "not", name=f"{registry.address}/{unique}:3", keep=False)
         assert "wrong-of-mine" not in str(caught.value)
+
+
+def test_a_name_that_is_none(plugin: Plugin) -> None:
+    with pytest.raises(PluginError, match=r"cannot look for image 'http://x/y': .*: invalid reference format"):
+        plugin.create("RemoteImage", "app", name="http://x/y", keep=False)
+    with pytest.raises(PluginError, match="cannot look for image 'a b': invalid reference format"):
+        plugin.create("RemoteImage", "app", name="a b", keep=False)
 
 
 def test_a_registry_that_is_not_there(plugin: Plugin, unique: str) -> None:
