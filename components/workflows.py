@@ -55,9 +55,9 @@ class Workflows(StepComponent):
         tenant: pulumi.Resource,
         after: Sequence[pulumi.Resource],
     ) -> None:
-        super().__init__("tenantry:department:Workflows", name, tenant=tenant, after=after)
         for workflow in workflows:
             _check_slots(workflow)
+        super().__init__("tenantry:department:Workflows", name, tenant=tenant, after=after)
         self._where = {"region": region, "tenant_mark": tenant_mark}
         self.anchor: pulumi.Resource = N8nTag(name, **self._where, opts=self.child_options())
         self.ready: pulumi.Resource = self

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from providers.errors import ConfigurationError
@@ -76,7 +76,8 @@ def canonical(definition: Mapping[str, Any]) -> str:
 def owned(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
     """What n8n has of a workflow, as far as it is ours: settings that we did not give are not."""
     settings = {key: value for key, value in (found.get("settings") or {}).items() if key in wanted["settings"]}
-    same = _compared(found) == _compared(wanted) and settings == wanted["settings"]
+    same = _nodes_are(found.get("nodes") or (), wanted["nodes"]) and settings == wanted["settings"]
+    same = same and (found.get("connections") or {}) == wanted["connections"]
     mine = {"nodes": found.get("nodes"), "connections": found.get("connections"), "settings": settings}
     return dict(wanted) if same else mine
 
@@ -164,13 +165,22 @@ def _health(mark: str, key: str, revision: str) -> list[dict[str, Any]]:
     ]
 
 
-def _compared(definition: Mapping[str, Any]) -> Any:
-    """The part that must be equal: a credential is its id, since n8n renames it in nodes by itself."""
-    nodes = []
-    for node in definition.get("nodes") or ():
-        used = {kind: (each or {}).get("id") for kind, each in (node.get("credentials") or {}).items()}
-        nodes.append({**node, **({"credentials": used} if used else {})})
-    return nodes, definition.get("connections") or {}
+def _nodes_are(found: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]]) -> bool:
+    return len(found) == len(wanted) and all(
+        _compared(one, other) == _compared(other, other) for one, other in zip(found, wanted, strict=True)
+    )
+
+
+def _compared(node: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a node that must be equal.
+
+    A credential is its id, since n8n renames it in nodes by itself. A node that could wait for an answer, such as one
+    that sends e-mails, is given a webhook's id by n8n, which nobody asked for.
+    """
+    done = {key: value for key, value in node.items() if key != "webhookId" or key in wanted}
+    if used := node.get("credentials"):
+        done["credentials"] = {kind: (each or {}).get("id") for kind, each in used.items()}
+    return done
 
 
 def _digest(value: Any) -> str:

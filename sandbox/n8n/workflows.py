@@ -25,6 +25,8 @@ _SHOWN = (
 _LISTED = tuple(key for key in _SHOWN if key not in {"description", "versionCounter", "sourceWorkflowId"})
 _VERSIONED = ("nodes", "connections", "nodeGroups")
 _LIMIT, _MOST = 100, 250
+_HAVE_WEBHOOKS = frozenset({WEBHOOK, "n8n-nodes-base.emailSend"})
+"""Sending an e-mail may wait for its answer: n8n gives that node a webhook's id too."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -200,7 +202,7 @@ class Workflows:
         done = []
         for node in nodes:
             more = {} if "id" in node else {"id": str(uuid.uuid4())}
-            if node["type"] == WEBHOOK and "webhookId" not in node:
+            if node["type"] in _HAVE_WEBHOOKS and "webhookId" not in node:
                 more["webhookId"] = str(uuid.uuid4())
             done.append(node | more)
             for used in (node.get("credentials") or {}).values():

@@ -1,4 +1,4 @@
-"""The component, run by the embedded engine on the simulator: up, no-op, change, drift, failure, destroy."""
+"""The component, run by the embedded engine: up, no-op, change, drift, failure, destroy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pulumi import automation
 from components.workflows import KEY_HEADER, CredentialArgs, WorkflowArgs, Workflows
 from providers.n8n.naming import tag_name
 from stacks.workflows import WorkflowTemplates
-from tests.n8n.conftest import REGION, Server, echo, name_region
+from tests.n8n.conftest import REGION, Server, echo
 from tests.programs import stack_in
 
 PASSWORD = "s3cret-of-the-mail-server"
@@ -38,9 +38,8 @@ def guarded() -> WorkflowArgs:
 
 
 @pytest.fixture
-def department(simulated: Server, mark: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def department(n8n: Server, mark: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """`department(stack, workflows)`: a stack with these, which may be changed between runs."""
-    name_region(monkeypatch, tmp_path, simulated.url, simulated.key)
     stack = stack_in(tmp_path, monkeypatch)
 
     def make(workflows: list[WorkflowArgs]) -> automation.Stack:
@@ -58,31 +57,31 @@ def department(simulated: Server, mark: str, tmp_path: Path, monkeypatch: pytest
     return make
 
 
-def test_up_no_op_change_drift_destroy(simulated: Server, mark: str, department: Any, tmp_path: Path) -> None:
+def test_up_no_op_change_drift_destroy(n8n: Server, mark: str, department: Any, tmp_path: Path) -> None:
     workflows = [email(), guarded()]
     run = department(workflows)
     try:
         first = run.up()
         url, key = first.outputs["urls"].value["echo"], first.outputs["key"]
         assert key.secret
-        assert url == f"{simulated.url}/webhook/{mark}/echo"
+        assert url == f"{n8n.url}/webhook/{mark}/echo"
         assert httpx.post(url, json={"msg": "hi"}).status_code == 403
         assert httpx.post(url, json={"msg": "hi"}, headers={KEY_HEADER: key.value}).json() == {"echo": "hi"}
         assert set(first.outputs["ids"].value) == {"email", "echo"}
         assert all(httpx.get(each).json()["status"] == "ok" for each in first.outputs["health"].value.values())
-        before = {row["id"]: row["versionId"] for row in simulated.workflows(mark)}
+        before = {row["id"]: row["versionId"] for row in n8n.workflows(mark)}
         assert len(before) == 2
 
         assert set(run.up().summary.resource_changes) == {"same"}
         assert run.refresh().summary.resource_changes.get("update", 0) == 0
-        assert {row["id"]: row["versionId"] for row in simulated.workflows(mark)} == before
+        assert {row["id"]: row["versionId"] for row in n8n.workflows(mark)} == before
 
         workflows[0] = email("other@example.com")
         assert run.up().summary.resource_changes["update"] == 1
-        assert sorted(before) == sorted(row["id"] for row in simulated.workflows(mark))
+        assert sorted(before) == sorted(row["id"] for row in n8n.workflows(mark))
 
         echo_id = first.outputs["ids"].value["echo"]
-        simulated.call("POST", f"/workflows/{echo_id}/unpublish", {})
+        n8n.call("POST", f"/workflows/{echo_id}/unpublish", {})
         assert run.refresh().summary.resource_changes["update"] == 1
         assert run.up().summary.resource_changes["update"] == 1
         assert httpx.post(url, json={"msg": "yo"}, headers={KEY_HEADER: key.value}).json() == {"echo": "yo"}
@@ -92,11 +91,11 @@ def test_up_no_op_change_drift_destroy(simulated: Server, mark: str, department:
             assert key.value not in text
     finally:
         run.destroy()
-    assert (simulated.workflows(mark), simulated.credentials(mark)) == ([], [])
-    assert tag_name(mark) not in simulated.tags()
+    assert (n8n.workflows(mark), n8n.credentials(mark)) == ([], [])
+    assert tag_name(mark) not in n8n.tags()
 
 
-def test_a_failed_step_leaves_nothing_after_its_rollback(simulated: Server, mark: str, department: Any) -> None:
+def test_a_failed_step_leaves_nothing_after_its_rollback(n8n: Server, mark: str, department: Any) -> None:
     """n8n keeps a workflow that it does not publish: no state knows it, and the tag takes it along."""
     wrong = echo()
     wrong["nodes"][1]["typeVersion"] = 99
@@ -104,28 +103,20 @@ def test_a_failed_step_leaves_nothing_after_its_rollback(simulated: Server, mark
     try:
         with pytest.raises(automation.errors.CommandError, match="is not available in version 99"):
             run.up()
-        assert f"{mark} wrong" in [row["name"] for row in simulated.workflows(mark)]
+        assert f"{mark} wrong" in [row["name"] for row in n8n.workflows(mark)]
     finally:
         run.destroy()
-    assert (simulated.workflows(mark), simulated.credentials(mark)) == ([], [])
-    assert tag_name(mark) not in simulated.tags()
+    assert (n8n.workflows(mark), n8n.credentials(mark)) == ([], [])
+    assert tag_name(mark) not in n8n.tags()
 
 
-def test_slots_and_credentials_belong_together(department: Any) -> None:
+def test_slots_and_credentials_belong_together() -> None:
     def refused(workflow: WorkflowArgs) -> str:
+        nobody: Any = None  # it is refused before anything is registered
         with pytest.raises(ValueError, match="workflow 'x'") as caught:
-            Workflows("x", workflows=[workflow], region=REGION, tenant_mark="a/b", tenant=tenant, after=[])
+            Workflows("x", workflows=[workflow], region=REGION, tenant_mark="a/b", tenant=nobody, after=[])
         return str(caught.value)
 
-    class Nothing(pulumi.runtime.Mocks):
-        def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
-            return args.name, dict(args.inputs)
-
-        def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
-            return {}
-
-    pulumi.runtime.set_mocks(Nothing())
-    tenant = pulumi.ComponentResource("tests:Tenant", "x")
     mail = email()
     assert "smtp: give it" in refused(WorkflowArgs(key="x", definition=mail.definition))
     assert "no node uses the credential smtp" in refused(

@@ -77,6 +77,9 @@ def test_only_what_is_ours_is_compared() -> None:
     wanted = made(settings={"timezone": "Europe/Berlin"})
     found = {**wanted, "settings": {**wanted["settings"], "callerPolicy": "any"}, "active": True}
     assert owned(found, wanted) == wanted
+    # What n8n adds by itself: a webhook's id to a node that could wait, a credential's new name.
+    added = {**found, "nodes": [{"webhookId": "n8n's own", **node} for node in found["nodes"]]}
+    assert owned(added, wanted) == wanted
     moved = {**found, "nodes": found["nodes"][::-1]}
     assert owned(moved, wanted) != wanted
     other = {**found, "settings": {**found["settings"], "timezone": "Asia/Tokyo"}}
