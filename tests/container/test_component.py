@@ -14,7 +14,10 @@ from engine.command import EmbeddedCommand
 from providers.errors import ConfigurationError
 from providers.supervisor.files import Folder
 from sandbox.supervisor import EmbeddedSupervisor
+from tests.cabinet.conftest import recorder, run
 from tests.container.conftest import REGION, Regions
+
+__all__ = ["recorder", "run"]
 
 PASSWORD = "pl4in-s3cret-w0rd"
 APP = AppSpec(image="none", command=("python", "-m", "sandbox.sample_app"))
@@ -62,38 +65,38 @@ def test_up_no_op_change_drift_destroy(supervisor: EmbeddedSupervisor, name: str
     says = {"TENANT": "One"}
 
     def program() -> None:
-        made = container(name, environment={**says, "SOME_SECRET": pulumi.Output.secret(PASSWORD)})
-        pulumi.export("upstream", made.upstream)
-        pulumi.export("url", made.url)
+        one = container(name, environment={**says, "SOME_SECRET": pulumi.Output.secret(PASSWORD)})
+        pulumi.export("upstream", one.upstream)
+        pulumi.export("url", one.url)
 
-    run = stack(program)
+    made = stack(program)
     folder = Folder(path=supervisor.programs)
-    assert run.preview().change_summary == {"create": 5}
+    assert made.preview().change_summary == {"create": 5}
     assert folder.document(f"tenant-{name}") is None
     try:
-        first = run.up()
+        first = made.up()
         url = first.outputs["url"].value
         assert url == f"http://{first.outputs['upstream'].value}"
         assert not first.outputs["url"].secret
         assert httpx.get(f"{url}/health").json()["tenant"] == "One"
-        assert run.up().summary.resource_changes == {"same": 5}
+        assert made.up().summary.resource_changes == {"same": 5}
 
         says["TENANT"] = "Two"
         # The process, and the wait for it.
-        assert run.up().summary.resource_changes == {"same": 3, "update": 2}
+        assert made.up().summary.resource_changes == {"same": 3, "update": 2}
         assert httpx.get(f"{url}/health").json()["tenant"] == "Two"
 
         document = folder.document(f"tenant-{name}")
         assert document is not None
         (supervisor.programs / f"tenant-{name}.conf").write_text("")
-        assert run.refresh().summary.resource_changes["update"] >= 1
-        assert run.up().summary.resource_changes["update"] >= 1
+        assert made.refresh().summary.resource_changes["update"] >= 1
+        assert made.up().summary.resource_changes["update"] >= 1
         assert httpx.get(f"{url}/health").json()["tenant"] == "Two"
-        assert run.up().summary.resource_changes == {"same": 5}
+        assert made.up().summary.resource_changes == {"same": 5}
         for state in (tmp_path / "state").rglob("*"):
             assert state.is_dir() or PASSWORD not in state.read_text()
     finally:
-        run.destroy()
+        made.destroy()
     assert not list(supervisor.programs.glob(f"*{name}*"))
 
 
@@ -107,9 +110,10 @@ def test_up_no_op_change_drift_destroy(supervisor: EmbeddedSupervisor, name: str
         ({"region": "mars"}, "'mars' is not one of here"),
     ],
 )
-def test_what_cannot_be_run_is_refused(supervisor: EmbeddedSupervisor, changes: dict[str, Any], said: str) -> None:
+def test_what_cannot_be_run_is_refused(regions: Regions, run: Any, changes: dict[str, Any], said: str) -> None:
+    regions(**{REGION: {"platform": "process", "url": "http://127.0.0.1:1", "folder": "/nowhere"}})
     with pytest.raises(ConfigurationError, match=said):
-        container("acme", **changes)
+        run(lambda: container("acme", **changes))
 
 
 @pytest.mark.parametrize(
@@ -121,6 +125,7 @@ def test_an_application_that_makes_no_sense(spec: dict[str, Any], said: str) -> 
         AppSpec(image="x", **spec)
 
 
-def test_a_name_that_no_platform_takes(supervisor: EmbeddedSupervisor, regions: Regions) -> None:
+def test_a_name_that_no_platform_takes(regions: Regions, run: Any) -> None:
+    regions(**{REGION: {"platform": "docker"}})
     with pytest.raises(ConfigurationError, match="given 'Acme Corp'"):
-        container("Acme Corp")
+        run(lambda: container("Acme Corp"))

@@ -3,6 +3,7 @@
 import gc
 import os
 import secrets
+import socket
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -207,6 +208,21 @@ def test_an_engine_that_is_away_is_said(regions: Regions, name: str, tmp_path: P
         warnings.simplefilter("ignore", ResourceWarning)
         del told
         gc.collect()
+
+
+def test_an_engine_that_hangs_is_said(regions: Regions, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from providers.docker import client
+    from providers.plugin.errors import UnreachableError
+
+    monkeypatch.setattr(client, "CALL_SECONDS", 0.5)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(16)
+        regions(**{REGION: {"platform": "docker", "host": f"tcp://127.0.0.1:{silent.getsockname()[1]}"}})
+        with pytest.raises(UnreachableError, match="did not answer in time"):
+            PublishedPortProvider().create(port_props(name))
+        with pytest.raises(UnreachableError, match="did not answer in time"):
+            ContainerReadyProvider().create(ready(name))
 
 
 def test_the_image_is_made_by_hand(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -254,6 +254,17 @@ def test_a_broken_document_is_said_and_not_overwritten(supervisor: EmbeddedSuper
     document.unlink()
 
 
+def test_a_broken_file_of_somebody_else_is_told(supervisor: EmbeddedSupervisor, props: Props, name: str) -> None:
+    other = supervisor.programs / "zz-broken.conf"
+    other.write_text("[program:zz-broken]\n")
+    try:
+        with pytest.raises(ProviderError, match=r"refused reloadConfig: CANT_REREAD: .*zz-broken"):
+            provider.create(props)
+    finally:
+        other.unlink()
+    serving(provider.create(props).outs)
+
+
 def test_a_region_that_changed_its_platform(supervisor: EmbeddedSupervisor, props: Props, regions: Regions) -> None:
     regions(**{REGION: {"platform": "docker"}})
     with pytest.raises(ConfigurationError, match="now runs containers on docker"):
