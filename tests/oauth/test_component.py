@@ -39,7 +39,11 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Props) -> a
     return make(program)
 
 
-def test_a_credential_from_first_to_last(
+def values(result: automation.UpResult) -> Props:
+    return {name: result.outputs[name].value for name in NAMES}
+
+
+def test_made_unchanged_and_exchanged(
     local: EmbeddedPlace, stack: automation.Stack, settings: Props, tmp_path: Path
 ) -> None:
     assert stack.preview().change_summary["create"] > 0
@@ -47,35 +51,41 @@ def test_a_credential_from_first_to_last(
     try:
         first = stack.up()
         assert first.outputs["client_secret"].secret is True
-        made = {name: first.outputs[name].value for name in NAMES}
-        assert alive(made)
+        old = values(first)
+        assert alive(old)
         assert set(stack.up().summary.resource_changes or ()) == {"same"}
 
         settings |= {"rotation": 1, "grace_seconds": 3600}
-        second = {name: output.value for name, output in stack.up().outputs.items()}
-        assert second["client_secret"] != made["client_secret"]
-        assert alive(made)
-        assert alive(second)
+        new = values(stack.up())
+        assert new["client_secret"] != old["client_secret"]
+        assert (alive(old), alive(new)) == (True, True)
         assert set(stack.up().summary.resource_changes or ()) == {"same"}
-
-        local.meddle(second["client_id"], scope="workflows")
-        assert (stack.refresh().summary.resource_changes or {})["update"] == 1
-        assert (stack.up().summary.resource_changes or {})["update"] == 1
-        assert set(stack.up().summary.resource_changes or ()) == {"same"}
-
-        row = local.store.get(second["client_id"])
-        assert row is not None
-        assert row.metadata["scope"] == "documents"
-        _shows_no_secret(tmp_path, local, made, second)
-
-        local.forget(second["client_id"])
-        stack.refresh()
-        third = {name: output.value for name, output in stack.up().outputs.items()}
-        assert alive(third)
+        _shows_no_secret(tmp_path, local, old, new)
     finally:
         stack.destroy()
     assert local.named(full_name(settings)) == []
-    assert not alive(third)
+    assert (alive(old), alive(new)) == (False, False)
+
+
+def test_drift_is_put_right(local: EmbeddedPlace, stack: automation.Stack, settings: Props, tmp_path: Path) -> None:
+    try:
+        made = values(stack.up())
+        local.meddle(made["client_id"], scope="workflows")
+        assert (stack.refresh().summary.resource_changes or {})["update"] == 1
+        assert (stack.up().summary.resource_changes or {})["update"] == 1
+        row = local.store.get(made["client_id"])
+        assert row is not None
+        assert row.metadata["scope"] == "documents"
+        _shows_no_secret(tmp_path, local, made)
+
+        local.forget(made["client_id"])
+        stack.refresh()
+        again = values(stack.up())
+        assert again["client_id"] != made["client_id"]
+        assert alive(again)
+    finally:
+        stack.destroy()
+    assert local.named(full_name(settings)) == []
 
 
 def test_a_kill_after_the_registration_leaves_one_client(
