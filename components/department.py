@@ -22,6 +22,7 @@ from components.tenant import Tenant
 from components.tenant_schema import DatabaseSizing, TenantSchema
 from components.workflow_plans import WorkflowPlan, workflow_args
 from components.workflows import Workflows
+from providers.names import department_identifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +51,8 @@ class DepartmentArgs:
 
     @property
     def identifier(self) -> str:
-        """The slug as a PostgreSQL identifier: at most 51 characters, and no two slugs give the same."""
-        return f"department_{self.slug.replace('-', '_')}"
+        """What its schema is called."""
+        return department_identifier(self.slug)
 
     @property
     def route_expects(self) -> tuple[int, ...]:

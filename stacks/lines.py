@@ -15,6 +15,7 @@ from stacks import cabinet
 from stacks import steps as cabinet_steps
 from stacks.department import line as department
 from stacks.department import steps as department_steps
+from stacks.department import usage as department_usage
 from stacks.department.manifest import DEPARTMENT_SHAPE
 from stacks.manifest import CABINET_SHAPE, ManifestError, parse_manifest
 from stacks.pricing import Sizing
@@ -118,6 +119,8 @@ DEPARTMENT = Line(
     build=department.build,
     pinned=department.pinned,
     templates=partial(TemplateStore, shape=DEPARTMENT_SHAPE),
+    retained=department_usage.retained,
+    sizing=department_usage.sizing,
 )
 
 LINES: Mapping[str, Line] = {line.kind: line for line in (CABINET, DEPARTMENT)}

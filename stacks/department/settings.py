@@ -17,13 +17,17 @@ from stacks.shape import Version
 
 
 class Size(Section):
-    """What a department may use. `cpu` is in cores; memory and storage are in MB."""
+    """What a department may use. `cpu` is in cores; memory and storage are in MB.
+
+    `workflowRunsPerMonth` is what is expected, for the estimate of its cost: it limits nothing.
+    """
 
     cpu: Annotated[float, Field(ge=0.05, le=64, strict=False)] = 0.25
     memory_mb: Annotated[int, Field(ge=32, le=262_144)] = 128
     storage_mb: Annotated[int, Field(ge=10, le=10_485_760)] = 1024
     connections: Annotated[int, Field(ge=1, le=1000)] = 10
     statement_seconds: Annotated[int, Field(ge=1, le=3600)] = 15
+    workflow_runs_per_month: Annotated[int, Field(ge=0, le=1_000_000_000)] = 1000
 
 
 class Application(Section):

@@ -1,0 +1,32 @@
+"""What of a department's data ages, and what a department uses, for its purge and its cost. Pure."""
+
+from __future__ import annotations
+
+from providers.names import department_identifier
+from providers.retention import Retained, parse
+from stacks.department.manifest import DepartmentManifest
+from stacks.department.settings import DepartmentSettings
+from stacks.pricing import Sizing
+from stacks.resolve import ResolvedManifest
+
+
+def retained(resolved: ResolvedManifest[DepartmentManifest], mark: str) -> Retained:
+    """Where a department's data is, and how long it is kept."""
+    return Retained(
+        region=resolved.manifest.region,
+        schema=department_identifier(resolved.slug),
+        tenant_mark=mark,
+        retention=parse(resolved.settings["dataRetention"]),
+    )
+
+
+def sizing(resolved: ResolvedManifest[DepartmentManifest]) -> Sizing:
+    """What a department may use, and how often its workflows are expected to run, if it has any."""
+    size = DepartmentSettings.model_validate(resolved.settings).size
+    return Sizing(
+        cpu=size.cpu,
+        memory_mb=size.memory_mb,
+        storage_mb=size.storage_mb,
+        connections=size.connections,
+        runs_per_month=size.workflow_runs_per_month if resolved.manifest.workflows else 0,
+    )
