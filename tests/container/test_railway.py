@@ -1,11 +1,10 @@
 """Railway's objects through their life, on a simulator that refuses what Railway's schema does not have."""
 
-import json
-import socket
+from __future__ import annotations
+
+import os
+import signal
 import stat
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,8 @@ import pulumi
 import pytest
 
 from components.container import AppSpec, Container
-from providers import http
 from providers.container_ready import ContainerReadyProvider
-from providers.errors import ConfigurationError, NotReadyError, OwnershipError, ProviderError, UnreachableError
+from providers.errors import NotReadyError, OwnershipError
 from providers.railway import queries
 from providers.railway.api import Railway
 from providers.railway.deployment import RailwayDeploymentProvider
@@ -26,65 +24,25 @@ from providers.railway.service import RailwayServiceProvider
 from providers.railway.variables import RailwayVariablesProvider
 from sandbox import railway as sandbox
 from sandbox.railway import SimulatedRailway
-from tests.container.conftest import REGION, Regions
+from tests.container.conftest import REGION
+from tests.container.railway import (
+    SECRET,
+    Props,
+    alive,
+    deployed,
+    named,
+    place,
+    project,
+    railway,
+    ready,
+    service,
+    service_props,
+    simulator,
+    world,
+)
 from tests.container.test_component import stack
 
-__all__ = ["stack"]
-
-SECRET = "s3cret-of-the-tenant"
-VARIABLE = "TENANTRY_BACKEND_RAILWAY"
-Props = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedRailway]:
-    home = tmp_path_factory.mktemp("railway")
-    try:
-        yield sandbox.start(home / "server")
-    finally:
-        sandbox.remove(home / "server")
-
-
-def backend(url: str) -> Props:
-    return {"platform": "railway", "url": url, "tokenFrom": VARIABLE, "workspace": sandbox.WORKSPACE}
-
-
-@pytest.fixture
-def railway(simulator: SimulatedRailway, regions: Regions, monkeypatch: pytest.MonkeyPatch) -> SimulatedRailway:
-    monkeypatch.setenv(VARIABLE, simulator.token)
-    monkeypatch.setattr(http, "WAITS", (0.01, 0.01, 0.01))
-    regions(**{REGION: backend(simulator.url)})
-    return simulator
-
-
-@pytest.fixture
-def project(railway: SimulatedRailway, name: str) -> Iterator[Props]:
-    made = RailwayProjectProvider().create(named(name))
-    yield made.outs
-    RailwayProjectProvider().delete(made.id, made.outs)
-
-
-def named(name: str, mark: str = "tests/one") -> Props:
-    return {"region": REGION, "name": name, "tenant_mark": mark}
-
-
-def place(project: Props, **more: Any) -> Props:
-    return {"region": REGION, **{key: project[key] for key in ("project_id", "environment_id")}, **more}
-
-
-def service_props(project: Props, **more: Any) -> Props:
-    settings = {"image": "registry.example/app:1", "command": "python -m app", "health_path": "/health"}
-    return place(project, name="app", **settings, cpu=0.5, memory_mb=512, **more)
-
-
-def world(simulator: SimulatedRailway) -> dict[str, dict[str, Props]]:
-    kept: dict[str, dict[str, Props]] = json.loads(simulator.kept.read_text())
-    return kept
-
-
-def alive(simulator: SimulatedRailway, kind: str, **where: Any) -> list[Props]:
-    rows = [row for row in world(simulator)[kind].values() if not row["deletedAt"]]
-    return [row for row in rows if all(row[key] == value for key, value in where.items())]
+__all__ = ["project", "railway", "service", "simulator", "stack"]
 
 
 def test_the_simulator_is_strict(railway: SimulatedRailway) -> None:
@@ -115,9 +73,6 @@ def test_every_question_is_one_that_the_schema_has() -> None:
 
 
 def test_what_it_keeps_survives_a_kill_and_is_private(tmp_path: Path) -> None:
-    import os
-    import signal
-
     server = sandbox.start(tmp_path / "s")
     try:
         headers = {"Authorization": f"Bearer {server.token}"}
@@ -191,11 +146,6 @@ def test_a_service(railway: SimulatedRailway, project: Props) -> None:
     assert provider.read(made.id, outs).id == ""
 
 
-@pytest.fixture
-def service(project: Props) -> Props:
-    return RailwayServiceProvider().create(service_props(project)).outs
-
-
 def test_variables(railway: SimulatedRailway, project: Props, service: Props) -> None:
     provider = RailwayVariablesProvider()
     props = place(project, service_id=service["service_id"], variables={"WORD": SECRET, "PORT": "8080"})
@@ -235,23 +185,6 @@ def test_a_domain(railway: SimulatedRailway, project: Props, service: Props) -> 
     assert provider.read(made.id, made.outs).id == ""
 
 
-def deployed(project: Props, service: Props, of: Any = 1) -> Props:
-    props = {key: place(project)[key] for key in ("region", "environment_id")}
-    return (
-        RailwayDeploymentProvider().create({**props, "service_id": service["service_id"], "of": of, "live": True}).outs
-    )
-
-
-def ready(outs: Props, name: str = "x") -> Props:
-    return {
-        "region": REGION,
-        "name": name,
-        "url": "https://none.example",
-        "revision": outs["deployment_id"],
-        "ready": True,
-    }
-
-
 def test_a_deployment_is_waited_for(railway: SimulatedRailway, project: Props, service: Props) -> None:
     provider = RailwayDeploymentProvider()
     first = deployed(project, service)
@@ -274,130 +207,6 @@ def test_a_deployment_that_fails(railway: SimulatedRailway, project: Props, tag:
     outs = deployed(project, RailwayServiceProvider().create(props).outs)
     with pytest.raises(NotReadyError, match=f"container 'x': it does not run: its deployment is {word}"):
         ContainerReadyProvider().create(ready(outs))
-
-
-def test_a_wrong_token(railway: SimulatedRailway, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, "wr0ng-t0ken")
-    with pytest.raises(ProviderError, match=r"says: Not Authorized. Correct container.workspace") as caught:
-        RailwayProjectProvider().create(named(name))
-    assert "wr0ng-t0ken" not in str(caught.value)
-    monkeypatch.delenv(VARIABLE)
-    with pytest.raises(ConfigurationError, match=f"the variable {VARIABLE} is not set"):
-        RailwayProjectProvider().create(named(name))
-
-
-class Broken(ThreadingHTTPServer):
-    """In front of the simulator: passes on what it is sent, and breaks some answers."""
-
-    daemon_threads = True
-
-    def __init__(self, target: str) -> None:
-        self.target, self.cut, self.status, self.seen = target, "", 0, 0
-        self.body, self.headers = "", {"Content-Type": "application/json"}
-        super().__init__(("127.0.0.1", 0), Passing)
-
-
-class Passing(BaseHTTPRequestHandler):
-    server: Broken
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.seen += 1
-        if self.server.status:
-            return self._send(self.server.status, self.server.body.encode())
-        answer = httpx.post(self.server.target, content=body, headers={"Authorization": self.headers["Authorization"]})
-        if self.server.cut and self.server.cut in body.decode():
-            self.server.cut = ""
-            self.connection.shutdown(socket.SHUT_RDWR)
-            return None
-        return self._send(answer.status_code, answer.content)
-
-    def _send(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        for key, value in {**self.server.headers, "Content-Length": str(len(body))}.items():
-            self.send_header(key, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_args: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def broken(railway: SimulatedRailway, regions: Regions) -> Iterator[Broken]:
-    server = Broken(railway.url)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    regions(**{REGION: backend(f"http://127.0.0.1:{server.server_address[1]}")})
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
-def test_a_cut_answer_is_adopted_by_the_next_run(railway: SimulatedRailway, broken: Broken, name: str) -> None:
-    broken.cut = "mutation projectCreate"
-    with pytest.raises(UnreachableError, match="does not answer"):
-        RailwayProjectProvider().create(named(name))
-    project = RailwayProjectProvider().create(named(name)).outs
-    assert len(alive(railway, "projects", name=name)) == 1
-    broken.cut = "mutation serviceCreate"
-    with pytest.raises(UnreachableError):
-        RailwayServiceProvider().create(service_props(project))
-    service = RailwayServiceProvider().create(service_props(project)).outs
-    assert len(alive(railway, "services", projectId=project["project_id"])) == 1
-    broken.cut = "mutation serviceDomainCreate"
-    props = place(project, service_id=service["service_id"], port=8080)
-    with pytest.raises(UnreachableError):
-        RailwayDomainProvider().create(props)
-    RailwayDomainProvider().create(props)
-    assert len(alive(railway, "domains", serviceId=service["service_id"])) == 1
-    # What may be done twice is done again at once.
-    for mutation, again in {
-        "mutation variableCollectionUpsert": lambda: RailwayVariablesProvider().create({**props, "variables": {}}),
-        "mutation projectDelete": lambda: RailwayProjectProvider().delete(project["project_id"], project),
-    }.items():
-        broken.cut = mutation
-        again()
-        assert broken.cut == ""
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "said", "tries"),
-    [
-        (500, "a crash", "answered 500", 1),
-        (503, "away", "answered 503", 3),
-        (429, "slow down", "answered 429", 3),
-        (200, "<html>", "no GraphQL answer", 1),
-        (200, "[]", "no GraphQL answer", 1),
-        (200, '{"data": null}', "no GraphQL answer", 1),
-        (401, "", "Not Authorized", 1),
-        (200, '{"errors": [{"message": "no\\nidea about s3cret-of-the-tenant"}]}', r"refused it: no idea about \[s", 1),
-        (200, '{"errors": "?"}', "an error without words", 1),
-    ],
-)
-def test_broken_answers(broken: Broken, project: Props, status: int, body: str, said: str, tries: int) -> None:
-    broken.status, broken.body, broken.seen = status, body, 0
-    props = place(project, service_id="s", variables={"WORD": SECRET})
-    with pytest.raises(ProviderError, match=said) as caught:
-        RailwayVariablesProvider().create(props)
-    assert broken.seen == tries
-    assert "\n" not in str(caught.value)
-    assert SECRET not in str(caught.value)
-    broken.status = 0
-
-
-def test_it_is_away_or_hangs(
-    railway: SimulatedRailway, name: str, regions: Regions, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(http.Api.__init__, "__kwdefaults__", {**http.Api.__init__.__kwdefaults__, "seconds": 0.3})
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        port = other.getsockname()[1]
-        regions(**{REGION: backend(f"http://127.0.0.1:{port}/graphql/v2")})
-        with pytest.raises(UnreachableError, match="Check that it runs and can be reached"):
-            RailwayProjectProvider().create(named(name))
-        other.listen(16)
-        with pytest.raises(UnreachableError, match="timed out"):
-            RailwayProjectProvider().create(named(name))
 
 
 @pytest.mark.timeout(500)
