@@ -95,7 +95,8 @@ class N8n:
     def _webhook(self, request: Request, path: str) -> Answer:
         if request.method == "OPTIONS":
             methods = ", ".join(["OPTIONS", *self.publisher.methods_of(path)])
-            return Answer(status=204, body="", content_type=TEXT, headers={"Access-Control-Allow-Methods": methods})
+            headers = {"Access-Control-Allow-Methods": methods} if "origin" in request.headers else {}
+            return Answer(status=204, body="", content_type=TEXT, headers=headers)
         return answer_call(self.world, self.publisher.find(request.method, path), request)
 
     def _rest(self, request: Request) -> Answer:

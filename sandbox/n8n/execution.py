@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.n8n.answers import HTML, TEXT, Answer, Request
+from sandbox.n8n.answers import HTML, TEXT, Answer, Request, traced
 from sandbox.n8n.publication import Hit
 from sandbox.n8n.state import World
 
@@ -43,6 +43,17 @@ class Run:
             name = following
         return item
 
+    def kinds_after(self, start: str) -> set[str]:
+        """The types of all nodes that come after one."""
+        seen: set[str] = set()
+        ahead = [start]
+        while ahead:
+            outputs = self.connections.get(ahead.pop(), {}).get("main") or []
+            names = {str(link["node"]) for links in outputs for link in links or []} - seen
+            seen |= names
+            ahead += names
+        return {str(self.nodes[name]["type"]) for name in seen}
+
     def _next(self, name: str) -> str | None:
         outputs = self.connections.get(name, {}).get("main") or []
         links = outputs[0] if outputs else None
@@ -70,9 +81,14 @@ def answer_call(world: World, hit: Hit, request: Request) -> Answer:
     webhook = nodes[hit.node]
     parameters = webhook.get("parameters") or {}
     if parameters.get("authentication") == "headerAuth" and not _authorised(world, webhook, request):
-        return Answer(status=403, body="Authorization data is wrong!", content_type=TEXT)
+        asked = {"WWW-Authenticate": 'Basic realm="Webhook"'}
+        return Answer(status=403, body="Authorization data is wrong!", content_type=TEXT, headers=asked)
     mode = parameters.get("responseMode", "onReceived")
     started, run = world.now(), Run(nodes=nodes, connections=version["connections"])
+    responds = "n8n-nodes-base.respondToWebhook" in run.kinds_after(hit.node)
+    if responds != (mode == "responseNode"):
+        which = "Unused" if responds else "No"
+        raise traced(500, f"{which} Respond to Webhook node found in the workflow", code=0)
     item = {"headers": request.headers, "params": {}, "query": request.query, "body": _body_of(request)}
     try:
         last = run.go(hit.node, item)
@@ -80,8 +96,8 @@ def answer_call(world: World, hit: Hit, request: Request) -> Answer:
         _record(world, hit, started, ok=False)
         return Answer(status=500, body={"message": "Error in workflow"}) if mode != "onReceived" else _started()
     _record(world, hit, started, ok=True)
-    if mode == "responseNode":
-        return run.answer or Answer(body={"code": 0, "message": "No Respond to Webhook node found in the workflow"})
+    if run.answer is not None:
+        return run.answer
     return Answer(body=last) if mode == "lastNode" else _started()
 
 

@@ -83,9 +83,7 @@ class Publisher:
         if others := self.methods_of(path):
             also = " or ".join([", ".join(others[:-1]), others[-1]] if others[1:] else others)
             raise traced(
-                404,
-                f"This webhook is not registered for {method} requests. Did you mean to make a {also} request?",
-                hint=f'The workflow must be active and its webhook must take {method} requests at "{path}".',
+                404, f"This webhook is not registered for {method} requests. Did you mean to make a {also} request?"
             )
         raise traced(404, f'The requested webhook "{method} {path}" is not registered.', hint=_NOT_ACTIVE)
 

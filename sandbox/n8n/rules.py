@@ -55,6 +55,8 @@ NODE_TYPES: Mapping[str, tuple[float, ...]] = {
     "n8n-nodes-base.httpRequest": (1, 2, 3, 4, 4.1, 4.2, 4.3, 4.4, 4.5),
 }
 _TRIGGERS = ("n8n-nodes-base.webhook", "n8n-nodes-base.scheduleTrigger")
+_NEEDED: Mapping[str, str] = {"n8n-nodes-base.emailSend": "smtp", "n8n-nodes-base.postgres": "postgres"}
+"""Credentials without which a node is not published. Whether they exist is not asked."""
 _NO_TRIGGER = (
     "Workflow cannot be activated because it has no trigger node. "
     "At least one trigger, webhook, or polling node is required."
@@ -195,6 +197,11 @@ def check_publishable(nodes: list[dict[str, Any]]) -> None:
             )
     if not any(node["type"] in _TRIGGERS for node in live):
         raise Refusal(400, _NO_TRIGGER)
+    bare = [node for node in live if _NEEDED.get(node["type"], "") not in {"", *(node.get("credentials") or {})}]
+    if bare:
+        rows = [f'Node "{node["name"]}":\n - Missing required credential: {_NEEDED[node["type"]]}' for node in bare]
+        head = f"Cannot publish workflow: {len(bare)} node have configuration issues:"
+        raise Refusal(400, "\n\n".join([head, *rows]))
 
 
 def merged_settings(old: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:

@@ -256,6 +256,50 @@ def test_a_webhook_asks_for_its_key(n8n: Server, mark: str, tagged: str) -> None
     CREDENTIAL.delete(credential_id(mark, "echo/service"), header(mark))
 
 
+def test_a_caller_is_told_what_is_wrong(n8n: Server, mark: str, tagged: str) -> None:
+    """The words are n8n's: people read them, and the simulator must not differ."""
+    url = WORKFLOW.create(inputs(mark)).outs["webhook_urls"][0]
+    wrong = httpx.put(url, json={}, timeout=30)
+    assert (wrong.status_code, set(wrong.json())) == (404, {"code", "message", "stacktrace"})
+    assert wrong.json()["message"] == (
+        "This webhook is not registered for PUT requests. Did you mean to make a POST request?"
+    )
+    asked = httpx.options(url, headers={"Origin": "http://x.invalid"}, timeout=30)
+    assert (asked.status_code, asked.headers["Access-Control-Allow-Methods"]) == (204, "OPTIONS, POST")
+    unused, without, broken, last = echo(), echo(), echo(), echo()
+    del unused["nodes"][0]["parameters"]["responseMode"]
+    without["nodes"].pop()
+    del without["connections"]["Set"]
+    broken["nodes"][2]["parameters"] = {"respondWith": "json", "responseBody": "no JSON", "options": {}}
+    last["nodes"].pop()
+    del last["connections"]["Set"]
+    last["nodes"][0]["parameters"]["responseMode"] = "lastNode"
+    for key, definition, status, said in (
+        ("unused", unused, 500, "Unused Respond to Webhook node found in the workflow"),
+        ("without", without, 500, "No Respond to Webhook node found in the workflow"),
+        ("broken", broken, 500, "Error in workflow"),
+    ):
+        made = WORKFLOW.create(inputs(mark, key, definition))
+        answer = httpx.post(made.outs["webhook_urls"][0], json={"msg": "x"}, timeout=30)
+        assert (answer.status_code, answer.json()["message"]) == (status, said)
+    made = WORKFLOW.create(inputs(mark, "last", last))
+    assert httpx.post(made.outs["webhook_urls"][0], json={"msg": "x"}, timeout=30).json() == {"echo": "x"}
+
+
+def test_an_email_node_is_no_drift(n8n: Server, mark: str, tagged: str) -> None:
+    """n8n gives it a webhook's id, since it could wait for an answer."""
+    mail = echo()
+    mail["nodes"].append({"name": "Send", "type": "n8n-nodes-base.emailSend", "typeVersion": 2.1, "parameters": {}})
+    mail["nodes"][-1]["parameters"] = {"fromEmail": "a@x.invalid", "toEmail": "b@x.invalid", "subject": "s"}
+    with pytest.raises(RefusedError, match=r"400.*Missing required credential: smtp"):
+        WORKFLOW.create(inputs(mark, definition=mail))
+    mail["nodes"][-1]["credentials"] = {"smtp": "mail"}
+    made = WORKFLOW.create(inputs(mark, definition=mail))
+    row = n8n.call("GET", f"/workflows/{made.id}").json()
+    assert "webhookId" in next(node for node in row["nodes"] if node["name"] == "Send")
+    assert drift(made.id, made.outs) == []
+
+
 def test_a_tag_is_found_again_and_takes_what_is_left_along(n8n: Server, mark: str) -> None:
     props = {"region": REGION, "tenant_mark": mark}
     made = TAG.create(props)
