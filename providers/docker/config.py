@@ -8,11 +8,11 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
+from providers.plugin import settings
 from providers.plugin.errors import RefusedError
-from providers.plugin.properties import DEFAULTS_KEY, Kind, Property, coerce
-from providers.plugin.wire import UNKNOWN, Plain, has_unknown
+from providers.plugin.properties import Kind, Property
+from providers.plugin.wire import Plain, has_unknown
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 SCHEMES = ("unix://", "tcp://", "http://", "https://", "npipe://")
@@ -38,7 +38,6 @@ SPEC = (
     Property(name="sshOpts", refused=_SSH),
 )
 _SPEC = {prop.name: prop for prop in SPEC}
-_META = {DEFAULTS_KEY, "version", "pluginDownloadURL"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,22 +66,7 @@ class Config:
 
 def check(news: Plain) -> tuple[Plain, list[tuple[str, str]]]:
     """The configuration as given, and what is wrong with it: (property, reason) each."""
-    failures: list[tuple[str, str]] = []
-    values: Plain = {}
-    for name, value in news.items():
-        if name in _META:
-            values[name] = value
-            continue
-        prop = _SPEC.get(name)
-        if prop is None:
-            failures.append((name, f"the docker provider has no property {name!r}"))
-        elif prop.refused and value not in ("", "[]", []):
-            failures.append((name, f"property {name!r} is not served: {prop.refused}"))
-        elif not prop.refused:
-            coerced, wrong = coerce(prop, _as_given(prop, value))
-            failures.extend((item.property, item.reason) for item in wrong)
-            # The engine keeps a provider's configuration as text.
-            values[name] = value if isinstance(value, str) or coerced is UNKNOWN else json.dumps(coerced)
+    values, failures = settings.check("docker", SPEC, news)
     host = values.get("host")
     if isinstance(host, str) and host and not host.startswith(SCHEMES):
         reason = _SSH if host.startswith("ssh://") else f"it must begin with one of {', '.join(SCHEMES)}"
@@ -105,7 +89,7 @@ def resolve(args: Plain, environ: Mapping[str, str] | None = None) -> Config:
     materials = _materials(values, env)
     if bool(materials["cert"]) != bool(materials["key"]):
         raise RefusedError("the docker provider has a client certificate without its key, or a key without it")
-    registries = _as_given(_SPEC["registryAuth"], values.get("registryAuth") or [])
+    registries = settings.from_text(_SPEC["registryAuth"], values.get("registryAuth") or [])
     return Config(host=str(values["host"]), registries=tuple(_registry(item, env) for item in registries), **materials)
 
 
@@ -163,12 +147,3 @@ def _text(path: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise RefusedError(f"the docker provider cannot read {path}: {reason}") from None
-
-
-def _as_given(prop: Property, value: Any) -> Any:
-    if prop.kind is not Kind.OBJECTS or not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError:
-        return None

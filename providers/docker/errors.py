@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from providers.plugin.errors import AccessError, ProviderError, UnreachableError
 
 _LONGEST = 400
-_SHORTEST_SECRET = 4
+_SHORTEST_SECRET = 6
+"""Characters: what is shorter is a port or a word, and hiding it would take the sense from a message."""
 _PASSING = frozenset({429, 502, 503, 504})
 _ADVICE = {
     "port is already allocated": "give another external port, or stop what has it",

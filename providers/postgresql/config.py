@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from providers.plugin.properties import DEFAULTS_KEY, Kind, Property, coerce
-from providers.plugin.wire import UNKNOWN, Plain, has_unknown
+from providers.plugin import settings
+from providers.plugin.properties import DEFAULTS_KEY, Kind, Property
+from providers.plugin.wire import Plain, has_unknown
 from providers.postgresql.errors import RefusedError
 
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -41,8 +42,6 @@ SPEC = (
         )
     ),
 )
-_SPEC = {prop.name: prop for prop in SPEC}
-_META = {DEFAULTS_KEY, "version", "pluginDownloadURL"}
 _CERTIFICATE = {"cert": "sslcert", "key": "sslkey"}
 
 
@@ -68,25 +67,11 @@ class Config:
 
 def check(news: Plain) -> tuple[Plain, list[tuple[str, str]]]:
     """The configuration as given, and what is wrong with it: (property, reason) each."""
-    failures: list[tuple[str, str]] = []
-    values: Plain = {}
-    for name, value in news.items():
-        if name in _META:
-            values[name] = value
-            continue
-        prop = _SPEC.get(name)
-        if prop is None:
-            failures.append((name, f"the postgresql provider has no property {name!r} here"))
-        elif prop.refused and value not in ("", "false", False):
-            failures.append((name, f"property {name!r} is not served: {prop.refused}"))
-        elif name == "clientcert":
-            failures.extend(_check_certificate(value))
-            values[name] = value
-        else:
-            coerced, wrong = coerce(prop, value)
-            failures.extend((item.property, item.reason) for item in wrong)
-            # The engine keeps a provider's configuration as text.
-            values[name] = value if isinstance(value, str) or coerced is UNKNOWN else json.dumps(coerced)
+    certificate = news.get("clientcert")
+    values, failures = settings.check("postgresql", SPEC, {n: value for n, value in news.items() if n != "clientcert"})
+    if certificate is not None:
+        failures.extend(_check_certificate(certificate))
+        values["clientcert"] = certificate
     return values, failures
 
 

@@ -1,7 +1,6 @@
 """A program with `pulumi_docker`, run by the embedded engine, which finds this plugin by its entry point."""
 
 import contextlib
-import shutil
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,29 +11,12 @@ import pulumi_docker as docker
 import pytest
 from pulumi import automation
 
-from engine.command import EmbeddedCommand
+from tests.embedded import stacks_in
 
 
 @pytest.fixture
 def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    # A stock plugin on this machine would be found first.
-    monkeypatch.setenv("PATH", str(Path(shutil.which("env") or "/usr/bin/env").parent))
-    monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "home"))
-    (tmp_path / "state").mkdir()
-    project = automation.ProjectSettings(
-        name="tests", runtime="python", backend=automation.ProjectBackend(url=f"file://{tmp_path}/state")
-    )
-    return lambda program: automation.create_or_select_stack(
-        "dev",
-        project.name,
-        program,
-        opts=automation.LocalWorkspaceOptions(
-            work_dir=str(tmp_path),
-            pulumi_command=EmbeddedCommand(),
-            project_settings=project,
-            env_vars={"PULUMI_CONFIG_PASSPHRASE": "test"},
-        ),
-    )
+    return stacks_in(tmp_path, monkeypatch)
 
 
 def program_of(host: str, image: str, unique: str, settings: dict[str, Any]) -> Callable[[], None]:

@@ -1,6 +1,5 @@
 """A program with `pulumi_postgresql`, run by the embedded engine, which finds this plugin by its entry point."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,32 +7,14 @@ import psycopg
 import pulumi
 import pulumi_postgresql as postgresql
 import pytest
-from pulumi import automation
 
-from engine.command import EmbeddedCommand
+from tests.embedded import stacks_in
 from tests.providers.plugin import Server
 
 
 @pytest.fixture
 def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    # A stock plugin on this machine would be found first.
-    monkeypatch.setenv("PATH", str(Path(shutil.which("env") or "/usr/bin/env").parent))
-    monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "home"))
-    (tmp_path / "state").mkdir()
-    project = automation.ProjectSettings(
-        name="tests", runtime="python", backend=automation.ProjectBackend(url=f"file://{tmp_path}/state")
-    )
-    return lambda program: automation.create_or_select_stack(
-        "dev",
-        project.name,
-        program,
-        opts=automation.LocalWorkspaceOptions(
-            work_dir=str(tmp_path),
-            pulumi_command=EmbeddedCommand(),
-            project_settings=project,
-            env_vars={"PULUMI_CONFIG_PASSPHRASE": "test"},
-        ),
-    )
+    return stacks_in(tmp_path, monkeypatch)
 
 
 def test_up_no_op_change_drift_destroy(server: Server, unique: str, stack: Any, tmp_path: Path) -> None:
