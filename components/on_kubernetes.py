@@ -51,14 +51,7 @@ def place_kubernetes(placing: Placing, backend: ContainerBackend) -> Placed:
         opts=_on(cluster, placing.options(secret)),
     )
     service = core.v1.Service(
-        name,
-        metadata=metadata,
-        spec=core.v1.ServiceSpecArgs(
-            type="ClusterIP",
-            selector=_labels(placing),
-            ports=[core.v1.ServicePortArgs(name=_PORT_NAME, port=placing.app.port, target_port=_PORT_NAME)],
-        ),
-        opts=_on(cluster, placing.options(deployment)),
+        name, metadata=metadata, spec=_service(placing), opts=_on(cluster, placing.options(deployment))
     )
     upstream = pulumi.Output.from_input(namespace).apply(
         lambda space: f"{placing.object_name}.{space}.svc:{placing.app.port}"
@@ -90,6 +83,11 @@ def _metadata(placing: Placing, namespace: pulumi.Input[str] | None) -> meta.v1.
         # A mark has a slash in it, which a label's value may not.
         annotations={_TENANT: placing.tenant_mark},
     )
+
+
+def _service(placing: Placing) -> core.v1.ServiceSpecArgs:
+    port = core.v1.ServicePortArgs(name=_PORT_NAME, port=placing.app.port, target_port=_PORT_NAME)
+    return core.v1.ServiceSpecArgs(type="ClusterIP", selector=_labels(placing), ports=[port])
 
 
 def _deployment(placing: Placing, secret: core.v1.Secret) -> apps.v1.DeploymentSpecArgs:
