@@ -7,6 +7,7 @@ secret: neither what was sent in a header, nor an answer's body where it could h
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ LONGEST_WAIT = 10.0
 """Seconds: what a server may ask for by Retry-After; with more, the call has failed."""
 _PASSING = frozenset({429, 502, 503, 504})
 _SHOWN = 300
+_making = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,9 +110,16 @@ class Api:
         return text
 
 
-@functools.cache
 def _client(verify: bool | str) -> httpx.Client:
+    # A cache alone lets two threads that come at once make one each.
+    with _making:
+        return _made_client(verify)
+
+
+@functools.cache
+def _made_client(verify: bool | str) -> httpx.Client:
     # One per process: setting up TLS takes longer than most calls. Closed by the end of the process.
+    import atexit
     import ssl
 
     import httpx
@@ -122,7 +131,9 @@ def _client(verify: bool | str) -> httpx.Client:
         raise ConfigurationError(
             f"the file of certificates {verify} cannot be used: {reason}. Correct caFile."
         ) from None
-    return httpx.Client(verify=trust, follow_redirects=False, trust_env=False)
+    client = httpx.Client(verify=trust, follow_redirects=False, trust_env=False)
+    atexit.register(client.close)
+    return client
 
 
 def _passes(error: BaseException, again: bool) -> bool:

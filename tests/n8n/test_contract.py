@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -254,6 +255,24 @@ def test_a_webhook_asks_for_its_key(n8n: Server, mark: str, tagged: str) -> None
     assert n8n.call("PUT", f"/workflows/{made.id}", body).status_code == 200
     assert drift(made.id, made.outs) == []
     CREDENTIAL.delete(credential_id(mark, "echo/service"), header(mark))
+
+
+def test_tenants_at_once_do_not_meet(n8n: Server, mark: str) -> None:
+    """Five at a time, each with the same keys: each has its own, and none is left afterwards."""
+    marks = [f"{mark}-{number}" for number in range(5)]
+
+    def whole(own: str) -> str:
+        tag_made = TAG.create({"region": REGION, "tenant_mark": own})
+        CREDENTIAL.create(header(own))
+        made = WORKFLOW.create(inputs(own))
+        answer = httpx.post(made.outs["webhook_urls"][0], json={"msg": own}, timeout=30).json()["echo"]
+        WORKFLOW.delete(made.id, made.outs)
+        TAG.delete(tag_made.id, tag_made.outs)
+        return str(answer)
+
+    with ThreadPoolExecutor(len(marks)) as pool:
+        assert list(pool.map(whole, marks)) == marks
+    assert [n8n.workflows(own) + n8n.credentials(own) for own in marks] == [[]] * len(marks)
 
 
 def test_a_caller_is_told_what_is_wrong(n8n: Server, mark: str, tagged: str) -> None:
