@@ -29,6 +29,7 @@ IDENTITY = ("region", "schema", "tenant_mark", "role")
 OWNED = ("connect",)
 _TRIES = 12
 _LONGEST_PAUSE = 1.0
+_END_MS = 5000
 
 
 class IsolatedSchemaProvider(ResourceProvider):
@@ -232,7 +233,35 @@ def _make_database(where: DatabaseSettings, what: str) -> None:
 def _drop(connection: psycopg.Connection[Any], props: dict[str, Any]) -> None:
     from psycopg import sql
 
-    # Another tenant's schema under this name means that ours is gone already.
-    if mark_of(connection, str(props["schema"])) == mark_comment(str(props["tenant_mark"])):
-        connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(str(props["schema"]))))
-    _change_rights(lambda: _shut_out(connection, str(props["role"])))
+    schema, role = str(props["schema"]), str(props["role"])
+    owner = mark_of(connection, schema)
+    if owner not in {"", mark_comment(str(props["tenant_mark"]))}:
+        return  # another tenant's: ours is gone already, and the role under this name may be that tenant's, too
+    _change_rights(lambda: _shut_out(connection, role))
+    if owner:
+        _end_sessions(connection, role)
+        connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
+
+
+def _end_sessions(connection: psycopg.Connection[Any], role: str) -> None:
+    """Ends the sessions of a role that is to go: one that idles in a transaction would hold the schema for ever."""
+    from psycopg import sql
+
+    facts = connection.execute(
+        "SELECT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user), "
+        "EXISTS (SELECT FROM pg_stat_activity WHERE usename = %s)",
+        (role,),
+    ).fetchone()
+    superuser, busy = facts or (False, False)
+    if not busy:
+        return
+    name = sql.Identifier(role)
+    with connection.transaction():
+        if not superuser:
+            # Only who is a member of a role may end its sessions.
+            connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(name))
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity WHERE usename = %s", (_END_MS, role)
+        )
+        if not superuser:
+            connection.execute(sql.SQL("REVOKE {} FROM CURRENT_USER").format(name))

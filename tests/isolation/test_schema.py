@@ -1,5 +1,6 @@
 """A department's schema: adopted or created, its fence kept closed, drift told, and nothing left when it goes."""
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -43,6 +44,7 @@ def test_somebody_elses_schema_is_refused_and_left(department: Department) -> No
     with pytest.raises(OwnershipError, match=r"schema 'dept_extra' in region 'test-1': it is there and is not this"):
         SCHEMA.create(other)
     SCHEMA.delete(ID, other)
+    department.connect().close()
     assert SCHEMA.read(ID, other).id == ""
     assert SCHEMA.read(ID, department.schema_props).id == ID
     with pytest.raises(OwnershipError):
@@ -231,3 +233,73 @@ def test_a_server_that_is_away_is_told(fresh: Region, monkeypatch: pytest.Monkey
     monkeypatch.setattr("providers.session.WAITS", (0.01, 0.01, 0.01))
     with pytest.raises(UnreachableError, match="cannot be reached"):
         SCHEMA.create(Department(region=fresh, name="dept_none", password="x").schema_props)
+
+
+def test_a_server_that_accepts_and_never_answers_is_given_up(fresh: Region, monkeypatch: pytest.MonkeyPatch) -> None:
+    from providers.backends import DatabaseBackend
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port, real = silent.getsockname()[1], DatabaseBackend.settings
+        monkeypatch.setattr(DatabaseBackend, "settings", lambda self: replace(real(self), port=port, connect_timeout=2))
+        monkeypatch.setattr("providers.session.WAITS", (0.01, 0.01, 0.01))
+        with pytest.raises(UnreachableError, match="cannot be reached") as raised:
+            SCHEMA.create(Department(region=fresh, name="dept_none", password="x").schema_props)
+    assert fresh.password not in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_tables_come_with_their_fence_or_not_at_all(fresh: Region, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever ends a run, no table is there without its policies, and the next run makes what is missing."""
+    department = Department(region=fresh, name="dept_cut", password="w0rd-of-cut")
+    make_role(fresh, department)
+    SCHEMA.create(department.schema_props)
+
+    def cut(connection: "psycopg.Connection[Any]", _props: object) -> None:
+        connection.close()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed:
+        killed.setattr("providers.migrations._grant", cut)
+        with pytest.raises(KeyboardInterrupt):
+            TABLES.create(department.table_props)
+    with fresh.root() as connection:
+        assert connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'dept_cut'").fetchall() == []
+    assert (TABLES.create(department.table_props).outs or {})["fence"] == "closed"
+
+
+def test_a_connection_that_is_cut_is_made_again(fresh: Region, monkeypatch: pytest.MonkeyPatch) -> None:
+    from providers import row_security
+
+    department = Department(region=fresh, name="dept_cut", password="w0rd-of-cut")
+    make_role(fresh, department)
+    SCHEMA.create(department.schema_props)
+    monkeypatch.setattr("providers.session.WAITS", (0.01, 0.01, 0.01))
+    real, cut = row_security.enforce, []
+
+    def enforce(connection: "psycopg.Connection[Any]", fence: row_security.Fence) -> None:
+        if not cut:
+            cut.append(connection.info.backend_pid)
+            with fresh.root() as root:
+                root.execute("SELECT pg_terminate_backend(%s)", (cut[0],))
+        real(connection, fence)
+
+    monkeypatch.setattr(row_security, "enforce", enforce)
+    assert (TABLES.create(department.table_props).outs or {})["fence"] == "closed"
+    assert len(cut) == 1
+
+
+def test_a_session_that_holds_the_tables_does_not_hold_up_their_removal(fresh: Region) -> None:
+    department = make(fresh, "dept_busy")
+    with department.connect() as connection:
+        connection.execute("BEGIN")
+        connection.execute("INSERT INTO documents (title) VALUES ('never committed')")
+        SCHEMA.delete(ID, department.schema_props)
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("SELECT 1")
+    assert SCHEMA.read(ID, department.schema_props).id == ""
+    with fresh.root() as connection:
+        groups = "SELECT count(*) FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid WHERE r.rolname = %s"
+        before = (
+            connection.execute(f"{groups} AND m.inherit_option", (department.role,)) if fresh.version() > 15 else None
+        )
+        assert before is None or before.fetchone() == (0,)
