@@ -49,7 +49,6 @@ class Client:
 
         Raises MissingError, EngineError, UnreachableError, AccessError.
         """
-        self.require_going()
         try:
             api = self._api()
             api.timeout = seconds
@@ -97,6 +96,7 @@ class Client:
             raise CancelledError("cancelled: the engine asked the docker provider to stop")
 
     def cancel(self) -> None:
+        """Ends what waits. A single call is let be: what is half made is still to be looked at, and told of."""
         self._cancelled.set()
 
     def close(self) -> None:

@@ -138,6 +138,41 @@ def test_a_plugin_that_was_killed(plugin: Plugin, engine: Any, host: str, image:
     assert count(engine, unique) == 1
 
 
+def test_one_that_is_waited_for_when_the_run_is_cancelled_is_told_of(
+    plugin: Plugin, engine: Any, host: str, image: str, unique: str
+) -> None:
+    wanted: dict[str, Any] = {
+        "name": unique,
+        "image": image,
+        "healthcheck": {"tests": ["CMD", "false"], "interval": "1s"},
+        "wait": True,
+        "waitTimeout": 600,
+    }
+    cancelled = launch(module="providers.docker")
+    cancelled.configure(host=host)
+
+    def cancel() -> None:
+        deadline = time.monotonic() + 60
+        while not engine.containers.list(filters={"name": unique}) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        cancelled.cancel()
+
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    try:
+        with pytest.raises(PluginError, match="cancelled: the engine asked the docker provider to stop") as caught:
+            cancelled.create("Container", "x", keep=False, **wanted)
+        partial = caught.value.partial
+        assert partial.id == engine.containers.get(unique).id
+        with pytest.raises(PluginError, match="cancelled"):
+            cancelled.create("Volume", "x", name=unique, keep=False)
+    finally:
+        thread.join()
+        cancelled.stop()
+    plugin.delete(Resource("Container", "x", partial.id, plain(partial.inputs), plain(partial.properties)))
+    assert count(engine, unique) == 0
+
+
 def test_one_that_is_there_but_not_right_is_told_of(plugin: Plugin, engine: Any, image: str, unique: str) -> None:
     def failing(name: str, **inputs: Any) -> tuple[str, Any]:
         with pytest.raises(PluginError) as caught:
