@@ -15,8 +15,8 @@ from pulumi import automation
 from components.workflows import KEY_HEADER, CredentialArgs, WorkflowArgs, Workflows
 from providers.n8n.naming import tag_name
 from stacks.workflows import WorkflowTemplates
+from tests.embedded import stacks_in
 from tests.n8n.conftest import REGION, Server, echo
-from tests.programs import stack_in
 
 # The SDK's server for programs in this process makes an event loop for a thread and leaves it open.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
@@ -45,7 +45,7 @@ def guarded() -> WorkflowArgs:
 @pytest.fixture
 def department(n8n: Server, mark: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """`department(stack, workflows)`: a stack with these, which may be changed between runs."""
-    stack = stack_in(tmp_path, monkeypatch)
+    stack = stacks_in(tmp_path, monkeypatch)
 
     def make(workflows: list[WorkflowArgs]) -> automation.Stack:
         def program() -> None:

@@ -9,8 +9,8 @@ import pytest
 from pulumi import automation
 
 from components.credential import Credential
+from tests.embedded import stacks_in
 from tests.oauth.places import EmbeddedPlace, Props, alive, full_name
-from tests.programs import stack_in
 
 # The SDK's server for programs in this process makes an event loop for a thread and leaves it open.
 pytestmark = [
@@ -35,7 +35,7 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Props) -> a
         for name in NAMES:
             pulumi.export(name, getattr(made, name))
 
-    make: Callable[[Callable[[], Any]], automation.Stack] = stack_in(tmp_path, monkeypatch)
+    make: Callable[[Callable[[], Any]], automation.Stack] = stacks_in(tmp_path, monkeypatch)
     return make(program)
 
 
