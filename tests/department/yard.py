@@ -18,6 +18,7 @@ import httpx
 import psycopg
 import yaml
 
+from providers.n8n.naming import tag_name
 from sandbox import supervisor
 from sandbox.postgres import EmbeddedPostgres
 from sandbox.region import DATABASE, EmbeddedRegion
@@ -104,6 +105,19 @@ class Yard:
         assert isinstance(found, dict)
         return found
 
+    def start_up(self) -> int:
+        """The exit code of `up`."""
+        done = subprocess.run(
+            [sys.executable, "-m", "automation", "up", self.slug, "--json"],
+            cwd=self.project,
+            env=self.environment,
+            capture_output=True,
+            check=False,
+            timeout=300,
+            stdin=subprocess.DEVNULL,
+        )
+        return done.returncode
+
     # What there is on each server
 
     def objects(self, slug: str | None = None) -> dict[str, int]:
@@ -137,9 +151,10 @@ class Yard:
         files = list((self.region.directory / "authorization").rglob("clients.sqlite"))
         assert len(files) == 1
         with sqlite3.connect(f"file:{files[0]}?mode=ro", uri=True) as connection:
-            rows = connection.execute("SELECT metadata FROM clients").fetchall()
+            found = connection.execute("SELECT count(*) FROM clients WHERE software_id = ?", (f"tenantry/{slug}",))
+            count = int(found.fetchone()[0])
         connection.close()
-        return sum(re.search(rf'"client_name": ?"tenant-{slug}"', row[0]) is not None for row in rows)
+        return count
 
     def _processes(self, slug: str) -> int:
         server = supervisor.attach(self.region.directory / "supervisor")
@@ -165,7 +180,8 @@ class Yard:
             cursor = answer.json().get("nextCursor") or ""
             if not cursor:
                 break
-        return sum(slug in json.dumps([one["name"], one.get("tags")]) for one in found)
+        mark = f"tenantry/{slug}"
+        return sum(one["name"].startswith(f"{mark} ") or one["name"] == tag_name(mark) for one in found)
 
     def _routes(self, slug: str) -> int:
         config = httpx.get(f"{self.region.gateway.admin}/config/", timeout=20, trust_env=False).json()
