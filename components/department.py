@@ -103,14 +103,15 @@ class Department(Tenant):
             label=args.slug,
             upstream=self.container.upstream,
             policy=args.policy,
-            after=[self.workflows.anchor, self.container.ready],
+            # All workflows, and not their tag alone: the route goes before the first of them does.
+            after=[self.workflows.ready, self.container.ready],
             **common,
         )
         self.health = Health(
             name,
             slug=args.slug,
             parts=self._parts(args),
-            after=[self.gateway.ready, self.workflows.ready, self.credential.ready],
+            after=[self.gateway.ready],
             **common,
         )
         self.outputs = self._outputs(args)
@@ -125,6 +126,7 @@ class Department(Tenant):
             "OAUTH_TOKEN_ENDPOINT": self.credential.token_endpoint,
             "OAUTH_CLIENT_ID": self.credential.client_id,
             "OAUTH_CLIENT_SECRET": self.credential.client_secret,
+            **({"OAUTH_SCOPE": " ".join(args.scopes)} if args.scopes else {}),
             "PUBLIC_URL": args.public_url,
         }
 
@@ -134,6 +136,7 @@ class Department(Tenant):
             "token_endpoint": self.credential.token_endpoint,
             "client_id": self.credential.client_id,
             "client_secret": self.credential.client_secret,
+            "scopes": list(args.scopes),
             "container_url": self.container.url.apply(lambda url: f"{url}{args.app.health_path}"),
             "webhooks": self.workflows.health_urls,
             "route": self.gateway.url.apply(lambda url: f"{url.rstrip('/')}{args.app.health_path}"),
@@ -159,6 +162,7 @@ class Department(Tenant):
             "tokenEndpoint": self.credential.token_endpoint,
             "workflowIds": self.workflows.ids,
             "webhookUrls": self.workflows.webhook_urls,
+            **({"webhookKey": key} if (key := self.workflows.webhook_key) is not None else {}),
             "status": self.health.status,
         }
 

@@ -16,7 +16,7 @@ from providers.errors import NotReadyError
 from providers.props import diff_of, required
 
 IDENTITY = ("tenant_mark",)
-PARTS = ("database_url", "token_endpoint", "client_id", "client_secret", "container_url", "webhooks", "route")
+PARTS = ("database_url", "token_endpoint", "client_id", "client_secret", "scopes", "container_url", "webhooks", "route")
 OWNED = ("region", "route_expects", *PARTS, "healthy")
 SECRETS = ("database_url", "client_secret")
 

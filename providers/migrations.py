@@ -18,7 +18,6 @@ import pulumi
 from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
 
 from providers import row_security
-from providers.backends import backends_of
 from providers.connection import DatabaseSettings
 from providers.errors import MissingDatabaseError, OwnershipError, ProviderError
 from providers.migration_files import Migration, digest_of, load_bundle
@@ -105,9 +104,16 @@ def _what(props: dict[str, Any]) -> str:
     return f"schema {props['schema']!r} of database {props['database']!r}"
 
 
+def _of_region(region: str) -> DatabaseSettings:
+    # Late: what reads the file of regions takes as long to load as all the rest of a plugin's process.
+    from providers.backends import backends_of
+
+    return backends_of(region).database.settings()
+
+
 def _on_schema(props: dict[str, Any], work: Any, *, writes: bool = True) -> Any:
     region, database, what = props.get("region"), str(props["database"]), _what(props)
-    settings = backends_of(str(region)).database.settings() if region else DatabaseSettings.from_env()
+    settings = _of_region(str(region)) if region else DatabaseSettings.from_env()
 
     def once() -> Any:
         with connected(settings, database, what) as connection:

@@ -5,7 +5,7 @@ Decides what "works" means for a part. It never uses a credential of ours, and n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -30,6 +30,7 @@ class Parts:
     token_endpoint: str = ""
     client_id: str = ""
     client_secret: str = field(default="", repr=False)
+    scopes: Sequence[str] = ()
     container_url: str = ""
     webhooks: Mapping[str, str] = field(default_factory=dict)
     route: str = ""
@@ -78,7 +79,8 @@ def credential(parts: Parts) -> None:
         "POST",
         parts.token_endpoint,
         ca=parts.oauth_ca,
-        data={"grant_type": "client_credentials"},
+        # Some servers give a client its scopes only where it names them.
+        data={"grant_type": "client_credentials", **({"scope": " ".join(parts.scopes)} if parts.scopes else {})},
         auth=(parts.client_id, parts.client_secret),
     )
     if answer.status_code != 200:

@@ -41,7 +41,6 @@ STEPS: tuple[Step, ...] = (
         title="Workflows",
         component_type="tenantry:department:Workflows",
         state="DEPLOYING_WORKFLOWS",
-        beside=("gateway",),
     ),
     Step(
         key="gateway", title="Gateway route", component_type="tenantry:department:Gateway", state="CONFIGURING_GATEWAY"
