@@ -13,7 +13,10 @@ _LONGEST = 400
 _SHORTEST_SECRET = 6
 """Characters: what is shorter is a port or a word, and hiding it would take the sense from a message."""
 _PASSING = frozenset({429, 502, 503, 504})
+_NO_ADDRESSES = "give the engine more (default-address-pools in its daemon.json), or the network its own (ipamConfigs)"
 _ADVICE = {
+    "non-overlapping": _NO_ADDRESSES,
+    "fully subnetted": _NO_ADDRESSES,
     "port is already allocated": "give another external port, or stop what has it",
     "address already in use": "give another external port, or stop what has it",
     "has active endpoints": "remove the containers in it first",

@@ -127,6 +127,22 @@ def test_what_the_sdk_itself_refuses_is_not_taken_for_a_server_that_is_away() ->
     assert said == "cannot push image '-x': it begins with a hyphen (-x)"
 
 
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("could not find an available, non-overlapping IPv4 address pool among the defaults", "default-address-pools"),
+        ("all predefined address pools have been fully subnetted", "default-address-pools"),
+        ("Bind for 127.0.0.1:80 failed: port is already allocated", "give another external port"),
+        ("remove x: volume is in use - [1]", "remove the containers that use it first"),
+        ("no basic auth credentials", "registryAuth"),
+    ],
+)
+def test_what_to_do(said: str, advice: str) -> None:
+    from providers.docker.errors import one_line
+
+    assert advice in one_line("do it", said)
+
+
 def test_no_secret_is_repeated() -> None:
     from providers.docker.errors import one_line
 
