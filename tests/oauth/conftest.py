@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from providers import http as providers_http
 from providers.oauth import clients as oauth_clients
 from sandbox import authorization
 from sandbox.authorization import AuthorizationServer
@@ -34,6 +35,14 @@ def _keycloak(name: str) -> str:
     if not value:
         pytest.skip("no Keycloak: .ci/keycloak starts one")
     return value
+
+
+@pytest.fixture(autouse=True)
+def _own_http_client() -> Iterator[None]:
+    """No connection of one test serves another, whose server has the same port by chance, or outlives them all."""
+    yield
+    providers_http._client(True).close()
+    providers_http._made_client.cache_clear()
 
 
 @pytest.fixture

@@ -2,13 +2,12 @@
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
-from providers import http as providers_http
 from providers.errors import ConfigurationError, OwnershipError, ProviderError, RefusedError, UnreachableError
 from providers.oauth.resource import OAuthClientProvider
 from tests.oauth.fake import Answer, Fake, faking
@@ -19,19 +18,6 @@ INITIAL = "initial-hunter2"
 Region = Callable[..., None]
 
 pytestmark = pytest.mark.usefixtures("quick_retries")
-
-
-@pytest.fixture(autouse=True)
-def _own_http_client() -> Iterator[None]:
-    """No connection of one test serves another, whose server has the same port by chance."""
-    _forget_http_client()
-    yield
-    _forget_http_client()
-
-
-def _forget_http_client() -> None:
-    providers_http._client(True).close()
-    providers_http._client.cache_clear()
 
 
 def registered(**changes: Any) -> dict[str, Any]:
