@@ -15,16 +15,16 @@ from pathlib import Path
 from types import FrameType
 
 from automation.errors import TenantryError
-from benchmarks import cabinets, engine, fleet, gateway, page, recorded, service, stacks
+from benchmarks import cabinets, departments, engine, fleet, gateway, page, recorded, service, stacks, timeline
 from benchmarks.environment import temporary_folder
-from benchmarks.figures import Figure, Section
+from benchmarks.figures import Figure, Section, SpanFigure
 from benchmarks.machine import describe
 from benchmarks.process import CommandFailedError
 from providers.errors import ProviderError
 from sandbox.errors import SandboxError
 
 RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
-NAMES = ("engine", "recorded", "stacks", "cabinets", "fleet", "service", "gateway")
+NAMES = ("engine", "recorded", "stacks", "cabinets", "fleet", "service", "gateway", "departments")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             text = page.render(section)
             if options.page:
                 _write(options.page, name, text)
+                _draw(options.page, section)
             if not options.json:
                 print(f"{text}\n")
     except (CommandFailedError, ProviderError, SandboxError, TenantryError, page.PageError) as error:
@@ -73,6 +74,8 @@ def _measured(name: str, stock: Path | None, *, quick: bool) -> Section:
                 figures = fleet.measure(folder, quick=quick, say=_say)
             case "gateway":
                 figures = gateway.measure(folder, quick=quick, say=_say)
+            case "departments":
+                figures = departments.measure(folder, quick=quick, say=_say)
             case _:
                 figures = service.measure(folder, quick=quick, say=_say)
         return Section(name=name, machine=machine, quick=quick, figures=figures)
@@ -92,6 +95,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _write(path: Path, name: str, text: str) -> None:
     before = path.read_text(encoding="utf-8") if path.is_file() else "# Results\n"
     path.write_text(page.replaced(before, name, text), encoding="utf-8")
+
+
+def _draw(path: Path, section: Section) -> None:
+    spans = [one for one in section.figures if isinstance(one, SpanFigure)]
+    if spans:
+        text = timeline.picture(spans, title="Where the time of a new department goes")
+        (path.parent / page.PICTURE).write_text(text, encoding="utf-8")
 
 
 def _found(path: str | None) -> Path | None:

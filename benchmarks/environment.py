@@ -10,9 +10,10 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psycopg
@@ -85,13 +86,14 @@ class Project:
 
     folder: Path
     server: EmbeddedPostgres
+    more: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def make(cls, folder: Path, running: EmbeddedPostgres) -> Project:
-        """An empty project with a main database that is ready."""
+    def make(cls, folder: Path, running: EmbeddedPostgres, more: Mapping[str, str] = MappingProxyType({})) -> Project:
+        """An empty project with a main database that is ready. `more` is set for its commands."""
         (folder / "stacks").mkdir(parents=True)
         shutil.copyfile(ROOT / "Pulumi.yaml", folder / "Pulumi.yaml")
-        project = cls(folder=folder, server=running)
+        project = cls(folder=folder, server=running, more=more)
         project.tenantry("db", "upgrade")
         return project
 
@@ -104,6 +106,7 @@ class Project:
             "PULUMI_CONFIG_PASSPHRASE": "benchmarks",
             "TENANTRY_ENGINE": "embedded",
             "TENANTRY_PROJECT_DIR": str(self.folder),
+            **self.more,
         }
         command = [*tenantry_command(), *words]
         return run(command, env=environment, cwd=self.folder, limit=limit, expected=expected, watch=watch)

@@ -38,6 +38,8 @@ OVERLOAD = 10.0
 # The issue of departments: a route more, among so many, in milliseconds.
 GATEWAY_ROUTES = 1000
 GATEWAY_MS = 100.0
+# The same issue: departments at once.
+DEPARTMENTS_AT_ONCE = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +127,15 @@ class CommandFigure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpanFigure:
+    """One step of a run: when it began and how long it took, both in seconds, counted from the run's beginning."""
+
+    title: str
+    start: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FleetFigure:
     """A fleet provisioned by one command with so many workers."""
 
@@ -207,7 +218,17 @@ def overtaken(begun: Sequence[int]) -> int:
     return max((sum(1 for other in begun[:at] if other > job) for at, job in enumerate(begun)), default=0)
 
 
-Figure = EngineFigure | RecordedFigure | StacksFigure | CommandFigure | FleetFigure | LatencyFigure | QueueFigure
+DepartmentFigure = CommandFigure | SpanFigure
+Figure = (
+    EngineFigure
+    | RecordedFigure
+    | StacksFigure
+    | CommandFigure
+    | FleetFigure
+    | LatencyFigure
+    | QueueFigure
+    | SpanFigure
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,12 @@ from benchmarks.figures import (
     LatencyFigure,
     Machine,
     Section,
+    SpanFigure,
 )
 from benchmarks.table import number, table, verdict
+
+PICTURE = "../docs/department.svg"
+"""Where the picture of a department's steps is, as the page names it."""
 
 
 class PageError(Exception):
@@ -51,7 +55,7 @@ def circumstances(machine: Machine, *, quick: bool) -> str:
     return text + (" A `--quick` run: few repetitions, a small fleet." if quick else "")
 
 
-def _cabinets(section: Section) -> list[str]:
+def _commands(section: Section) -> str:
     figures = [one for one in section.figures if isinstance(one, CommandFigure)]
     rows = [
         [
@@ -67,12 +71,29 @@ def _cabinets(section: Section) -> list[str]:
         for one in figures
     ]
     header = ("`tenantry`, command to prompt", "best s", "median s", "worst s", "runs", "target under s", "", "all MB")
+    return table(header, rows)
+
+
+def _cabinets(section: Section) -> list[str]:
     words = (
         "On the embedded engine and an embedded PostgreSQL, whose memory does not count. The median is held against\n"
         "the target. A rollback is the whole failing command: the work until it fails, and all that undoes it; the\n"
         "failing create fails at activation, its last step, so that everything has to go."
     )
-    return ["A cabinet: provision, no-op, rollback", table(header, rows), words]
+    return ["A cabinet: provision, no-op, rollback", _commands(section), words]
+
+
+def _departments(section: Section) -> list[str]:
+    spans = [one for one in section.figures if isinstance(one, SpanFigure)]
+    words = (
+        "On embedded backends: PostgreSQL, the authorization server, supervisor, the simulated n8n, Caddy. A\n"
+        "department is provisioned when each of its parts has been used as its users use it. The rollback is counted\n"
+        "from the failure, at activation, until nothing is left."
+    )
+    steps = [[one.title, number(one.start), number(one.seconds)] for one in spans]
+    title = "A department: provision, no-op, rollback, ten at once"
+    picture = f"![Where the time of a new department goes]({PICTURE})"
+    return [title, _commands(section), words, table(("step", "begins at s", "takes s"), steps), picture]
 
 
 def _fleet(section: Section) -> list[str]:
@@ -119,4 +140,5 @@ _PARTS = {
     "fleet": _fleet,
     "service": page_service.service,
     "gateway": _gateway,
+    "departments": _departments,
 }
