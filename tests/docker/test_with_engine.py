@@ -133,3 +133,38 @@ def test_one_that_does_not_become_ready_is_kept_track_of(
     finally:
         made.destroy()
     assert not engine.containers.list(all=True, filters={"name": unique})
+
+
+def test_what_was_made_by_hand_is_imported(host: str, engine: Any, image: str, unique: str, stack: Any) -> None:
+    engine.networks.create(unique)
+    engine.volumes.create(unique)
+    ports = {"80/tcp": ("127.0.0.1", 0)}
+    found = engine.containers.run(image, name=unique, detach=True, mem_limit="32m", network=unique, ports=ports)
+
+    def program() -> None:
+        provider = docker.Provider("here", host=host)
+
+        def imported(object_id: str) -> pulumi.ResourceOptions:
+            return pulumi.ResourceOptions(provider=provider, import_=object_id)
+
+        docker.Network("net", name=unique, opts=imported(unique))
+        docker.Volume("data", name=unique, opts=imported(unique))
+        docker.Container(
+            "web",
+            name=unique,
+            image=image,
+            memory=32,
+            network_mode=unique,
+            ports=[docker.ContainerPortArgs(internal=80, ip="127.0.0.1")],
+            opts=imported(found.id),
+        )
+
+    made = stack(program)
+    try:
+        assert made.up().summary.resource_changes == {"create": 2, "import": 3}
+        assert made.up().summary.resource_changes == {"same": 5}
+        assert engine.containers.get(unique).id == found.id
+    finally:
+        made.destroy()
+    assert not engine.containers.list(all=True, filters={"name": unique})
+    assert not engine.volumes.list(filters={"name": unique})
