@@ -19,7 +19,8 @@ from tests.embedded import stacks_in
 from tests.n8n.conftest import REGION, Server, echo
 
 # The SDK's server for programs in this process makes an event loop for a thread and leaves it open.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+# Several runs of the engine in a row, on a machine that may be busy.
+pytestmark = [pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"), pytest.mark.timeout(600)]
 
 PASSWORD = "s3cret-of-the-mail-server"
 

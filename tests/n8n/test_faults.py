@@ -230,8 +230,9 @@ def test_the_key_is_wrong(faulty: Faulty, monkeypatch: pytest.MonkeyPatch) -> No
     ],
     ids=["no JSON", "a page", "a 404 page"],
 )
-def test_it_talks_nonsense(faulty: Faulty, nonsense: Answer) -> None:
+def test_it_talks_nonsense(faulty: Faulty, nonsense: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page that says 404 is no proof that something is gone: a starting n8n answers so."""
+    monkeypatch.setattr(api, "READY_SECONDS", 0.3)
     faulty.fault = lambda *_: nonsense
     for work in everything():
         failure(work, ProviderError, faulty.key)
@@ -279,6 +280,7 @@ def killed_at(number: int, *, after: bool) -> Fault:
     return fault
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_killed_at_any_request_the_next_run_ends_with_one_object(
     faulty: Faulty, monkeypatch: pytest.MonkeyPatch, after: bool
