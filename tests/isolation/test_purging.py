@@ -23,7 +23,7 @@ from automation.settings import Settings, load_settings
 from providers.retention import AGEING, Retained, parse
 from stacks.lines import CABINET, LINES
 from stacks.pricing import Sizing
-from tests.automation.helpers import MANIFEST, PASSPHRASE, ROOT
+from tests.automation.helpers import MANIFEST, PASSPHRASE, ROOT, write_manifest
 from tests.isolation.region import REGION, Department, Region, make, remove
 
 OLD = datetime.now(UTC) - timedelta(days=100)
@@ -278,8 +278,7 @@ def test_the_command_tells_a_cost_before_and_after_creation(
     said = capsys.readouterr().out
     assert "dept-one costs 12.15 EUR in a month of 730 hours" in said
     assert "workflow runs" in said
-    path = Path("stacks/planned.yaml")
-    path.write_text(json.dumps(MANIFEST | {"slug": "planned"}), encoding="utf-8")
+    path = write_manifest(Path(), "planned")
     for words in (("--file", str(path)), ("planned",)):
         assert tenantry(monkeypatch, "cost", *words, "--json") == 0
         found = json.loads(capsys.readouterr().out)
