@@ -36,7 +36,9 @@ class N8nCredentialProvider(ResourceProvider):
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         result = required(news, (*IDENTITY, *OWNED))
-        for name, value in (news.get("data") or {}).items():
+        # Of a preview, data that hold an Output are unknown as a whole.
+        data = news.get("data")
+        for name, value in data.items() if isinstance(data, Mapping) else ():
             if isinstance(value, str) and value.startswith("="):
                 result.failures.append(CheckFailure("data", f"{name} begins with =, which n8n would run: change it"))
         return result
