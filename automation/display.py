@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from automation.engine_events import PlannedChange
     from automation.results import PreviewResult, RunResult
     from automation.tracking import LogLine
+
+# What Pulumi writes in place of a secret, and of a value that only the run itself will know.
+_SIGNATURE = "4dabf18193072939515e22adb298388d"
+_UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+HIDDEN, LATER = "[secret]", "known after apply"
 
 _LOOKS = {
     StepStatus.PENDING: ("·", "dim"),
@@ -248,9 +253,21 @@ def _property_lines(change: PlannedChange) -> Iterator[str]:
 
 
 def shown(value: Any) -> str:
-    """A value as JSON, cut short."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    """A value as JSON, cut short; secrets and values not known yet by name."""
+    named = plain(value)
+    if named is not value and named in {HIDDEN, LATER}:
+        return str(named)
+    text = json.dumps(named, ensure_ascii=False, default=str)
     return text if len(text) <= _VALUE_CHARS else f"{text[:_VALUE_CHARS]}..."
+
+
+def plain(value: Any) -> Any:
+    """`value` with words in place of secrets and of what is not known yet."""
+    if isinstance(value, Mapping):
+        return HIDDEN if _SIGNATURE in value else {key: plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    return LATER if value == _UNKNOWN else value
 
 
 def table_lines(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:

@@ -9,13 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from automation.display import HIDDEN, plain
 from automation.engine_events import PropertyChange, property_changes
 from service.web.fields import words
-
-# What Pulumi writes in place of a secret, and of a value that only the run itself will know.
-_SIGNATURE = "4dabf18193072939515e22adb298388d"
-_UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-HIDDEN, LATER = "[secret]", "known after apply"
 
 _WORDS = {
     "pending": "Waiting",
@@ -160,7 +156,7 @@ def differences(before: object, after: object) -> tuple[Row, ...]:
 def _leaves(change: PropertyChange) -> Iterator[tuple[str, Any, Any]]:
     """The change; where a whole mapping is added or removed, its leaves, which are read more easily."""
     sides = [side for side in (change.before, change.after) if side is not None]
-    if len(sides) != 1 or not isinstance(sides[0], Mapping) or not sides[0] or _SIGNATURE in sides[0]:
+    if len(sides) != 1 or not isinstance(sides[0], Mapping) or not sides[0] or plain(sides[0]) == HIDDEN:
         yield change.path, change.before, change.after
         return
     one, two = (sides[0], {}) if change.after is None else ({}, sides[0])
@@ -192,21 +188,8 @@ def value_text(value: Any) -> str:
     """A value on one line; secrets and values not known yet by name."""
     if value is None:
         return ""
-    if isinstance(value, Mapping) and _SIGNATURE in value:
-        return HIDDEN
-    if value == _UNKNOWN:
-        return LATER
-    if isinstance(value, str):
-        return value
-    return json.dumps(_plain(value), ensure_ascii=False)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return HIDDEN if _SIGNATURE in value else {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return LATER if value == _UNKNOWN else value
+    named = plain(value)
+    return named if isinstance(named, str) else json.dumps(named, ensure_ascii=False)
 
 
 def parsed(moment: str | datetime | None) -> datetime | None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from rich.console import Console
 
+from automation import display
 from automation.display import LiveTable, duration, table_lines
 from automation.steps import Ended, Failed, Said, Started, complete, new_run, reducer
 from automation.tracking import LogLine
@@ -43,3 +44,10 @@ def test_a_row_per_step() -> None:
 def test_durations_and_columns() -> None:
     assert [duration(ms) for ms in (None, 0, 999, 1500, 125_000)] == ["", "0 ms", "999 ms", "1.5 s", "2 min 5 s"]
     assert list(table_lines(("A", "B"), [("long", None), ("x", "y")])) == ["A     B", "long", "x     y"]
+
+
+def test_secrets_and_what_is_not_known_yet_have_names() -> None:
+    secret = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "ciphertext": "x"}
+    unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+    assert [display.shown(one) for one in (secret, unknown, "text")] == ["[secret]", "known after apply", '"text"']
+    assert display.shown({"a": [secret, 1], "b": unknown}) == '{"a": ["[secret]", 1], "b": "known after apply"}'

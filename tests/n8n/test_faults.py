@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pulumi.output import UNKNOWN
 
 from providers import http
 from providers.errors import ConfigurationError, NotReadyError, ProviderError, RefusedError, UnreachableError
@@ -364,3 +365,7 @@ def test_a_value_that_n8n_would_run_is_refused() -> None:
     failures = N8nCredentialProvider().check({}, news).failures
     assert [each.property for each in failures] == ["data"]
     assert "begins with =" in failures[0].reason
+
+
+def test_data_that_are_not_known_yet_are_looked_at_later() -> None:
+    assert N8nCredentialProvider().check({}, CREDENTIAL | {"data": UNKNOWN}).failures == []
