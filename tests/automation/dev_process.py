@@ -52,7 +52,9 @@ class Running:
         """The service and the worker, by process id."""
         pids = (Path("/proc") / str(self.process.pid) / "task" / str(self.process.pid) / "children").read_text().split()
         lines = {int(pid): (Path("/proc") / pid / "cmdline").read_text().replace("\0", " ") for pid in pids}
-        return {pid: word for pid, line in lines.items() for word in ("serve", "worker") if f" {word} " in line}
+        # Servers of the sandbox are children, too, until it ends: they go on as PostgreSQL does.
+        ours = {pid: line for pid, line in lines.items() if " -m sandbox." not in line}
+        return {pid: word for pid, line in ours.items() for word in ("serve", "worker") if f" {word} " in line}
 
     def end(self, *signals: signal.Signals) -> str:
         for number in signals:

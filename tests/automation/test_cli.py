@@ -271,14 +271,15 @@ def test_a_database_of_a_newer_version(tenantry: Tenantry, fake: FakeBackend, ma
 
 def test_templates(tenantry: Tenantry, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = tenantry("templates list").out
-    assert all(name in listed for name in ("default-dental", "orthodontics", "pediatric"))
+    built_in = ("default-dental", "orthodontics", "pediatric", "standard", "large")
+    assert all(name in listed for name in built_in)
     shown = yaml.safe_load(tenantry("templates show pediatric").out)
     content = {key: value for key, value in shown.items() if key != "builtin"} | {"id": "own", "version": "1.0.0"}
     (project / "own.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     monkeypatch.setenv("TENANTRY_TEMPLATES", str(project / "custom"))
     assert tenantry("templates add own.yaml").code == 0
     assert tenantry("templates show own --json").document["version"] == "1.0.0"
-    assert len(tenantry("templates list --json").document["templates"]) == 4
+    assert len(tenantry("templates list --json").document["templates"]) == len(built_in) + 1
 
 
 def test_help_and_version(tenantry: Tenantry) -> None:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from automation.dev import Dev, DevError, free_port, wants_browser
-from sandbox import postgres
+from sandbox import postgres, supervisor
 from tests.automation.dev_process import Running, running_in
 from tests.automation.helpers import ROOT
 
@@ -71,6 +71,7 @@ def test_it_starts_answers_and_stops_with_all_it_started(running: Running) -> No
     assert "stopped; everything is kept in" in said
     assert gone(list(children))
     assert postgres.attach(running.folder / "postgres") is None
+    assert supervisor.attach(running.folder / "region" / "supervisor") is None
     for name in ("passphrase", "jwt-key", "env"):
         assert (running.folder / name).stat().st_mode & 0o777 == 0o600
 

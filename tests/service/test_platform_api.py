@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,8 @@ async def test_a_tenant_keeps_an_owner(client: httpx.AsyncClient, acme: None) ->
 
 async def test_templates_are_shown_and_none_is_added_without_a_folder(client: httpx.AsyncClient) -> None:
     listed = (await client.get("/api/v1/templates", headers=as_("ann", x="member"))).json()["items"]
-    assert {one["id"] for one in listed} == {"default-dental", "orthodontics", "pediatric"}
+    assert {one["id"] for one in listed if one["line"] == "cabinet"} == {"default-dental", "orthodontics", "pediatric"}
+    assert {one["id"] for one in listed if one["line"] == "department"} == {"standard", "large"}
     one = (await client.get("/api/v1/templates/pediatric", headers=as_("ann", x="member"))).json()
     assert one["settings"]["appointments"]["slotMinutes"] == 20
     assert one["versions"] == ["1.0.0"]
@@ -83,11 +85,13 @@ def test_a_template_is_added_once_and_never_changed(http: httpx.Client) -> None:
 
 
 async def test_lines_and_their_manifests_schemas_are_shown(client: httpx.AsyncClient) -> None:
-    (line,) = (await client.get("/api/v1/lines", headers=as_())).json()["items"]
-    assert line["kind"] == "cabinet"
-    assert [one["key"] for one in line["steps"] if one["optional"]] == ["database"]
-    schema = (await client.get("/api/v1/lines/cabinet/schema", headers=as_())).json()
-    assert "templateId" in schema["properties"]
+    lines = {one["kind"]: one for one in (await client.get("/api/v1/lines", headers=as_())).json()["items"]}
+    optional = {kind: [one["key"] for one in line["steps"] if one["optional"]] for kind, line in lines.items()}
+    assert optional == {"cabinet": ["database"], "department": []}
+    for kind in lines:
+        schema = (await client.get(f"/api/v1/lines/{kind}/schema", headers=as_())).json()
+        assert "templateId" in schema["properties"]
+    assert "definition" not in json.dumps(schema)
     assert (await client.get("/api/v1/lines/cabinets/schema", headers=as_())).status_code == 404
 
 
