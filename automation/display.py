@@ -255,7 +255,7 @@ def _property_lines(change: PlannedChange) -> Iterator[str]:
 def shown(value: Any) -> str:
     """A value as JSON, cut short; secrets and values not known yet by name."""
     named = plain(value)
-    if named is not value and named in {HIDDEN, LATER}:
+    if named != value and named in (HIDDEN, LATER):
         return str(named)
     text = json.dumps(named, ensure_ascii=False, default=str)
     return text if len(text) <= _VALUE_CHARS else f"{text[:_VALUE_CHARS]}..."
