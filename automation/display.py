@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from automation.engine_events import called
 from automation.steps import RunState, StepState, StepStatus
 
 if TYPE_CHECKING:
@@ -205,7 +206,7 @@ def result_lines(result: RunResult) -> Iterator[str]:
     elif result.error is None and result.operation == "up":
         yield "  nothing to change"
     for urn, what in result.drift.items():
-        yield f"  drift: {urn.rsplit('::', 1)[-1]} {what}"
+        yield f"  drift: {called(urn)} {what}"
     if result.rolled_back_to is not None:
         yield f"  rolled back to: {result.rolled_back_to}"
     yield f"  deployment {result.deployment}, correlation id {result.correlation_id}"

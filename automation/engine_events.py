@@ -120,6 +120,12 @@ def drifted(event: EngineEvent) -> tuple[str, str] | None:
     return None
 
 
+def called(urn: str) -> str:
+    """How people are told of a resource: `Process finance`. All of a tenant's bear its name."""
+    kind, _, name = urn.rpartition("::")
+    return f"{kind.rsplit(':', 1)[-1].rsplit('/', 1)[-1]} {name}".strip()
+
+
 def property_changes(before: Mapping[str, Any], after: Mapping[str, Any], path: str = "") -> list[PropertyChange]:
     """The leaves that differ between two nested mappings, in the order of their paths."""
     changes = []

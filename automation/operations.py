@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from automation import checks, history, manifests
 from automation.database import engine_for, ensure_ready, transaction
-from automation.engine_events import planned_change
+from automation.engine_events import called, planned_change
 from automation.errors import ChangesFoundError, InputError, TenantryError
 from automation.history import NewDeployment
 from automation.jobs import totals
@@ -196,7 +196,7 @@ def refresh(
                 return _given_up(run, outcome)
             error = None
             if expect_no_changes and run.tracker.drift:
-                names = ", ".join(f"{urn.rsplit('::', 1)[-1]} ({what})" for urn, what in run.tracker.drift.items())
+                names = ", ".join(f"{called(urn)} ({what})" for urn, what in run.tracker.drift.items())
                 error = ChangesFoundError(f"'{tenant}' has drifted: {names}", hint=f"`tenantry up {tenant}` repairs it")
             return run.finish(DeploymentStatus.SUCCEEDED, _as_before(held), error=error)
 

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from automation import display
 from automation.display import LiveTable, duration, table_lines
+from automation.engine_events import called
 from automation.steps import Ended, Failed, Said, Started, complete, new_run, reducer
 from automation.tracking import LogLine
 
@@ -51,3 +52,8 @@ def test_secrets_and_what_is_not_known_yet_have_names() -> None:
     unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
     assert [display.shown(one) for one in (secret, unknown, "text")] == ["[secret]", "known after apply", '"text"']
     assert display.shown({"a": [secret, 1], "b": unknown}) == '{"a": ["[secret]", 1], "b": "known after apply"}'
+
+
+def test_a_tenants_resources_are_told_apart_by_their_types() -> None:
+    urn = "urn:pulumi:sales::tenantry::tenantry:department:Container$pulumi-python:dynamic/tenantry:Process::sales"
+    assert called(urn) == "Process sales"
