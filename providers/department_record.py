@@ -1,11 +1,14 @@
-"""A department's row in the table `departments` of the main database: its data, and never its status."""
+"""A department's row in the table `departments` of the main database: its data, and never its status.
+
+Decides that a department stays in its region: elsewhere all of it would be made anew, and its data removed here.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pulumi
-from pulumi.dynamic import Resource
+from pulumi.dynamic import CheckFailure, CheckResult, Resource
 
 from providers.record_provider import RecordProvider
 from providers.record_table import RecordTable
@@ -20,6 +23,17 @@ DEPARTMENTS = RecordTable(
 
 class DepartmentRecordProvider(RecordProvider):
     table = DEPARTMENTS
+
+    def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
+        result = super().check(_olds, news)
+        before, wanted = _olds.get("region"), news.get("region")
+        if before is not None and wanted != before:
+            reason = (
+                f"this department is in {before}, and its data would be lost on the way to {wanted}: leave it there, "
+                "or make another department and move the data"
+            )
+            result.failures.append(CheckFailure("region", reason))
+        return result
 
 
 class DepartmentRecord(Resource, module="tenantry", name="DepartmentRecord"):
