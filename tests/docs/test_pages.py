@@ -111,7 +111,7 @@ def test_every_route_of_the_api_is_in_its_table_and_no_other(paths: dict[str, se
 def sources() -> list[str]:
     return [
         path.read_text(encoding="utf-8")
-        for folder in ("automation", "service")
+        for folder in ("automation", "service", "stacks", "providers")
         for path in sorted((ROOT / folder).rglob("*.py"))
     ]
 
