@@ -114,6 +114,44 @@ def test_a_change_that_fails_is_taken_back(yard: Yard, step: str) -> None:
     assert yard.run("health", yard.slug)["healthy"]
 
 
+REMOVING: dict[str, Break] = {
+    "credential": lambda yard: yard.apis["oauth"].breaks(r"DELETE "),
+    "container": _container,
+    "workflows": lambda yard: yard.apis["n8n"].breaks(r"(DELETE|POST) "),
+    "gateway": lambda yard: yard.apis["gateway"].breaks(r"(DELETE|POST|PUT|PATCH) "),
+    "database": _login,
+}
+"""How each step is made to fail when the department is removed."""
+
+
+@pytest.mark.parametrize("step", REMOVING)
+def test_a_removal_that_fails_says_what_is_left_and_is_finished_by_the_next(yard: Yard, step: str) -> None:
+    assert yard.run("up", yard.slug)["status"] == "succeeded"
+    REMOVING[step](yard)
+    failed = yard.run("destroy", yard.slug, "--yes", code=9)
+    assert f"step '{step}' failed" in failed["error"]["message"]
+    left = yard.objects()
+    assert left != NOTHING
+    # In reverse order of creation: what comes before the step that failed has not been touched.
+    assert left["schemas"] == left["roles"] == left["records"] == 1
+    _heal(yard)
+    assert yard.run("destroy", yard.slug, "--yes")["leftovers"] == []
+    assert yard.objects() == NOTHING
+
+
+@pytest.mark.parametrize("part", ["oauth", "n8n", "gateway", "container"])
+def test_a_refresh_that_cannot_look_changes_nothing(yard: Yard, part: str) -> None:
+    assert yard.run("up", yard.slug)["status"] == "succeeded"
+    yard.apis[part].breaks(r"(GET|POST) ")
+    failed = yard.run("refresh", yard.slug, code=9)
+    assert failed["error"]["message"]
+    assert yard.objects() == ONE
+    _heal(yard)
+    # What was seen not to work is looked at again, and nothing else.
+    assert yard.run("up", yard.slug)["changes"].get("update", 0) <= 1
+    assert not yard.run("up", yard.slug, "--expect-no-changes")["changed"]
+
+
 @pytest.mark.parametrize("part", ["oauth", "n8n", "gateway", "container"])
 def test_a_server_that_hangs_ends_in_an_error_of_its_step(yard: Yard, part: str) -> None:
     yard.environment["TENANTRY_STEP_TIMEOUT"] = "10"
