@@ -76,7 +76,7 @@ def start(directory: Path, port: int = 0, *, environment: Mapping[str, str] | No
     Port 0 means the folder's last one, or any free one. `environment` is for what its routes name by `{env.NAME}`; a
     Caddy that runs already keeps its own. Raises PortTakenError, StartError, or SandboxError.
     """
-    directory = Path(directory).absolute()
+    directory = Path(directory).resolve()
     home = _home(directory)
     with locked(home, _WHAT):
         running = attach(directory)
@@ -89,7 +89,7 @@ def start(directory: Path, port: int = 0, *, environment: Mapping[str, str] | No
 
 def attach(directory: Path) -> EmbeddedCaddy | None:
     """The folder's Caddy if it runs, else None. Writes nothing."""
-    directory = Path(directory).absolute()
+    directory = Path(directory).resolve()
     home = _home(directory)
     pid = pid_of(home)
     admin = _admin_port(home)
@@ -100,7 +100,7 @@ def attach(directory: Path) -> EmbeddedCaddy | None:
 
 def stop(directory: Path) -> bool:
     """Stop the folder's Caddy. True when it was running. Raises StopError."""
-    home = _home(Path(directory).absolute())
+    home = _home(Path(directory).resolve())
     if not home.exists():
         return False
     with locked(home, _WHAT):
@@ -109,7 +109,7 @@ def stop(directory: Path) -> bool:
 
 def remove(directory: Path) -> None:
     """Stop the folder's Caddy and delete its routes, certificates and keys."""
-    directory = Path(directory).absolute()
+    directory = Path(directory).resolve()
     home = _home(directory)
     if not home.exists():
         return

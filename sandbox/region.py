@@ -57,7 +57,7 @@ def start(directory: Path, postgres: EmbeddedPostgres, *, auth_url: str | None =
 
     Raises SandboxError of the first that does not start; those that do are left running.
     """
-    home = Path(directory).absolute()
+    home = Path(directory).resolve()
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     shared = _shared_secret(home / "gateway-secret")
     starting: Mapping[str, Callable[[], Any]] = {
@@ -87,14 +87,14 @@ def start(directory: Path, postgres: EmbeddedPostgres, *, auth_url: str | None =
 
 def stop(directory: Path) -> bool:
     """Stops the folder's servers. True when any was running."""
-    home = Path(directory).absolute()
+    home = Path(directory).resolve()
     stopped = [server.stop(home / name) for name, server in _SERVERS.items() if (home / name).exists()]
     return any(stopped)
 
 
 def remove(directory: Path) -> None:
     """Stops the folder's servers and deletes what they keep."""
-    home = Path(directory).absolute()
+    home = Path(directory).resolve()
     for name, server in _SERVERS.items():
         if (home / name).exists():
             server.remove(home / name)

@@ -88,7 +88,7 @@ def start(directory: Path, port: int = 0) -> EmbeddedSupervisor:
 
     Port 0 means the folder's last one, or any free one. Raises PortTakenError, StartError, or SandboxError.
     """
-    directory = Path(directory).absolute()
+    directory = Path(directory).resolve()
     home = _home(directory)
     if any(character in str(home) for character in "\n%; "):
         raise SandboxError(f"{_WHAT} cannot be in {directory}: choose a folder without blanks, %, ; or line breaks")
@@ -103,7 +103,7 @@ def start(directory: Path, port: int = 0) -> EmbeddedSupervisor:
 
 def attach(directory: Path) -> EmbeddedSupervisor | None:
     """The folder's supervisor if it runs, else None. Writes nothing."""
-    directory = Path(directory).absolute()
+    directory = Path(directory).resolve()
     home = _home(directory)
     pid = pid_of(home)
     if pid is None:
@@ -117,7 +117,7 @@ def attach(directory: Path) -> EmbeddedSupervisor | None:
 
 def stop(directory: Path) -> bool:
     """Stop the folder's supervisor and all its processes. True when it was running. Raises StopError."""
-    home = _home(Path(directory).absolute())
+    home = _home(Path(directory).resolve())
     if not home.exists():
         return False
     with locked(home, _WHAT):
@@ -127,7 +127,7 @@ def stop(directory: Path) -> bool:
 
 def remove(directory: Path) -> None:
     """Stop the folder's supervisor and delete its files, those of its programs too."""
-    directory = Path(directory).absolute()
+    directory = Path(directory).resolve()
     home = _home(directory)
     if not home.exists():
         return

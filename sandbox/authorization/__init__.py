@@ -65,7 +65,7 @@ def start(data_dir: Path, port: int = 0, *, scopes: Sequence[str] | None = None)
     `scopes` are all that clients may have; None leaves the folder's as they are, at first any.
     Raises PortTakenError, DiskFullError, StartError, or SandboxError; each says what to do.
     """
-    home = Path(data_dir).absolute()
+    home = Path(data_dir).resolve()
     with locked(home, WHAT):
         running = _running(home)
         if running is None:
@@ -84,12 +84,12 @@ def start(data_dir: Path, port: int = 0, *, scopes: Sequence[str] | None = None)
 
 def attach(data_dir: Path) -> AuthorizationServer | None:
     """The folder's server if it runs, else None. Writes nothing."""
-    return _running(Path(data_dir).absolute())
+    return _running(Path(data_dir).resolve())
 
 
 def stop(data_dir: Path) -> bool:
     """Stop the folder's server. True when one was running. Raises StopError."""
-    home = Path(data_dir).absolute()
+    home = Path(data_dir).resolve()
     if not home.exists():
         return False
     with locked(home, WHAT):
@@ -98,7 +98,7 @@ def stop(data_dir: Path) -> bool:
 
 def remove(data_dir: Path) -> None:
     """Stop the folder's server and delete its clients and keys for good."""
-    home = Path(data_dir).absolute()
+    home = Path(data_dir).resolve()
     if home.exists():
         stop(home)
         if (home / _SETTINGS).exists():

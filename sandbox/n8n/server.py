@@ -59,7 +59,7 @@ def start(directory: Path, port: int = 0, *, delay: float = 0.2, startup: float 
     `delay` is how many seconds a publication takes to become true, `startup` how long it answers as one that starts.
     Raises PortTakenError, DiskFullError, StartError, or SandboxError; each says what to do.
     """
-    directory = Path(directory).absolute()
+    directory = Path(directory).resolve()
     with locked(directory, WHAT):
         running = _running(directory)
         if running is not None and not _answers(running.port, "/healthz"):
@@ -90,12 +90,12 @@ def start(directory: Path, port: int = 0, *, delay: float = 0.2, startup: float 
 
 def attach(directory: Path) -> SimulatedN8n | None:
     """The folder's server if it runs, else None. Writes nothing."""
-    return _running(Path(directory).absolute())
+    return _running(Path(directory).resolve())
 
 
 def stop(directory: Path) -> bool:
     """Stop the folder's server. True when one was running. Raises StopError."""
-    directory = Path(directory).absolute()
+    directory = Path(directory).resolve()
     if not directory.exists():
         return False
     with locked(directory, WHAT):
@@ -104,7 +104,7 @@ def stop(directory: Path) -> bool:
 
 def remove(directory: Path) -> None:
     """Stop the folder's server and delete all it knows."""
-    directory = Path(directory).absolute()
+    directory = Path(directory).resolve()
     if not directory.exists():
         return
     stop(directory)

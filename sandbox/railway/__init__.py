@@ -59,7 +59,7 @@ class SimulatedRailway:
 
 def start(directory: Path, port: int = 0) -> SimulatedRailway:
     """Start the folder's simulator, or find the one that runs. Raises PortTakenError, StartError."""
-    directory = Path(directory).absolute()
+    directory = Path(directory).resolve()
     home = _home(directory)
     with locked(home, WHAT):
         running = attach(directory)
@@ -78,7 +78,7 @@ def start(directory: Path, port: int = 0) -> SimulatedRailway:
 
 def attach(directory: Path) -> SimulatedRailway | None:
     """The folder's simulator if it runs, else None. Writes nothing."""
-    directory = Path(directory).absolute()
+    directory = Path(directory).resolve()
     home = _home(directory)
     pid = pid_of(home)
     if pid is None:
@@ -89,7 +89,7 @@ def attach(directory: Path) -> SimulatedRailway | None:
 
 def stop(directory: Path) -> bool:
     """True when it was running. Raises StopError."""
-    home = _home(Path(directory).absolute())
+    home = _home(Path(directory).resolve())
     if not home.exists():
         return False
     with locked(home, WHAT):
@@ -98,7 +98,7 @@ def stop(directory: Path) -> bool:
 
 def remove(directory: Path) -> None:
     """Stop the folder's simulator and delete what it keeps."""
-    directory = Path(directory).absolute()
+    directory = Path(directory).resolve()
     if not _home(directory).exists():
         return
     stop(directory)

@@ -60,6 +60,16 @@ def test_start_find_stop_kill_and_keep_what_it_knows(folder: Path) -> None:
     assert not folder.exists()
 
 
+def test_a_folder_is_the_same_however_it_is_called(folder: Path, tmp_path: Path) -> None:
+    """Else a second server would begin on the same data, and the first could not be stopped."""
+    first = simulator.start(folder)
+    (tmp_path / "link").symlink_to(tmp_path, target_is_directory=True)
+    for spelled in (tmp_path / "other" / ".." / "n8n", tmp_path / "link" / "n8n"):
+        assert simulator.attach(spelled) == first == simulator.start(spelled)
+    assert simulator.stop(tmp_path / "link" / "n8n")
+    assert simulator.attach(folder) is None
+
+
 def test_it_is_closed_to_others(folder: Path) -> None:
     with simulator.start(folder) as server:
         for name in ("key", "password", "n8n.db", "server.log"):
