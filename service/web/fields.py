@@ -179,10 +179,10 @@ def _input_type(key: str, schema: Mapping[str, Any]) -> str:
 
 def _range(low: float | None, high: float | None) -> str:
     if low is not None and high is not None:
-        return f"From {low:g} to {high:g}."
+        return f"From {low:.10g} to {high:.10g}."
     if low is not None:
-        return f"{low:g} or more."
-    return f"{high:g} or less." if high is not None else ""
+        return f"{low:.10g} or more."
+    return f"{high:.10g} or less." if high is not None else ""
 
 
 def label_of(key: str, title: str | None = None) -> str:

@@ -218,3 +218,8 @@ def test_no_text_in_a_form_is_a_crash(form: dict[str, str]) -> None:
     reading = read(fields, form)
     placed(fields, reading.problems)
     shown(fields, reading.manifest)
+
+
+def test_large_limits_are_written_out() -> None:
+    schema = {"properties": {"size": {"type": "integer", "minimum": 10, "maximum": 1_000_000_000}}}
+    assert by_path(fields_of(schema))["size"].help == "From 10 to 1000000000."
