@@ -58,27 +58,33 @@ def _placed(problems: Sequence[FieldProblem], under: str) -> list[FieldProblem]:
 
 
 def _resolved(template: WorkflowTemplate, own: Mapping[str, Any], field: str) -> dict[str, Any]:
-    """Raises WorkflowError."""
+    """Raises InputError with every problem."""
     parameters, credentials = dict(own.get("parameters") or {}), dict(own.get("credentials") or {})
-    definition = template.definition(parameters, source=template.id, field=f"{field}.parameters")
-    unknown = [slot for slot in credentials if slot not in template.credentials]
-    if unknown:
-        known = ", ".join(template.credentials) or "none: this workflow needs none"
-        raise InputError(
-            template.id,
-            [FieldProblem(field=f"{field}.credentials.{slot}", given="a credential", valid=known) for slot in unknown],
-        )
-    types: dict[str, str] = {}
+    known = ", ".join(template.credentials) or "none: this workflow needs none"
+    problems = [
+        FieldProblem(field=f"{field}.credentials.{slot}", given="a credential", valid=known)
+        for slot in credentials
+        if slot not in template.credentials
+    ]
+    definition: dict[str, Any] = {}
+    try:
+        definition = template.definition(parameters, source=template.id, field=f"{field}.parameters")
+    except InputError as error:
+        problems.extend(error.problems)
     for slot, wanted in template.credentials.items():
         if slot in credentials or wanted.type != DATABASE_TYPE:
-            _check(template, slot, credentials.get(slot) or {}, f"{field}.credentials.{slot}")
-        types[slot] = wanted.type
+            try:
+                _check(template, slot, credentials.get(slot) or {}, f"{field}.credentials.{slot}")
+            except InputError as error:
+                problems.extend(error.problems)
+    if problems:
+        raise InputError(template.id, problems)
     return {
         "version": template.version,
         "parameters": parameters,
         "credentials": credentials,
         "definition": definition,
-        "credentialTypes": types,
+        "credentialTypes": {slot: wanted.type for slot, wanted in template.credentials.items()},
     }
 
 
