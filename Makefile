@@ -38,7 +38,7 @@ test: $(STAMP) ## run all tests, with coverage
 	@mkdir -p .coverage-data
 	$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
 
-demo: $(STAMP) ## provision three cabinets on an embedded PostgreSQL, and show what Tenantry does
+demo: $(STAMP) ## provision three cabinets and a department on embedded servers, and show what Tenantry does
 	@$(BIN)/python -m automation.demo run
 
 clean-demo: $(STAMP) ## tear down all that `make demo` made
