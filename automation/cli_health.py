@@ -19,5 +19,6 @@ def show_health(output: Output, tenant: str) -> None:
     if not report.healthy:
         broken = ", ".join(one.part for one in report.parts if not one.ok)
         raise UnhealthyError(
-            f"'{tenant}' does not work in part: {broken}", hint=f"its next `up` repairs what has drifted: `tenantry up {tenant}`, or POST /api/v1/tenants/{tenant}/up"
+            f"'{tenant}' does not work in part: {broken}",
+            hint=f"its next `up` repairs what has drifted: `tenantry up {tenant}`, or POST /api/v1/tenants/{tenant}/up",
         )
