@@ -56,7 +56,11 @@ class DepartmentArgs:
 
     @property
     def route_expects(self) -> tuple[int, ...]:
-        return (200,) if self.policy.auth == "none" else (401,)
+        if self.policy.auth == "jwt":
+            return (401,)
+        # Checks count as requests. One that comes over the limit has been through gateway and service; the application
+        # itself is checked where it is.
+        return (200, 429) if self.policy.requests_per_minute is not None else (200,)
 
 
 class Department(Tenant):
