@@ -187,6 +187,14 @@ def secret(name: str, environ: Mapping[str, str] = os.environ) -> str:
     return value
 
 
+def unset_secrets(chosen: BackendSet, environ: Mapping[str, str] = os.environ) -> list[str]:
+    """The variables of these backends' secrets that providers read and that are not set."""
+    # The gateway's is not among them: it is for Caddy and for our service.
+    parts = (chosen.database, chosen.oauth, chosen.container, chosen.n8n)
+    names = [str(value) for part in parts for key, value in part if key.endswith("_from") and value]
+    return [name for name in dict.fromkeys(names) if not environ.get(name)]
+
+
 def _stamp(path: str) -> int:
     try:
         return Path(path).stat().st_mtime_ns

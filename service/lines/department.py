@@ -261,7 +261,13 @@ async def _status(state: State, who: Principal, wanted: str) -> dict[str, Any]:
 def _shown(job: Mapping[str, Any]) -> dict[str, Any]:
     """A job with its steps, in the words of this API."""
     error = job["error"]
-    history = states_of(str(job["status"]), job["steps"], asked_at=job["created_at"], ended_at=job["ended_at"])
+    history = states_of(
+        str(job["status"]),
+        job["steps"],
+        asked_at=job["created_at"],
+        ended_at=job["ended_at"],
+        removal=job["operation"] == "destroy",
+    )
     return {
         "id": job["id"],
         "departmentId": job["tenant"],

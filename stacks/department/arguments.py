@@ -5,8 +5,9 @@ Decides what the application runs where a manifest names none: Tenantry's own sa
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components.container import AppSpec
@@ -14,7 +15,7 @@ from components.department import DepartmentArgs
 from components.gateway import GatewayPolicy
 from components.tenant_schema import DatabaseSizing
 from components.workflow_plans import CredentialPlan, WorkflowPlan
-from providers.backends import BackendSet, ProcessBackend, backends_of
+from providers.backends import VARIABLE, BackendSet, ProcessBackend, backends_of, unset_secrets
 from providers.caddy.probe import public_url
 from providers.errors import ConfigurationError
 from stacks.department.manifest import DepartmentManifest
@@ -30,6 +31,8 @@ def department_args(resolved: ResolvedManifest[DepartmentManifest], mark: str) -
     manifest = resolved.manifest
     settings = DepartmentSettings.model_validate(dict(resolved.settings))
     backends = backends_of(manifest.region)
+    plans = _plans(resolved.settings["workflows"])
+    _demand_secrets(backends, plans)
     size = settings.size
     return DepartmentArgs(
         slug=manifest.slug,
@@ -48,10 +51,24 @@ def department_args(resolved: ResolvedManifest[DepartmentManifest], mark: str) -
         scopes=settings.credential.scopes,
         rotation=settings.credential.rotation,
         grace_seconds=settings.credential.grace_seconds,
-        workflows=_plans(resolved.settings["workflows"]),
+        workflows=plans,
         policy=GatewayPolicy(auth=settings.gateway.auth, requests_per_minute=settings.gateway.requests_per_minute),
         public_url=public_url(backends.gateway, f"{manifest.slug}.{backends.gateway.domain}"),
     )
+
+
+def _demand_secrets(backends: BackendSet, plans: Sequence[WorkflowPlan]) -> None:
+    """All that are not set are told at once, before anything is touched."""
+    missing = [f"{name}, which {os.environ.get(VARIABLE, VARIABLE)} names" for name in unset_secrets(backends)]
+    missing += [
+        f"{variable}, the {field} of the workflow {plan.key}'s credential {credential.slot}"
+        for plan in plans
+        for credential in plan.credentials
+        for field, variable in credential.secrets.items()
+        if not os.environ.get(variable)
+    ]
+    if missing:
+        raise ConfigurationError(f"these variables hold secrets and are not set: {'; '.join(missing)}.")
 
 
 def _app(application: Application, backends: BackendSet) -> AppSpec:

@@ -62,6 +62,7 @@ STATES = (
 )
 """All states, in the order in which a run that succeeds goes through them; then those of a run that fails."""
 
+_Rows = Mapping[str, Mapping[str, Any]]
 _BEGUN = frozenset({"running", "completed", "failed", "rolled_back"})
 
 
@@ -74,24 +75,24 @@ class Reached:
 
 
 def states_of(
-    run: str, steps: Iterable[Mapping[str, Any]], *, asked_at: str, ended_at: str | None
+    run: str, steps: Iterable[Mapping[str, Any]], *, asked_at: str, ended_at: str | None, removal: bool = False
 ) -> tuple[Reached, ...]:
     """The states that a department went through, the one that it is in last. None is left out.
 
     `run` is the status of its job or deployment; steps are mappings with key, status, started_at and rolled_back_at.
-    Parts are made side by side: a state is reached when its first part, or that of a later state, is begun.
+    Parts are made side by side: a state is reached when its first part, or that of a later state, is begun. A removal
+    makes nothing: once it is valid it rolls the department back.
     """
     known = {str(step["key"]): step for step in steps}
-    order = list(dict.fromkeys(step.state for step in STEPS))
-    began = [_first(known, state) for state in order]
     reached = [Reached(state="PENDING", at=asked_at)]
-    for index, state in enumerate(order):
-        later = [at for at in began[index:] if at is not None]
-        if later:
-            reached.append(Reached(state=state, at=max(min(later), reached[-1].at)))
-    undone = [str(step["rolled_back_at"]) for step in known.values() if step.get("rolled_back_at")]
-    if undone or (run in {"running", "rolling_back"} and any(step["status"] == "failed" for step in known.values())):
-        reached.append(Reached(state="ROLLING_BACK", at=max(min(undone, default=reached[-1].at), reached[-1].at)))
+    if removal:
+        _removing(known, reached)
+    else:
+        _making(known, reached)
+        undone = [str(step["rolled_back_at"]) for step in known.values() if step.get("rolled_back_at")]
+        failed = any(step["status"] == "failed" for step in known.values())
+        if undone or (run in {"running", "rolling_back"} and failed):
+            _reach(reached, "ROLLING_BACK", min(undone, default=reached[-1].at))
     if run == "succeeded":
         reached.append(Reached(state="COMPLETED", at=ended_at or reached[-1].at))
     elif run not in {"pending", "running", "rolling_back"}:
@@ -99,11 +100,31 @@ def states_of(
     return tuple(reached)
 
 
-def _first(known: Mapping[str, Mapping[str, Any]], state: str) -> str | None:
-    times = [
-        str(known[step.key]["started_at"])
-        for step in STEPS
-        if step.state == state and step.key in known and known[step.key]["status"] in _BEGUN
-        if known[step.key]["started_at"] is not None
-    ]
-    return min(times, default=None)
+def _making(known: _Rows, reached: list[Reached]) -> None:
+    order = list(dict.fromkeys(step.state for step in STEPS))
+    began = [_first(known, [step.key for step in STEPS if step.state == state]) for state in order]
+    for index, state in enumerate(order):
+        later = [at for at in began[index:] if at is not None]
+        if later:
+            _reach(reached, state, min(later))
+
+
+def _removing(known: _Rows, reached: list[Reached]) -> None:
+    parts = [step.key for step in STEPS if step.component_type is not None]
+    removed = _first(known, parts)
+    validated = _first(known, [step.key for step in STEPS if step.component_type is None])
+    if first := min((at for at in (validated, removed) if at is not None), default=None):
+        _reach(reached, "VALIDATING", first)
+    if removed is not None:
+        _reach(reached, "ROLLING_BACK", removed)
+
+
+def _reach(reached: list[Reached], state: str, at: str) -> None:
+    """Adds a state. It is never earlier than the one before, whatever the steps' own times say."""
+    reached.append(Reached(state=state, at=max(at, reached[-1].at)))
+
+
+def _first(known: _Rows, keys: Iterable[str]) -> str | None:
+    """When the first of these steps was begun."""
+    rows = [known[key] for key in keys if key in known and known[key]["status"] in _BEGUN]
+    return min((str(row["started_at"]) for row in rows if row["started_at"] is not None), default=None)

@@ -42,6 +42,10 @@ def names(run: str, rows: list[dict[str, Any]], ended: str | None = None) -> lis
     return [one.state for one in states_of(run, rows, asked_at=ASKED, ended_at=ended)]
 
 
+def removed(run: str, rows: list[dict[str, Any]], ended: str | None = None) -> list[str]:
+    return [one.state for one in states_of(run, rows, asked_at=ASKED, ended_at=ended, removal=True)]
+
+
 def test_a_run_that_succeeds_goes_through_all_states() -> None:
     rows = steps(*((key, "completed", second) for second, key in enumerate(KEYS)))
     assert names("succeeded", rows, ENDED) == [*STATES[: STATES.index("COMPLETED")], "COMPLETED"]
@@ -68,6 +72,18 @@ def test_a_run_that_is_undone_ends_as_failed() -> None:
 def test_a_failure_that_is_left_as_it_is_is_not_rolled_back() -> None:
     rows = steps(("validation", "completed", 1), ("database", "failed", 2))
     assert names("failed", rows, ENDED) == ["PENDING", "VALIDATING", "CREATING_DATABASE", "FAILED"]
+
+
+def test_a_removal_makes_nothing() -> None:
+    rows = steps(("validation", "completed", 1), ("gateway", "completed", 3), ("container", "running", 4))
+    assert removed("running", rows) == ["PENDING", "VALIDATING", "ROLLING_BACK"]
+    assert removed("succeeded", rows, ENDED) == ["PENDING", "VALIDATING", "ROLLING_BACK", "COMPLETED"]
+    assert removed("failed", rows, ENDED)[-2:] == ["ROLLING_BACK", "FAILED"]
+
+
+def test_a_removal_that_is_not_begun_is_pending() -> None:
+    assert removed("pending", []) == ["PENDING"]
+    assert removed("running", steps(("validation", "running", 1))) == ["PENDING", "VALIDATING"]
 
 
 @given(

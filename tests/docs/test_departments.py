@@ -19,7 +19,9 @@ from providers.backends import (
     RailwayBackend,
     backends_of,
     regions,
+    unset_secrets,
 )
+from providers.errors import ConfigurationError
 from service.lines import department as routes
 from stacks.department.arguments import department_args
 from stacks.department.settings import DepartmentSettings
@@ -63,9 +65,11 @@ def test_every_example_is_one_of_those_that_are_tested() -> None:
 
 
 @pytest.mark.usefixtures("region_file")
-def test_the_manifest_is_valid_and_shows_every_key() -> None:
+def test_the_manifest_is_valid_and_shows_every_key(monkeypatch: pytest.MonkeyPatch) -> None:
     manifest = example("kind")[1]
     resolved = DEPARTMENT.resolve(DEPARTMENT.parse(manifest), DEPARTMENT.templates())
+    for name in [*unset_secrets(backends_of(manifest["region"])), "TENANTRY_BACKEND_EU_SMTP"]:
+        monkeypatch.setenv(name, "set")
     args = department_args(resolved, "tenantry/finance")
     assert (args.cpu, args.rotation, args.policy.auth) == (0.5, 0, "jwt")
     assert [plan.key for plan in args.workflows] == ["email", "database"]
@@ -78,6 +82,16 @@ def test_the_manifest_is_valid_and_shows_every_key() -> None:
         section: Any = field.annotation
         keys = {one.alias for one in section.model_fields.values()}
         assert set(manifest["customSettings"][name]) == keys
+
+
+@pytest.mark.usefixtures("region_file")
+def test_all_secrets_that_are_not_set_are_told_at_once() -> None:
+    resolved = DEPARTMENT.resolve(DEPARTMENT.parse(example("kind")[1]), DEPARTMENT.templates())
+    with pytest.raises(ConfigurationError) as raised:
+        department_args(resolved, "tenantry/finance")
+    said = str(raised.value)
+    assert all(name in said for name in unset_secrets(backends_of(resolved.manifest.region)))
+    assert "TENANTRY_BACKEND_EU_SMTP, the password of the workflow email's credential" in said
 
 
 def test_the_regions_are_valid_and_show_every_key(region_file: Path) -> None:
