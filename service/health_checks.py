@@ -69,4 +69,5 @@ def _document(said: bytes, slug: str) -> Mapping[str, Any]:
     error = document.get("error") if isinstance(document, dict) else None
     if isinstance(error, Mapping) and error.get("exit_code") == InputError.exit_code:
         raise ConflictError(str(error.get("message")), hint=str(error.get("hint") or ""))
-    raise EngineError(f"the health of '{slug}' could not be asked for")
+    message = error.get("message") if isinstance(error, Mapping) else None
+    raise EngineError(f"the health of '{slug}' could not be asked for" + (f": {message}" if message else ""))

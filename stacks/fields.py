@@ -99,14 +99,14 @@ def check_text(value: object, *, longest: int) -> str:
 def check_slug(value: object) -> str:
     if not isinstance(value, str) or not SLUG_PATTERN.fullmatch(value):
         raise ValueError(
-            "3 to 40 characters a-z, 0-9 and '-', starting with a letter, not ending with '-', such as cabinet-rive"
+            "3 to 40 characters a-z, 0-9 and '-', starting with a letter, not ending with '-', such as acme"
         )
     return value
 
 
 def check_email(value: object) -> str:
     """An address with one @; the domain in lower case. Length limits of RFC 5321: 64, and 254 in all."""
-    valid = "an e-mail address such as contact@cabinet.example"
+    valid = "an e-mail address such as contact@acme.example"
     if not isinstance(value, str):
         raise ValueError(valid)
     local, at, domain = unicodedata.normalize("NFC", value.strip()).rpartition("@")
@@ -159,7 +159,7 @@ NameText = Annotated[str, _text(200), Field(description="text of 1 to 200 charac
 LineText = Annotated[str, _text(200), Field(description="text of 1 to 200 characters")]
 ShortText = Annotated[str, _text(100), Field(description="text of 1 to 100 characters")]
 LongText = Annotated[str, _text(2000), Field(description="text of 1 to 2000 characters")]
-Slug = Annotated[str, BeforeValidator(check_slug), Field(description="the tenant's short name, such as cabinet-rive")]
+Slug = Annotated[str, BeforeValidator(check_slug), Field(description="the tenant's short name, such as acme")]
 Email = Annotated[str, BeforeValidator(check_email), Field(description="an e-mail address")]
 Phone = Annotated[str, BeforeValidator(check_phone), Field(description="a phone number such as +41 22 555 01 42")]
 Country = Annotated[str, BeforeValidator(check_country), Field(description="a two-letter country code such as CH")]

@@ -49,6 +49,10 @@ def _nothing_retained(_resolved: ResolvedManifest[Any], _mark: str) -> Retained 
     return None
 
 
+def _no_address(_manifest: Mapping[str, Any] | None) -> str | None:
+    return None
+
+
 def _no_sizing(_resolved: ResolvedManifest[Any]) -> Sizing:
     return Sizing()
 
@@ -61,6 +65,8 @@ class Line:
     manifest's, and `noun` what one tenant of the line is called. `build` makes the tenant of a resolved manifest and a
     tenant mark, inside a Pulumi program. `pinned` finds the template that a tenant with a mark was built from.
     `retained` says which of a tenant's data is purged by age, `sizing` what it uses, for its cost.
+    `address` is where the tenant of a manifest's document is reached, if anywhere. `checked` says that each part of a
+    tenant can be asked whether it works.
     """
 
     kind: str
@@ -78,6 +84,8 @@ class Line:
     skips: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     retained: Callable[[ResolvedManifest[Any], str], Retained | None] = _nothing_retained
     sizing: Callable[[ResolvedManifest[Any]], Sizing] = _no_sizing
+    address: Callable[[Mapping[str, Any] | None], str | None] = _no_address
+    checked: bool = False
 
     def program(self, resolved: ResolvedManifest[Any]) -> Callable[[], None]:
         """The Pulumi program of a resolved manifest. Imports the SDK, which takes its time."""
@@ -121,6 +129,8 @@ DEPARTMENT = Line(
     templates=partial(TemplateStore, shape=DEPARTMENT_SHAPE),
     retained=department_usage.retained,
     sizing=department_usage.sizing,
+    address=department_usage.address,
+    checked=True,
 )
 
 LINES: Mapping[str, Line] = {line.kind: line for line in (CABINET, DEPARTMENT)}

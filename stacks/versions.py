@@ -11,7 +11,7 @@ _ID = re.compile(r"^[a-z][a-z0-9-]{0,48}[a-z0-9]$", re.ASCII)
 
 def check_template_id(value: object) -> str:
     if not isinstance(value, str) or not _ID.fullmatch(value):
-        raise ValueError("a template's id: 2 to 50 characters a-z, 0-9 and '-', such as default-dental")
+        raise ValueError("a template's id: 2 to 50 characters a-z, 0-9 and '-', such as standard")
     return value
 
 

@@ -9,7 +9,7 @@ from service.auth.deps import authenticate
 from service.auth.errors import AuthenticationError, RateLimitedError
 from service.auth.session import demand_same_origin, end_session, start_session
 from service.problems import Problem
-from service.web import routes_forms, routes_jobs, routes_platform, routes_tenants, routes_webhooks
+from service.web import routes_forms, routes_jobs, routes_platform, routes_tenant_parts, routes_tenants, routes_webhooks
 from service.web.pages import ASSETS, PageRoute, render
 from service.web.targets import safe_target
 
@@ -83,6 +83,6 @@ async def static_file(digest: str, name: str) -> Response:
     return Response(asset.content, media_type=asset.media_type, headers={"Cache-Control": _FOR_EVER})
 
 
-for _part in (_own, routes_forms.router, routes_tenants.router, routes_jobs.router, routes_platform.router):
-    router.include_router(_part)
-router.include_router(routes_webhooks.router)
+for _part in (routes_forms, routes_tenants, routes_tenant_parts, routes_jobs, routes_platform, routes_webhooks):
+    router.include_router(_part.router)
+router.include_router(_own)

@@ -28,7 +28,8 @@ Reader = Annotated[Principal, Depends(require(Permission.TENANT_READ))]
 
 SECTION = "/tenants"
 STATUSES = [("", "All but removed"), *((one.value, views.status_word(one)) for one in TenantStatus), ("all", "All")]
-_RECORD = ("street", "postal_code", "city", "country", "phone", "email", "database_name")
+_STANDING = {TenantStatus.ACTIVE, TenantStatus.PROVISIONING, TenantStatus.FAILED}
+_RECORD = ("street", "postal_code", "city", "country", "phone", "email", "database_name", "region", "admin_email")
 
 
 @router.get("/tenants")
@@ -98,6 +99,7 @@ async def tenant_page(request: Request, state: StateDep, who: Reader, slug: str)
         versions=versions,
         manifest_text=dump(tenant["manifest"]) if tenant["manifest"] else "",
         record=_record(tenant["record"]),
+        address=LINES[tenant["line"]].address(tenant["manifest"]) if tenant["status"] in _STANDING else None,
     )
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from automation.display import HIDDEN, plain
@@ -29,12 +30,14 @@ _WORDS = {
     "interrupted": "Interrupted",
     "delivered": "Delivered",
     "dropped": "Dropped",
+    "healthy": "Works",
+    "unhealthy": "Does not work",
 }
 _TONES = {
-    "good": ("active", "succeeded", "completed", "delivered"),
+    "good": ("active", "succeeded", "completed", "delivered", "healthy"),
     "busy": ("provisioning", "running"),
     "wait": ("pending",),
-    "bad": ("failed", "rollback_failed", "interrupted"),
+    "bad": ("failed", "rollback_failed", "interrupted", "unhealthy"),
     "undone": ("rolled_back", "cancelled", "dropped"),
 }
 _OPERATIONS = {
@@ -243,6 +246,17 @@ def duration(milliseconds: float | None) -> str:
     if seconds < 3600:
         return f"{seconds // 60} min {seconds % 60:02d} s"
     return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+
+
+def money(amount: str) -> str:
+    """`5.84`; with four digits where two would show nothing."""
+    exact_amount = Decimal(amount)
+    return f"{exact_amount:.2f}" if not exact_amount or abs(exact_amount) >= Decimal("0.01") else f"{exact_amount:.4f}"
+
+
+def shortened(number: str) -> str:
+    """A decimal without the noughts at its end."""
+    return number.rstrip("0").rstrip(".") if "." in number else number
 
 
 def type_title(urn: str) -> str:

@@ -1,7 +1,16 @@
-"""What of a department's data ages, and what a department uses, for its purge and its cost. Pure."""
+"""What of a department's data ages, and what a department uses, for its purge and its cost; and where it is.
+
+Reads no more than the file of backends.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from providers.backends import backends_of
+from providers.caddy.probe import public_url
+from providers.errors import ConfigurationError
 from providers.names import department_identifier
 from providers.retention import Retained, parse
 from stacks.department.manifest import DepartmentManifest
@@ -18,6 +27,15 @@ def retained(resolved: ResolvedManifest[DepartmentManifest], mark: str) -> Retai
         tenant_mark=mark,
         retention=parse(resolved.settings["dataRetention"]),
     )
+
+
+def address(manifest: Mapping[str, Any] | None) -> str | None:
+    """Where a department of that manifest is reached; None where its region is not known here."""
+    try:
+        gateway = backends_of(str(manifest["region"])).gateway if manifest else None
+    except (ConfigurationError, KeyError):
+        return None
+    return public_url(gateway, f"{manifest['slug']}.{gateway.domain}") if gateway and manifest else None
 
 
 def sizing(resolved: ResolvedManifest[DepartmentManifest]) -> Sizing:

@@ -191,4 +191,4 @@ def test_a_problem_names_field_given_and_valid(http: httpx.Client) -> None:
     errors = {one["field"]: one for one in answer.json()["errors"]}
     assert set(errors) == {"email", "address.street", "address.postalCode"}
     assert errors["email"]["given"] == '"nobody"'
-    assert "contact@cabinet.example" in errors["email"]["valid"]
+    assert "contact@acme.example" in errors["email"]["valid"]

@@ -36,6 +36,8 @@ class Full:
             "/tenants/new": "/tenants/new?line=cabinet&template=orthodontics",
             "/tenants/{slug}": "/tenants/acme",
             "/tenants/{slug}/edit": "/tenants/acme/edit",
+            "/tenants/{slug}/health": "/tenants/acme/health",
+            "/tenants/{slug}/cost": "/tenants/acme/cost",
             "/tenants/{slug}/destroy": "/tenants/acme/destroy",
             "/tenants/{slug}/rollback/{run_id}": f"/tenants/acme/rollback/{self.run}",
             "/tenants/{slug}/deployments/{run_id}": f"/tenants/acme/deployments/{self.by_hand}",
