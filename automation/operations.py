@@ -350,7 +350,8 @@ def _given_up(run: Run, outcome: Outcome, left: tuple[str, ...] = ()) -> RunResu
 
 def _steps(line: Line) -> RunState:
     beside = {step.key: step.beside for step in line.steps}
-    return new_run(((step.key, step.title) for step in line.steps), beside)
+    seconds = {step.key: step.seconds for step in line.steps}
+    return new_run(((step.key, step.title) for step in line.steps), beside, seconds)
 
 
 def _validated(line: Line, began: datetime) -> RunState:

@@ -115,10 +115,12 @@ class Settings(BaseSettings):
         """Where manifests and the stacks' own settings live."""
         return self.project_root / "stacks"
 
-    def step_limit(self, step: str | None) -> float:
-        """How long `step` may take, in seconds."""
+    def step_limit(self, step: str | None, own: float | None = None) -> float:
+        """How long `step` may take, in seconds. `own` is what its line gives it, where nothing else is configured."""
         special = self.steps.get(step or "")
-        return special.timeout if special and special.timeout else self.step_timeout
+        if special and special.timeout:
+            return special.timeout
+        return own if own is not None and "step_timeout" not in self.model_fields_set else self.step_timeout
 
     def retry_delay(self, step: str | None, failures: int) -> float | None:
         """Seconds to wait before trying again after `failures` failures of `step`; None when that was the last try."""

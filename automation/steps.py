@@ -109,12 +109,13 @@ RunEvent = Started | Done | Failed | Said | Ended | Retried | ModeChanged
 class StepState:
     """One step. `live` are the custom resources that exist, `open` those being worked on.
 
-    `beside` are later steps that may begin while this one goes on.
+    `beside` are later steps that may begin while this one goes on, `seconds` a limit of its own.
     """
 
     key: str
     title: str
     beside: frozenset[str] = frozenset()
+    seconds: float | None = None
     status: StepStatus = StepStatus.PENDING
     attempts: int = 0
     started_at: datetime | None = None
@@ -177,9 +178,19 @@ class RunState:
         return tuple(step for step in self.steps if step.status is StepStatus.RUNNING)
 
 
-def new_run(steps: Iterable[tuple[str, str]], beside: Mapping[str, Iterable[str]] = MappingProxyType({})) -> RunState:
-    """A run of (key, title) steps, all pending. `beside` says which later steps begin while one goes on."""
-    made = (StepState(key=key, title=title, beside=frozenset(beside.get(key, ()))) for key, title in steps)
+def new_run(
+    steps: Iterable[tuple[str, str]],
+    beside: Mapping[str, Iterable[str]] = MappingProxyType({}),
+    seconds: Mapping[str, float | None] = MappingProxyType({}),
+) -> RunState:
+    """A run of (key, title) steps, all pending.
+
+    `beside` says which later steps begin while one goes on, `seconds` which have a limit of their own.
+    """
+    made = (
+        StepState(key=key, title=title, beside=frozenset(beside.get(key, ())), seconds=seconds.get(key))
+        for key, title in steps
+    )
     return RunState(steps=tuple(made))
 
 

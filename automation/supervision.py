@@ -134,10 +134,11 @@ class Supervisor:
         if time.monotonic() > deadline:
             return Stop.LIMIT, f"it took longer than {_seconds(seconds)} ({limit_name})"
         for key, elapsed in self._tracker.running_for().items() if steps else ():
-            limit = self._settings.step_limit(key)
+            step = self._tracker.state.step(key)
+            limit = self._settings.step_limit(key, step.seconds)
             if elapsed > limit:
-                title = self._tracker.state.step(key).title
-                return Stop.LIMIT, f"step '{key}' ({title}) took longer than {_seconds(limit)} (TENANTRY_STEP_TIMEOUT)"
+                took = f"step '{key}' ({step.title}) took longer than {_seconds(limit)}"
+                return Stop.LIMIT, f"{took} (TENANTRY_STEP_TIMEOUT)"
         if self._lock is not None and time.monotonic() > self._next_lock_check:
             self._next_lock_check = time.monotonic() + _LOCK_CHECK_SECONDS
             if not self._lock.alive():

@@ -17,9 +17,7 @@ from pydantic.alias_generators import to_camel
 from stacks.problems import FieldProblem, ManifestError, problems_of, shown
 from stacks.versions import check_template_id, check_version
 
-TemplateId = Annotated[
-    str, BeforeValidator(check_template_id), Field(description="a template's id, such as standard")
-]
+TemplateId = Annotated[str, BeforeValidator(check_template_id), Field(description="a template's id, such as standard")]
 Version = Annotated[str, BeforeValidator(check_version)]
 
 

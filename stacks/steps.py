@@ -15,7 +15,7 @@ class Step:
     """One step. `component_type` is None where no resource is involved: validation comes before all resources.
 
     `state` is what the line's requirements call the tenant while the step runs. `beside` are the keys of later steps
-    that may begin while this one goes on.
+    that may begin while this one goes on. `seconds` is how long it may take, where it needs longer than others do.
     """
 
     key: str
@@ -23,6 +23,7 @@ class Step:
     component_type: str | None
     state: str = ""
     beside: tuple[str, ...] = ()
+    seconds: float | None = None
 
 
 def step_finder(steps: Iterable[Step]) -> Callable[[str], str | None]:

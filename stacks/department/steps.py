@@ -35,6 +35,8 @@ STEPS: tuple[Step, ...] = (
         component_type="tenantry:department:Container",
         state="DEPLOYING_CONTAINER",
         beside=("workflows",),
+        # Its platform fetches the image first.
+        seconds=240,
     ),
     Step(
         key="workflows",

@@ -215,8 +215,16 @@ def test_limits_of_single_steps(project: Path, monkeypatch: pytest.MonkeyPatch) 
     settings = load_settings()
     assert settings.step_limit("schema") == 120
     assert settings.step_limit("database") == 60
+    assert (settings.step_limit("container", 240), settings.step_limit("schema", 240)) == (240, 120)
     assert [settings.retry_delay("database", n) for n in (1, 2, 3, 4)] == [1, 2, 4, None]
     assert [settings.retry_delay("schema", n) for n in (1, 2)] == [0.5, None]
+
+
+def test_a_limit_for_all_steps_is_also_for_those_that_may_take_longer(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TENANTRY_STEP_TIMEOUT", "20")
+    assert load_settings().step_limit("container", 240) == 20
 
 
 def test_a_passphrase_is_needed(tmp_path: Path) -> None:
