@@ -90,7 +90,7 @@ def start(data_dir: Path, port: int = 0) -> EmbeddedPostgres:
 
     Raises PortTakenError, DiskFullError, StartError, or SandboxError; each says what to do.
     """
-    data_dir = Path(data_dir).absolute()
+    data_dir = Path(data_dir).resolve()
     try:
         where = place(data_dir, create=True)
         with _locked(where):
@@ -110,13 +110,13 @@ def start(data_dir: Path, port: int = 0) -> EmbeddedPostgres:
 
 def attach(data_dir: Path) -> EmbeddedPostgres | None:
     """The folder's server if it runs, else None. Writes nothing."""
-    data_dir = Path(data_dir).absolute()
+    data_dir = Path(data_dir).resolve()
     return _running(place(data_dir, create=False), data_dir) if data_dir.exists() else None
 
 
 def stop(data_dir: Path) -> bool:
     """Stop the folder's server, ending its connections. True when one was running. Raises StopError."""
-    data_dir = Path(data_dir).absolute()
+    data_dir = Path(data_dir).resolve()
     if not data_dir.exists():
         return False
     where = place(data_dir, create=False)
@@ -141,7 +141,7 @@ def stop(data_dir: Path) -> bool:
 
 def remove(data_dir: Path) -> None:
     """Stop the folder's server and delete its data for good."""
-    data_dir = Path(data_dir).absolute()
+    data_dir = Path(data_dir).resolve()
     if not data_dir.exists():
         return
     stop(data_dir)

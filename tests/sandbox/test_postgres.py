@@ -151,6 +151,17 @@ def test_a_full_disk_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert isinstance(words, DiskFullError)
 
 
+def test_a_folder_by_another_name_is_the_same_one(folder: Path) -> None:
+    with postgres.start(folder) as server:
+        other = folder.parent / "other"
+        other.symlink_to(folder)
+        try:
+            assert postgres.start(other / ".." / other.name).port == server.port
+            assert postgres.stop(other)
+        finally:
+            other.unlink()
+
+
 def test_a_closed_parent_folder_is_not_opened(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
