@@ -180,10 +180,9 @@ def _wants_json() -> bool:
 
 
 def _masked(text: str) -> str:
-    from automation.redaction import redactor
+    from automation.redaction import redactor, secret_values
 
-    known = [os.environ.get(name, "") for name in ("DB_PASSWORD", "PULUMI_CONFIG_PASSPHRASE")]
-    return redactor(known)(text)
+    return redactor(secret_values(os.environ))(text)
 
 
 def _trace() -> None:

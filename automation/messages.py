@@ -18,11 +18,14 @@ _TRANSIENT = re.compile(
     | time[d-]?\ ?out | deadline\ exceeded | too\ many\ (?:connections|clients|requests)
     | remaining\ connection\ slots | the\ database\ system\ is\ (?:starting|shutting|in\ recovery)
     | terminating\ connection | deadlock\ detected | rate\ limit | cannot\ be\ reached
-    | \b(?:HTTP|status)\D{0,12}(?:429|50[0234])\b""",
+    | \b(?:HTTP|status)\D{0,12}(?:429|50[0234])\b | \banswered\ (?:429|50[0234])\b | server\ disconnected""",
     re.IGNORECASE | re.VERBOSE,
 )
-# These contain words of the above, and no waiting will cure them.
-_PERMANENT = re.compile(r"authentication failed|permission denied|does not exist|refuses the user", re.IGNORECASE)
+# These contain words of the above, and no waiting will cure them. After the last one, another try would make a second.
+_PERMANENT = re.compile(
+    r"authentication failed|permission denied|does not exist|refuses the user|may have registered the client",
+    re.IGNORECASE,
+)
 
 _PASSPHRASE = re.compile(
     r"incorrect passphrase|passphrase (?:is wrong|does not|must be set|is missing)|PULUMI_CONFIG_PASSPHRASE"

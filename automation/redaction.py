@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-MASK = "[secret]"
+from providers.masking import MASK, shown_forms
+
 # An URL's or DSN's password, whoever put it there.
 _URL_PASSWORD = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s:/@]+:)[^\s@/]+(?=@)", re.IGNORECASE)
 _DSN_PASSWORD = re.compile(r"\b(?P<head>password\s*[=:]\s*)('[^']*'|\"[^\"]*\"|[^\s,;]+)", re.IGNORECASE)
@@ -19,8 +20,8 @@ _SHORTEST = 4
 
 
 def redactor(secrets: Iterable[str]) -> Callable[[str], str]:
-    """A function that replaces each of `secrets`, any password in an URL or DSN, and any JWT, by `[secret]`."""
-    known = sorted({value for value in secrets if len(value) >= _SHORTEST}, key=len, reverse=True)
+    """A function that replaces each of `secrets` in any form, passwords in URLs and DSNs, and JWTs, by `[secret]`."""
+    known = [form for form in shown_forms(secrets) if len(form) >= _SHORTEST]
 
     def redact(text: str) -> str:
         for value in known:

@@ -52,7 +52,7 @@ def workflow_args(plans: Sequence[WorkflowPlan], database: TenantSchema, region:
 
 def _credential(plan: CredentialPlan, database: TenantSchema, region: str) -> CredentialArgs:
     if not plan.own_database:
-        secrets = {name: pulumi.Output.secret(secret(variable)) for name, variable in plan.secrets.items()}
+        secrets = {name: pulumi.Output.secret(secret(variable, lines=True)) for name, variable in plan.secrets.items()}
         return CredentialArgs(type=plan.type, data={**plan.data, **secrets})
     return CredentialArgs(
         type=plan.type,

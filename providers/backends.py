@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -29,6 +30,8 @@ from providers.errors import ConfigurationError
 VARIABLE = "TENANTRY_BACKENDS"
 SECRET_PREFIX = "TENANTRY_BACKEND_"  # noqa: S105 - how the variables are called
 SecretName = Annotated[str, Field(pattern=rf"^{SECRET_PREFIX}[A-Z0-9_]{{1,60}}$")]
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_CONTROL_IN_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/@]+[^\s@]*$")]
 
 
@@ -179,11 +182,25 @@ def backends_of(region: str, environ: Mapping[str, str] = os.environ) -> Backend
     return known[region]
 
 
-def secret(name: str, environ: Mapping[str, str] = os.environ) -> str:
-    """The secret in the variable `name`. Raises ConfigurationError where it is not set."""
-    value = environ.get(name, "")
+def secret(name: str, environ: Mapping[str, str] = os.environ, *, lines: bool = False) -> str:
+    """The secret in the variable `name`, without blanks around it: a file's last line ends in a newline.
+
+    With `lines` it may be several lines, such as a private key, which stay as they are. Raises ConfigurationError where
+    it is not set, or holds a control character, which no header can carry.
+    """
+    given = environ.get(name, "")
+    value = given.strip()
     if not value:
         raise ConfigurationError(f"the variable {name} is not set, but {environ.get(VARIABLE) or VARIABLE} names it.")
+    if lines and "\n" in value:
+        value, refused = given, _CONTROL_IN_LINES
+    else:
+        refused = _CONTROL
+    if refused.search(value):
+        raise ConfigurationError(
+            f"the variable {name} holds a control character, such as a newline, inside its value. "
+            "Write the secret there as it was given out, in one line."
+        )
     return value
 
 
@@ -192,7 +209,7 @@ def unset_secrets(chosen: BackendSet, environ: Mapping[str, str] = os.environ) -
     # The gateway's is not among them: it is for Caddy and for our service.
     parts = (chosen.database, chosen.oauth, chosen.container, chosen.n8n)
     names = [str(value) for part in parts for key, value in part if key.endswith("_from") and value]
-    return [name for name in dict.fromkeys(names) if not environ.get(name)]
+    return [name for name in dict.fromkeys(names) if not environ.get(name, "").strip()]
 
 
 def _stamp(path: str) -> int:
@@ -207,11 +224,32 @@ def _read(path: str, _changed: int) -> _File:
     import yaml
 
     try:
-        data: Any = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        return _File.model_validate(data)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"{VARIABLE}: {path} is no YAML: {' '.join(str(error).split())}.") from None
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{VARIABLE}: {path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            f"{VARIABLE}: {path} is no YAML: byte {error.start} is not UTF-8. Save it as UTF-8."
+        ) from None
+    try:
+        return _File.model_validate(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{VARIABLE}: {path} is no YAML{_place(error, text)}. Correct it there.") from None
     except ValidationError as error:
         # Without what was given: somebody may have written a secret where its variable's name belongs.
         rows = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
         raise ConfigurationError(f"{VARIABLE}: {path} is not right: {rows}.") from None
+    except (ValueError, RecursionError):
+        raise ConfigurationError(f"{VARIABLE}: {path} is no YAML: a value of it is none that YAML has.") from None
+
+
+def _place(error: Any, text: str) -> str:
+    """Where YAML ends to be YAML. Without the parser's own words: they quote the line, which may hold a secret."""
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    if mark is not None:
+        return f": line {mark.line + 1}, column {mark.column + 1}"
+    position = getattr(error, "position", None)
+    if not isinstance(position, int):
+        return ""
+    before = text[:position]
+    return f": line {before.count(chr(10)) + 1}, column {position - before.rfind(chr(10))}"

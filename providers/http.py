@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from providers.errors import ConfigurationError, RefusedError, UnreachableError
+from providers.masking import masked
 
 if TYPE_CHECKING:
     import httpx
@@ -56,7 +57,7 @@ class Api:
 
         Tried again where the connection was refused, or the server says that it is not ready. Where a request may have
         been carried out (its answer was lost), it is tried again only if `repeatable`: by default all but POST and
-        PATCH. Raises UnreachableError, and RefusedError with the `status`.
+        PATCH. Raises UnreachableError, RefusedError with the `status`, and ConfigurationError for what cannot be sent.
         """
         again = method not in {"POST", "PATCH"} if repeatable is None else repeatable
         answer = self._sent(method, path, what, again, sent)
@@ -66,7 +67,7 @@ class Api:
 
     def refused(self, answer: httpx.Response, what: str) -> RefusedError:
         """The error for an answer that was not expected."""
-        said = " ".join(self._masked(answer.text).split())[:_SHOWN]
+        said = " ".join(masked(answer.text, self.secrets).split())[:_SHOWN]
         request = answer.request
         return RefusedError(
             f"{what}: {self.name} answered {answer.status_code} to {request.method} {request.url.path}: "
@@ -98,16 +99,17 @@ class Api:
         except RetryError as error:
             last: httpx.Response = error.last_attempt.result()
             return last
+        except (httpx.LocalProtocolError, UnicodeEncodeError):
+            # Its text quotes the header, in a way of its own.
+            raise ConfigurationError(
+                f"{what}: a request to {self.name} cannot be sent: HTTP does not allow what one of its headers holds. "
+                "Check the variables of the region's secrets: each is one line of ASCII."
+            ) from None
         except httpx.HTTPError as error:
-            reason = self._masked(str(error)) or type(error).__name__
+            reason = masked(str(error), self.secrets) or type(error).__name__
             raise UnreachableError(
                 f"{what}: {self.name} does not answer ({reason}). Check that it runs and can be reached."
             ) from None
-
-    def _masked(self, text: str) -> str:
-        for secret in self.secrets:
-            text = text.replace(secret, "[secret]")
-        return text
 
 
 def _client(verify: bool | str) -> httpx.Client:
@@ -139,11 +141,11 @@ def _made_client(verify: bool | str) -> httpx.Client:
 def _passes(error: BaseException, again: bool) -> bool:
     import httpx
 
+    if isinstance(error, httpx.LocalProtocolError):
+        return False
     if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)):
         return True
-    # An idle connection that the server has just closed: nothing was carried out.
-    if isinstance(error, httpx.RemoteProtocolError) and "without sending a response" in str(error):
-        return again
+    # A connection closed without an answer may have been idle, or the server ended after it had done it.
     return again and isinstance(error, httpx.TransportError)
 
 

@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from automation.jobs.model import Caller
 from automation.jobs.rows import storable
 from automation.models_jobs import audit
-from automation.redaction import MASK, redactor
+from automation.redaction import redactor
+from providers.masking import MASK
 
 _WORDS = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 _SECRET_WORDS = frozenset({"password", "passwd", "passphrase", "secret", "secrets", "token", "tokens", "credential"})

@@ -22,7 +22,7 @@ from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any
 
 from automation.errors import CancelledError, TenantryError
-from automation.redaction import redactor
+from automation.redaction import redactor, secret_values
 from automation.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -74,8 +74,7 @@ def _explained(attempt: Callable[[], tuple[int, dict[str, Any]]]) -> tuple[int, 
     except TenantryError as error:
         return error.exit_code, {"type": "error", "error": error.to_dict()}
     except Exception as error:  # noqa: BLE001 - the last line of defence: a document and not a dead process
-        known = [os.environ.get(name, "") for name in ("DB_PASSWORD", "PULUMI_CONFIG_PASSPHRASE")]
-        redact = redactor(known)
+        redact = redactor(secret_values(os.environ))
         sys.stderr.write(redact(traceback.format_exc()))
         told = TenantryError(
             f"unexpected fault: {type(error).__name__}: {redact(str(error))}", hint="the worker's log shows where"

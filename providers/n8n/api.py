@@ -91,9 +91,7 @@ def n8n_of(region: str, *, hidden: Collection[str] = ()) -> N8n:
     backend = backends_of(region).n8n
     key = secret(backend.key_from)
     url, hooks = backend.url.rstrip("/"), (backend.webhook_url or backend.url).rstrip("/")
-    # As they are, and as they stand in JSON.
-    shown = {text for value in hidden if value for text in (value, json.dumps(value)[1:-1])}
-    secrets = (key, *sorted(shown, key=len, reverse=True))
+    secrets = (key, *filter(None, hidden))
     return N8n(
         api=Api(name=f"n8n at {url}", base_url=url, headers={"X-N8N-API-KEY": key}, secrets=secrets),
         webhooks=Api(name=f"the webhooks of n8n at {hooks}", base_url=hooks, seconds=_WEBHOOK_SECONDS),

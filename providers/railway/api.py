@@ -12,6 +12,7 @@ from typing import Any
 from providers.backends import RailwayBackend, backends_of, secret
 from providers.errors import ConfigurationError, ProviderError, RefusedError
 from providers.http import Api
+from providers.masking import masked
 
 _ANSWERS = (200, 400)
 _UNAUTHORIZED = (401, 403)
@@ -93,9 +94,7 @@ class Railway:
             said = "; ".join(str(error["message"]) for error in errors)
         except (TypeError, KeyError):
             said = "an error without words"
-        for value in self.api.secrets:
-            said = said.replace(value, "[secret]")
-        said = " ".join(said.split())[:_SHOWN]
+        said = " ".join(masked(said, self.api.secrets).split())[:_SHOWN]
         if "not found" in said.lower():
             return GoneError(f"{self.what}: {said}.")
         if "not authorized" in said.lower():

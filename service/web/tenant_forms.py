@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from automation.errors import NotFoundError
-from automation.redaction import MASK
+from providers.masking import MASK
 from service.state import State
 from service.web.fields import Choice, Field, Widget, fields_of
 from service.web.filled import Placed, Problem, Reading, placed, read, read_manifest, shown

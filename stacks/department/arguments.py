@@ -65,7 +65,7 @@ def _demand_secrets(backends: BackendSet, plans: Sequence[WorkflowPlan]) -> None
         for plan in plans
         for credential in plan.credentials
         for field, variable in credential.secrets.items()
-        if not os.environ.get(variable)
+        if not os.environ.get(variable, "").strip()
     ]
     if missing:
         raise ConfigurationError(f"these variables hold secrets and are not set: {'; '.join(missing)}.")

@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from automation import errors
+from automation.cli_support import _masked
 from automation.engine_events import clean, property_changes
 from automation.engines import choose
+from automation.jobs.run import _explained
 from automation.messages import engine_failure, is_transient, summary
 from automation.redaction import redactor
 from automation.rollback import Plan, Situation, Stop, decide
@@ -109,6 +111,9 @@ def test_a_stock_engine_that_is_not_there() -> None:
         "FATAL: the database system is starting up",
         "FATAL: sorry, too many clients already",
         "deadlock detected",
+        "OAuth client 'Billing' of tenantry/acme: the server https://login answered 503 to POST /register: x.",
+        "tag 'tenantry/acme': n8n at https://n8n answered 429 to GET /api/v1/tags: nothing more.",
+        "its probe: n8n does not answer (Server disconnected without sending a response.). Check that it runs.",
     ],
 )
 def test_errors_that_pass(text: str) -> None:
@@ -124,6 +129,8 @@ def test_errors_that_pass(text: str) -> None:
         "HTTP status 404",
         'duplicate key value violates unique constraint "cabinets_slug_key"',
         "the slug acme-500 is taken",
+        "n8n at https://n8n answered 400 to POST /api/v1/workflows: node 503 is unknown.",
+        "the server answered 503 to POST /register. It may have registered the client nevertheless: look there.",
     ],
 )
 def test_errors_that_do_not_pass(text: str) -> None:
@@ -174,6 +181,20 @@ def test_redaction_of_known_values_and_of_urls() -> None:
     assert redact("abc is too short to be a secret") == "abc is too short to be a secret"
     assert redact("postgresql://me:pa55word@host/db") == "postgresql://me:[secret]@host/db"
     assert redact("host=h password='x y' dbname=d") == "host=h password=[secret] dbname=d"
+
+
+def test_redaction_of_a_value_that_ends_in_a_newline_or_is_shown_escaped() -> None:
+    redact = redactor(["n8n-key-hunter2\n", "first\nhunter2-second"])
+    assert redact("key n8n-key-hunter2, key b'n8n-key-hunter2\\n'") == "key [secret], key b'[secret]'"
+    assert redact('{"key": "first\\nhunter2-second"}') == '{"key": "[secret]"}'
+
+
+def test_a_fault_that_nobody_expected_shows_no_secret_of_a_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TENANTRY_BACKEND_EU_N8N", "n8n-key-hunter2\n")
+    assert _masked("Traceback ... n8n-key-hunter2") == "Traceback ... [secret]"
+    code, document = _explained(lambda: (int("n8n-key-hunter2"), {}))
+    assert code == 1
+    assert "hunter2" not in str(document)
 
 
 @given(st.text(min_size=4, max_size=20), st.text(max_size=30), st.text(max_size=30))

@@ -1,0 +1,22 @@
+"""The ways in which a secret stands in a text. Pure: decides what has to be masked, never where."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+MASK = "[secret]"
+
+
+def shown_forms(secrets: Iterable[str]) -> list[str]:
+    """Each secret as it is, without the blanks around it, and escaped as JSON and Python show it; longest first."""
+    plain = {form for value in secrets for form in (value, value.strip())}
+    escaped = {form[1:-1] for value in plain for form in (json.dumps(value), repr(value))}
+    return sorted(filter(None, plain | escaped), key=len, reverse=True)
+
+
+def masked(text: str, secrets: Iterable[str]) -> str:
+    """`text` without any of `secrets`."""
+    for form in shown_forms(secrets):
+        text = text.replace(form, MASK)
+    return text
