@@ -2,8 +2,11 @@
 
 Each attack is tried with each fence alone: as it is; with all rights on the victim's schema given away by mistake; as a
 member of the victim's role; and through an owner's view and function. What comes back must not hold the victim's word.
+Where rights are given away, the attacker may also make objects at home: its views and functions would otherwise fail
+before row security has a say.
 """
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -48,8 +51,9 @@ def scene(pair: tuple[Department, Department]) -> Iterator[Scene]:
 
 @pytest.fixture
 def rights_given_away(scene: Scene) -> Iterator[None]:
-    """Somebody has granted the attacker all that can be granted on the victim's schema."""
-    yield from _while(scene, "GRANT {} ON {} {} TO {}", "REVOKE {} ON {} {} FROM {}")
+    """Somebody has granted the attacker all that can be granted on the victim's schema, and to make objects."""
+    with making_objects(scene):
+        yield from _while(scene, "GRANT {} ON {} {} TO {}", "REVOKE {} ON {} {} FROM {}")
 
 
 def _while(scene: Scene, give: str, take: str) -> Iterator[None]:
@@ -67,11 +71,42 @@ def _while(scene: Scene, give: str, take: str) -> Iterator[None]:
 
 @pytest.fixture
 def member(scene: Scene) -> Iterator[None]:
-    """Somebody has made the attacker's role a member of the victim's."""
+    """Somebody has made the attacker's role a member of the victim's, and lets it make objects."""
     attacker, victim = scene.attacker, scene.victim
-    scene.root.execute(f"GRANT {victim.role} TO {attacker.role}")
-    yield
-    scene.root.execute(f"REVOKE {victim.role} FROM {attacker.role}")
+    with making_objects(scene):
+        scene.root.execute(f"GRANT {victim.role} TO {attacker.role}")
+        yield
+        scene.root.execute(f"REVOKE {victim.role} FROM {attacker.role}")
+
+
+@contextlib.contextmanager
+def making_objects(scene: Scene) -> Iterator[None]:
+    """The attacker may make objects in its own schema, and temporary ones. Afterwards what it has made is gone."""
+    root, role, schema = scene.root, scene.attacker.role, scene.attacker.schema
+    rights = (("CREATE", f"SCHEMA {schema}"), ("TEMPORARY", f"DATABASE {scene.victim.region.database}"))
+    for what, place in rights:
+        root.execute(f"GRANT {what} ON {place} TO {role}")
+    try:
+        yield
+    finally:
+        for what, place in rights:
+            root.execute(f"REVOKE {what} ON {place} FROM {role}")
+        # The one thing that is made at the victim's, which owns it then.
+        root.execute(f"DROP TRIGGER IF EXISTS t ON {scene.victim.schema}.documents")
+        for statement in root.execute(_MADE, (role, role)).fetchall():
+            root.execute(statement[0])
+
+
+# What is temporary ends with its session.
+_MADE = r"""
+    SELECT format('DROP %%s IF EXISTS %%s CASCADE',
+        CASE relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END, oid::regclass)
+    FROM pg_class WHERE relowner = %s::regrole AND relkind IN ('r', 'v', 'm') AND relpersistence <> 't'
+    UNION ALL
+    SELECT format('DROP ROUTINE IF EXISTS %%s CASCADE', p.oid::regprocedure)
+    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+    WHERE proowner = %s::regrole AND n.nspname NOT LIKE 'pg\_temp\_%%'
+"""
 
 
 def attack(scene: Scene, statements: tuple[str, ...], **changes: Any) -> str:
@@ -149,6 +184,13 @@ def test_nor_as_a_member_of_the_others_role(scene: Scene, member: None, name: st
     check(scene, ATTACKS[name])
 
 
+_REACHING = (
+    *("select", "copy out", "prepared", "cast that fails", "common table", "do"),
+    *("view", "temporary view", "materialized view", "temporary table", "select into"),
+    *("function", "temporary function", "operator that tells"),
+)
+
+
 def test_the_attacks_reach_what_is_not_fenced(scene: Scene) -> None:
     """The suite itself: without the fence, the same statements do bring the word."""
     attacker, schema, root = scene.attacker, scene.victim.schema, scene.root
@@ -157,9 +199,10 @@ def test_the_attacks_reach_what_is_not_fenced(scene: Scene) -> None:
     root.execute(f"GRANT USAGE ON SCHEMA {schema} TO {attacker.role}")
     root.execute(f"GRANT SELECT ON {schema}.open TO {attacker.role}")
     try:
-        for way in ("select", "copy out", "prepared", "cast that fails", "common table", "do"):
+        for way in _REACHING:
             statements = tuple(one.replace("documents", "open") for one in ATTACKS[way])
-            assert CANARY in attack(scene, statements), way
+            with making_objects(scene):
+                assert CANARY in attack(scene, statements), way
     finally:
         root.execute(f"DROP TABLE {schema}.open")
         root.execute(f"REVOKE ALL ON SCHEMA {schema} FROM {attacker.role}")
