@@ -30,6 +30,8 @@ OWNED = ("connect",)
 _TRIES = 12
 _LONGEST_PAUSE = 1.0
 _END_MS = 5000
+# Tables that only Tenantry's own database has side by side.
+_OWN_TABLES = ["alembic_version", "deployments", "tenants"]
 
 
 class IsolatedSchemaProvider(ResourceProvider):
@@ -45,10 +47,10 @@ class IsolatedSchemaProvider(ResourceProvider):
         where = backends_of(str(props["region"])).database.settings()
         _refuse_main(where, _what(props))
         try:
-            _on_region(props, where, lambda connection: _created(connection, props))
+            _on_region(props, where, lambda connection: _created(connection, props, where))
         except MissingDatabaseError:
             _make_database(where, _what(props))
-            _on_region(props, where, lambda connection: _created(connection, props))
+            _on_region(props, where, lambda connection: _created(connection, props, where))
         return CreateResult(f"{props['region']}/{props['schema']}", _outputs(props, connect=True))
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
@@ -110,10 +112,12 @@ def _on_region(props: dict[str, Any], where: DatabaseSettings, work: Callable[[p
     return retried(once, where, where.main_database, what)
 
 
-def _created(connection: psycopg.Connection[Any], props: dict[str, Any]) -> None:
+def _created(connection: psycopg.Connection[Any], props: dict[str, Any], where: DatabaseSettings) -> None:
     import psycopg
     from psycopg import sql
 
+    if _is_main(connection):
+        raise _refusal(where, _what(props))
     _change_rights(lambda: _close_database(connection))
     schema, mark = str(props["schema"]), mark_comment(str(props["tenant_mark"]))
     if mark_of(connection, schema) == "":
@@ -203,12 +207,27 @@ def _change_rights(change: Callable[[], None]) -> None:
 
 
 def _refuse_main(where: DatabaseSettings, what: str) -> None:
+    """Before anything is asked of a server. One server may have several names: `_is_main` looks at what is in it."""
     main = DatabaseSettings.from_env()
     if (main.host, main.port, main.main_database) == (where.host, where.port, where.main_database):
-        raise ConfigurationError(
-            f"{what}: its database is Tenantry's own, {where.main_database!r} at {where.address}, where no tenant may "
-            "log in. Give the region a database of its own."
-        )
+        raise _refusal(where, what)
+
+
+def _is_main(connection: psycopg.Connection[Any]) -> bool:
+    """Whether a schema of this database has Tenantry's own tables, of this installation or of another one."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM pg_class WHERE relname = ANY (%(names)s) AND relkind IN ('r', 'p') "
+        "GROUP BY relnamespace HAVING count(*) = cardinality(%(names)s::text[]))",
+        {"names": _OWN_TABLES},
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def _refusal(where: DatabaseSettings, what: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{what}: its database is Tenantry's own, {where.main_database!r} at {where.address}, where no tenant may "
+        "log in. Give the region a database of its own."
+    )
 
 
 def _make_database(where: DatabaseSettings, what: str) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from automation.database import ensure_ready
+from automation.settings import Settings
 from providers.errors import ConfigurationError, MissingDatabaseError, OwnershipError, ProviderError, UnreachableError
 from tests.isolation.region import REGION, SCHEMA, TABLES, Department, Region, exists, make, make_role, remove
 
@@ -197,6 +199,39 @@ def test_the_control_database_takes_no_tenants(fresh: Region, monkeypatch: pytes
     monkeypatch.setenv("DB_NAME", fresh.database)
     with pytest.raises(ConfigurationError, match="Give the region a database of its own"):
         SCHEMA.create(department.schema_props)
+
+
+def test_the_control_database_takes_no_tenants_under_another_name_of_its_server(
+    fresh: Region, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does it lose the rights that others have in it."""
+    department = Department(region=fresh, name="dept_main", password="x")
+    with fresh.root("postgres") as connection:
+        host, port = str(connection.info.host), str(connection.info.port)
+        connection.execute(f"CREATE DATABASE {fresh.database} OWNER {fresh.admin}")
+    login = {"DB_HOST": host, "DB_PORT": port, "DB_USER": fresh.admin, "DB_PASSWORD": fresh.password}
+    for name, value in (login | {"DB_NAME": fresh.database}).items():
+        monkeypatch.setenv(name, value)
+    ensure_ready(Settings())
+    monkeypatch.setenv("DB_HOST", "another-name-of-it.example")
+    rights = "SELECT datacl::text, has_database_privilege('public', datname, 'CONNECT') FROM pg_database"
+    with fresh.root() as connection:
+        before = connection.execute(f"{rights} ORDER BY datname").fetchall()
+        with pytest.raises(ConfigurationError, match=r"is Tenantry's own, 'departments_\w+' at .* of its own"):
+            SCHEMA.create(department.schema_props)
+        assert connection.execute(f"{rights} ORDER BY datname").fetchall() == before
+        assert connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = 'dept_main'").fetchone() is None
+
+
+def test_a_region_may_have_some_tables_that_are_called_as_ours(fresh: Region) -> None:
+    with fresh.root("postgres") as connection:
+        connection.execute(f"CREATE DATABASE {fresh.database} OWNER {fresh.admin}")
+    with fresh.owner() as connection:
+        # In two schemas: nobody's control tables.
+        connection.execute("CREATE SCHEMA other")
+        for table in ("public.alembic_version", "public.tenants", "other.tenants", "other.deployments"):
+            connection.execute(f"CREATE TABLE {table} (id bigint)")
+    remove(make(fresh, "dept_beside"))
 
 
 def test_an_administrator_who_may_not_make_the_database_is_told(fresh: Region) -> None:
