@@ -68,7 +68,7 @@ def dev(
             typer.echo("stopping; Ctrl-C again does not wait for what runs", err=True)
         stopped = servers.stop(server=True)
     if not stopped:
-        typer.echo("stopped; PostgreSQL runs on, as it did before")
+        typer.echo("stopped; PostgreSQL runs on, as it did before, and with it the region's servers")
     typer.echo(f"{'stopped; ' if stopped else ''}everything is kept in {servers.folder}")
 
 

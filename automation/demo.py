@@ -65,7 +65,8 @@ class Demo:
             finally:
                 self.story.client.close()
         self.story.say(
-            "\nThe service and the worker are stopped; PostgreSQL runs on, so that you can look around:\n"
+            "\nThe service and the worker are stopped. So that you can look around, these run on: PostgreSQL, Caddy,\n"
+            "the authorization server, n8n (simulated), supervisor and, under it, the department's application.\n"
             f"  . {shlex.quote(str(self.story.dev.env_file))}\n"
             f"  tenantry show {CHANGED}      or any other command\n"
             "  tenantry dev                    the service with its page, on these cabinets, until Ctrl-C\n"
@@ -153,7 +154,7 @@ class Demo:
         self.story.say(f"its record now: {self._record(BROKEN)}")
 
     def clean(self) -> None:
-        """Removes the cabinets, the server and the folder."""
+        """Removes the tenants, the servers and the folder."""
         if not self.folder.exists():
             self.story.say("there is no demo to clean up")
             return
@@ -164,7 +165,7 @@ class Demo:
                 for tenant in (*TENANTS, demo_department.TENANT):
                     self._destroy(tenant)
         self.story.dev.remove()
-        self.story.say(f"\n{self.folder} is gone, and with it the server and all that was in it")
+        self.story.say(f"\n{self.folder} is gone, and with it the servers and all that was in them")
 
     # What it needs
 

@@ -116,14 +116,15 @@ class Dev:
         try:
             found = postgres.attach(self.server_folder)
             self._server = postgres.start(self.server_folder)
-            self._region = region.start(self.region_folder, self._server)
         except SandboxError as error:
-            raise DevError(str(error), hint="correct that, then start again") from error
+            raise _unstarted(error) from error
         if lasting:
             self._ours.unlink(missing_ok=True)
         elif found is None:
-            # A file, so that the next `tenantry dev` knows it for its own when this one is killed.
+            # A file, so that the next `tenantry dev` knows it for its own when this one is killed. At once: what comes
+            # next may fail.
             self._ours.touch()
+        self._start_region()
         for name in ("passphrase", "jwt-key"):
             if not (self.folder / name).exists():
                 write_private(self.folder / name, f"{secrets.token_hex(32)}\n")
@@ -187,7 +188,7 @@ class Dev:
         port = port or free_port()
         self.url = f"http://{HOST}:{port}"
         # Only now is it known whom the gateway is to ask.
-        self._region = region.start(self.region_folder, self.server, auth_url=self.url)
+        self._start_region(self.url)
         self._spawn("service", ["serve", "--host", HOST, "--port", str(port)])
         if concurrency:
             self._spawn("worker", ["worker", "--concurrency", str(concurrency)])
@@ -219,8 +220,9 @@ class Dev:
     def stop(self, *, server: bool = False) -> bool:
         """Stops worker and service: in order, or at once where `hurried` says so or it takes too long.
 
-        With `server` PostgreSQL too, unless it ran before or is to last. Returns whether it was stopped; what is in it
-        stays. Where another process holds the folder, nothing is stopped: all of it is that one's.
+        With `server` PostgreSQL and the region too, unless it ran before or is to last. Returns whether it was stopped;
+        what is in it stays. Where another process holds the folder, nothing is stopped: all of it is that one's. Raises
+        DevError where one of them does not end.
         """
         for child in self._children.values():
             with contextlib.suppress(ProcessLookupError):
@@ -234,16 +236,14 @@ class Dev:
                     os.killpg(child.pid, signal.SIGKILL)
             child.wait()
         self._children.clear()
-        stopped = False
-        if self._lock is not None:
+        if self._lock is None:
+            return False
+        try:
             # Before the folder is let go: whoever takes it next must not lose its server.
-            if server and self._ours.exists():
-                region.stop(self.region_folder)
-                stopped = postgres.stop(self.server_folder)
-                self._ours.unlink()
+            return server and self._ours.exists() and self._stop_servers()
+        finally:
             self._lock.close()
             self._lock = None
-        return stopped
 
     def remove(self) -> None:
         """Removes the server and the folder, with all that is in them."""
@@ -258,6 +258,23 @@ class Dev:
     @property
     def _ours(self) -> Path:
         return self.folder / "stops-its-postgres"
+
+    def _start_region(self, auth_url: str | None = None) -> None:
+        try:
+            self._region = region.start(self.region_folder, self.server, auth_url=auth_url)
+        except (SandboxError, psycopg.Error) as error:
+            raise _unstarted(error) from error
+
+    def _stop_servers(self) -> bool:
+        try:
+            try:
+                region.stop(self.region_folder)
+            finally:
+                stopped = postgres.stop(self.server_folder)
+        except SandboxError as error:
+            raise DevError(str(error), hint="correct that; the next start and end of it here stops it, too") from error
+        self._ours.unlink()
+        return stopped
 
     def _take(self) -> None:
         """Holds the folder as long as this process lives: two services on one folder would only confuse."""
@@ -326,6 +343,10 @@ class Dev:
             text = self.log(name).read_text(encoding="utf-8", errors="replace")
             return "\n".join(text.splitlines()[-_LAST_LINES:])
         return ""
+
+
+def _unstarted(error: Exception) -> DevError:
+    return DevError(str(error), hint="correct that, then start again")
 
 
 def free_port(wanted: int = 0) -> int:

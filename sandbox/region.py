@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from sandbox import authorization, caddy, supervisor
+from sandbox.errors import SandboxError
 from sandbox.n8n import server as n8n
 from sandbox.postgres import EmbeddedPostgres
 from sandbox.process import private
@@ -55,10 +56,22 @@ class EmbeddedRegion:
 def start(directory: Path, postgres: EmbeddedPostgres, *, auth_url: str | None = None) -> EmbeddedRegion:
     """Starts the folder's servers, or finds those that run. `auth_url` is the service that the gateway asks.
 
-    Raises SandboxError of the first that does not start; those that do are left running.
+    Raises SandboxError of the first that does not start; then those that this has started are stopped again.
     """
     home = Path(directory).resolve()
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    before = [name for name, server in _SERVERS.items() if server.attach(home / name) is not None]
+    try:
+        return _started(home, postgres, auth_url)
+    except Exception as error:
+        try:
+            _stop(home, [name for name in _SERVERS if name not in before])
+        except SandboxError as stuck:
+            raise SandboxError(f"{error}; and what was started beside it could not be stopped: {stuck}") from error
+        raise
+
+
+def _started(home: Path, postgres: EmbeddedPostgres, auth_url: str | None) -> EmbeddedRegion:
     shared = _shared_secret(home / "gateway-secret")
     starting: Mapping[str, Callable[[], Any]] = {
         "database": lambda: _ensure_database(postgres),
@@ -86,10 +99,21 @@ def start(directory: Path, postgres: EmbeddedPostgres, *, auth_url: str | None =
 
 
 def stop(directory: Path) -> bool:
-    """Stops the folder's servers. True when any was running."""
-    home = Path(directory).resolve()
-    stopped = [server.stop(home / name) for name, server in _SERVERS.items() if (home / name).exists()]
-    return any(stopped)
+    """Stops the folder's servers. True when any was running. Raises SandboxError once all others are stopped."""
+    return _stop(Path(directory).resolve(), _SERVERS)
+
+
+def _stop(home: Path, names: Iterable[str]) -> bool:
+    stopped, stuck = False, None
+    for name in names:
+        try:
+            stopped |= (home / name).exists() and _SERVERS[name].stop(home / name)
+        except SandboxError as error:
+            # The others are to end all the same.
+            stuck = stuck or error
+    if stuck is not None:
+        raise stuck
+    return stopped
 
 
 def remove(directory: Path) -> None:

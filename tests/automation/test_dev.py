@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from automation.dev import Dev, DevError, free_port, wants_browser
-from sandbox import postgres, supervisor
+from sandbox import authorization, caddy, postgres, region, supervisor
+from sandbox.n8n import server as n8n
 from tests.automation.dev_process import Running, running_in
 from tests.automation.helpers import ROOT
 
@@ -139,6 +140,77 @@ def test_a_server_that_ran_before_runs_on(project: Path, tmp_path: Path) -> None
         assert postgres.attach(folder / "postgres") is None
     finally:
         postgres.remove(folder / "postgres")
+
+
+def servers_of(folder: Path) -> set[str]:
+    """Which of the folder's servers run."""
+    home = folder / "region"
+    found = {
+        "postgres": postgres.attach(folder / "postgres"),
+        "authorization": authorization.attach(home / "authorization"),
+        "n8n": n8n.attach(home / "n8n"),
+        "gateway": caddy.attach(home / "gateway"),
+        "supervisor": supervisor.attach(home / "supervisor"),
+    }
+    return {name for name, server in found.items() if server is not None}
+
+
+def remove_servers(folder: Path) -> None:
+    region.remove(folder / "region")
+    postgres.remove(folder / "postgres")
+
+
+def test_a_start_that_fails_leaves_nothing_running(project: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "a folder with blanks"  # in which the supervisor, and it alone, refuses to be
+    try:
+        failed = Running(project, folder)
+        failed.process.wait(timeout=120)
+        said = failed.said.read_text()
+        assert failed.process.returncode == 1, said
+        assert "choose a folder without blanks" in said
+        assert "unexpected fault" not in said
+        assert (folder / "postgres").exists()
+        assert servers_of(folder) == set()
+    finally:
+        remove_servers(folder)
+
+
+def test_a_start_that_fails_stops_only_what_it_has_started(project: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "a folder with blanks"
+    try:
+        postgres.start(folder / "postgres")
+        authorization.start(folder / "region" / "authorization")
+        with Dev(folder, project) as dev:
+            with pytest.raises(DevError, match="choose a folder without blanks"):
+                dev.prepare()
+            assert not dev.stop(server=True)
+        assert servers_of(folder) == {"postgres", "authorization"}
+    finally:
+        remove_servers(folder)
+
+
+def test_a_region_that_is_lost_before_the_service_starts_is_told_and_the_others_end(
+    project: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "dev"
+    in_the_way = folder / "region" / "supervisor" / "supervisor"
+    try:
+        with Dev(folder, project) as dev:
+            dev.prepare()
+            assert servers_of(folder) == {"postgres", "authorization", "n8n", "gateway", "supervisor"}
+            supervisor.remove(folder / "region" / "supervisor")
+            in_the_way.parent.mkdir()
+            in_the_way.touch()
+            with pytest.raises(DevError, match=r"the supervisor in .* cannot use its folder"):
+                dev.start()
+            # Neither does it keep the others from being stopped.
+            with pytest.raises(DevError, match=r"the supervisor in .* cannot use its folder"):
+                dev.stop(server=True)
+            assert servers_of(folder) == set()
+    finally:
+        if in_the_way.is_file():
+            in_the_way.unlink()
+        remove_servers(folder)
 
 
 def test_a_port_that_was_named_and_is_taken_is_said_before_anything_starts(project: Path, tmp_path: Path) -> None:
