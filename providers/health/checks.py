@@ -5,6 +5,8 @@ Decides what "works" means for a part. It never uses a credential of ours, and n
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,6 +15,8 @@ from urllib.parse import urlsplit
 
 SECONDS = 5.0
 """The limit of one check."""
+MOST_BYTES = 65_536
+"""So much of an answer is read. No answer of a part that works is longer where its body is looked at."""
 
 
 class CheckError(Exception):
@@ -119,29 +123,74 @@ def webhook(url: str) -> None:
         raise CheckError(f"n8n answered {answer.status_code}: the workflow is not published, or fails")
 
 
-def _asked(method: str, url: str, *, ca: str | None = None, **sent: Any) -> Any:
-    import ssl
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """What a part answered. `body` holds its first MOST_BYTES only, and may hold a secret."""
 
+    status_code: int
+    body: bytes = field(repr=False)
+
+
+def _asked(method: str, url: str, *, ca: str | None = None, **sent: Any) -> _Answer:
+    """The answer, within SECONDS in all, however slowly it comes. Raises CheckError."""
     import httpx
 
-    trust: Any = ssl.create_default_context(cafile=ca) if ca else True
+    trust = _trust(ca) if ca else True
     try:
-        with httpx.Client(verify=trust, timeout=SECONDS, trust_env=False) as client:
-            return client.request(method, url, **sent)
-    except httpx.TimeoutException:
-        raise CheckError(f"no answer within {SECONDS:g} s") from None
+        return asyncio.run(_streamed(method, url, trust, sent))
+    except (httpx.TimeoutException, TimeoutError):
+        raise CheckError(late(SECONDS)) from None
+    except httpx.InvalidURL as error:
+        raise CheckError(f"its URL cannot be asked: {_said(error)}") from None
     except (httpx.HTTPError, OSError) as error:
-        raise CheckError(f"no answer: {' '.join(str(error).split()) or type(error).__name__}") from None
+        raise CheckError(f"no answer: {_said(error)}") from None
 
 
-def _json(answer: Any) -> Mapping[str, Any]:
+def late(seconds: float) -> str:
+    """How a check that did not end is told."""
+    return f"no answer within {seconds:g} s"
+
+
+def _trust(ca: str) -> Any:
+    import ssl
+
     try:
-        body = answer.json()
-    except ValueError:
+        return ssl.create_default_context(cafile=ca)
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, FileNotFoundError) else None) or _said(error)
+        raise CheckError(f"the region's caFile {ca} cannot be used: {reason}") from None
+
+
+async def _streamed(method: str, url: str, trust: Any, sent: Mapping[str, Any]) -> _Answer:
+    import httpx
+
+    # httpx's own limits are for one read each. As it is, without its encoding: so it cannot unfold to gigabytes.
+    headers = {"Accept-Encoding": "identity", **sent.get("headers", {})}
+    async with (
+        asyncio.timeout(SECONDS),
+        httpx.AsyncClient(verify=trust, timeout=SECONDS, trust_env=False) as client,
+        client.stream(method, url, **{**sent, "headers": headers}) as answer,
+    ):
+        body = bytearray()
+        async for part in answer.aiter_raw():
+            body += part
+            if len(body) >= MOST_BYTES:
+                break
+        return _Answer(status_code=answer.status_code, body=bytes(body[:MOST_BYTES]))
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _json(answer: _Answer) -> Mapping[str, Any]:
+    try:
+        body = json.loads(answer.body)
+    except (ValueError, RecursionError):
         return {}
     return body if isinstance(body, Mapping) else {}
 
 
-def _reason(answer: Any) -> str:
+def _reason(answer: _Answer) -> str:
     error = _json(answer).get("error")
     return f" ({error})" if isinstance(error, str) and error.replace("_", "").isalpha() else ""

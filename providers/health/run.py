@@ -1,20 +1,25 @@
 """Runs a tenant's checks side by side, once or until all are well.
 
-Decides how long is waited for a part that is just coming up. What a check does is decided in `checks`.
+Decides how long is waited: for a check that does not end, and for a part that is just coming up. What a check does is
+decided in `checks`.
 """
 
 from __future__ import annotations
 
+import queue
+import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from providers.health.checks import SECONDS, CheckError, Parts, checks_of
+from providers.health import checks as parts_checks
+from providers.health.checks import CheckError, Parts, checks_of, late
 
 READY_SECONDS = 30.0
 PAUSE_SECONDS = 0.25
-_WORKERS = 8
+GRACE_SECONDS = 0.5
+"""A check that ends at its own limit has so long to say why."""
+_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,20 +37,52 @@ def check(parts: Parts, *, seconds: float = 0.0) -> list[Checked]:
     until = time.monotonic() + seconds
     checks = checks_of(parts)
     results: dict[str, Checked] = {}
-    with ThreadPoolExecutor(max_workers=_WORKERS, thread_name_prefix="health") as pool:
-        open_ = dict(checks)
-        while True:
-            done = pool.map(lambda one: _checked(*one), open_.items(), timeout=2 * SECONDS * max(1, len(open_)))
-            results |= {one.part: one for one in done}
-            open_ = {name: checks[name] for name, one in results.items() if not one.ok}
-            if not open_ or time.monotonic() >= until:
-                return [results[name] for name in checks]
-            time.sleep(PAUSE_SECONDS)
+    open_ = dict(checks)
+    while True:
+        results |= _once(open_)
+        open_ = {name: checks[name] for name, one in results.items() if not one.ok}
+        if not open_ or time.monotonic() >= until:
+            return [results[name] for name in checks]
+        time.sleep(PAUSE_SECONDS)
 
 
 def failures(results: list[Checked]) -> Mapping[str, str]:
     """What was seen of the parts that do not work."""
     return {one.part: one.detail for one in results if not one.ok}
+
+
+def _once(checks: Mapping[str, Callable[[], None]]) -> dict[str, Checked]:
+    """Each check once, a few at a time. One that does not end in time has failed, and is waited for no longer."""
+    said: queue.SimpleQueue[Checked] = queue.SimpleQueue()
+    waiting, running = list(checks.items()), dict[str, float]()
+    results: dict[str, Checked] = {}
+    while waiting or running:
+        while waiting and len(running) < _AT_ONCE:
+            part, work = waiting.pop(0)
+            running[part] = time.monotonic()
+            _begin(part, work, said)
+        limit = parts_checks.SECONDS + GRACE_SECONDS
+        try:
+            one = said.get(timeout=max(0.0, min(running.values()) + limit - time.monotonic()))
+        except queue.Empty:
+            found = [_too_late(part) for part, began in running.items() if time.monotonic() >= began + limit]
+        else:
+            # One that was given up before says so too late.
+            found = [one] if one.part in running else []
+        for each in found:
+            results[each.part] = each
+            del running[each.part]
+    return results
+
+
+def _begin(part: str, work: Callable[[], None], said: queue.SimpleQueue[Checked]) -> None:
+    # Not of a pool: Python waits for a pool's threads at its end, so that one that hangs would keep the process.
+    threading.Thread(target=lambda: said.put(_checked(part, work)), name=f"health {part}", daemon=True).start()
+
+
+def _too_late(part: str) -> Checked:
+    seconds = parts_checks.SECONDS
+    return Checked(part=part, ok=False, detail=late(seconds), duration_ms=round(seconds * 1000))
 
 
 def _checked(part: str, work: Callable[[], None]) -> Checked:
@@ -55,4 +92,14 @@ def _checked(part: str, work: Callable[[], None]) -> Checked:
         work()
     except CheckError as error:
         detail = str(error)
+    except Exception as error:  # noqa: BLE001 - the other parts' results are not lost for a fault in one check
+        # Without its message, which may hold what the check was given.
+        detail = f"the check itself failed with {type(error).__name__}{_place(error)}: report it"
     return Checked(part=part, ok=not detail, detail=detail, duration_ms=round((time.monotonic() - began) * 1000))
+
+
+def _place(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f" in {trace.tb_frame.f_code.co_name}, line {trace.tb_lineno}" if trace is not None else ""
