@@ -22,11 +22,30 @@ class Fresh(Generic[_Answer]):
         self._lock = asyncio.Lock()
         self._asked_at = 0.0
         self._last: _Answer | None = None
+        self._failed_at = 0.0
+        self._failure: Exception | None = None
 
     async def get(self, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
-        """An answer that is at most FRESH_SECONDS old. Many who want one at once wait for one."""
+        """An answer that is at most FRESH_SECONDS old. Many who want one at once wait for one, and share its failure.
+
+        Whoever comes after a failure asks anew.
+        """
+        came = time.monotonic()
         async with self._lock:
+            if self._failure is not None and came < self._failed_at:
+                # Asked once more for each who waits, a question that hangs would keep the last of them for its
+                # limit times their number.
+                raise self._failure.with_traceback(None)
             if self._last is None or time.monotonic() - self._asked_at >= FRESH_SECONDS:
-                self._last = await ask()
+                self._last = await self._answered(ask)
                 self._asked_at = time.monotonic()
             return self._last
+
+    async def _answered(self, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
+        try:
+            answer = await ask()
+        except Exception as error:
+            self._failure, self._failed_at = error, time.monotonic()
+            raise
+        self._failure = None
+        return answer

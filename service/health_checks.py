@@ -6,31 +6,45 @@ Decides how often that is done: callers who ask together get one answer, and no 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import signal
 import sys
+from asyncio.subprocess import Process
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import structlog
 
 from automation.errors import EngineError, InputError
 from automation.jobs.model import ConflictError
 from service.fresh import Fresh
 
 SECONDS = 60.0
+"""The limit of one question, with its wait for a place."""
 AT_ONCE = 2
+COMMAND = (sys.executable, "-m", "automation")
 _KEPT = 1000
+
+log = structlog.get_logger("tenantry.service")
+
+
+class HealthUnknownError(EngineError):
+    """Whether a tenant's parts work could not be found out; callers may read the message."""
 
 
 class HealthChecks:
-    """The last answers, by tenant."""
+    """The last answers, by tenant. `command` is `tenantry`."""
 
-    def __init__(self) -> None:
+    def __init__(self, command: Sequence[str] = COMMAND) -> None:
+        self._command = tuple(command)
         self._answers: OrderedDict[str, Fresh[Mapping[str, Any]]] = OrderedDict()
         self._places = asyncio.Semaphore(AT_ONCE)
 
     async def of(self, slug: str) -> Mapping[str, Any]:
-        """What `tenantry health SLUG --json` prints."""
+        """What `tenantry health SLUG --json` prints. Raises ConflictError, HealthUnknownError."""
         fresh = self._answers.setdefault(slug, Fresh())
         self._answers.move_to_end(slug)
         if len(self._answers) > _KEPT:
@@ -38,28 +52,40 @@ class HealthChecks:
         return await fresh.get(lambda: self._ask(slug))
 
     async def _ask(self, slug: str) -> Mapping[str, Any]:
-        async with self._places:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "automation", "health", slug, "--json"),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                env={**os.environ, "TENANTRY_LOG_LEVEL": "error"},
-                start_new_session=True,
-            )
-            try:
-                async with asyncio.timeout(SECONDS):
-                    said, _ = await process.communicate()
-            except TimeoutError:
-                raise EngineError(f"the health of '{slug}' was not known within {SECONDS:g} s") from None
-            finally:
-                if process.returncode is None:
-                    process.kill()
-                    await process.wait()
-        return _document(said, slug)
+        try:
+            async with asyncio.timeout(SECONDS), self._places:
+                said, code = await self._said(slug)
+        except TimeoutError:
+            raise HealthUnknownError(
+                f"the health of '{slug}' was not known within {SECONDS:g} s", hint="try again in a minute"
+            ) from None
+        return _document(said, code, slug)
+
+    async def _said(self, slug: str) -> tuple[bytes, int | None]:
+        process = await asyncio.create_subprocess_exec(
+            *(*self._command, "health", slug, "--json"),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env={**os.environ, "TENANTRY_LOG_LEVEL": "error"},
+            start_new_session=True,
+        )
+        try:
+            said, _ = await process.communicate()
+        except BaseException:
+            await _end(process)
+            raise
+        return said, process.returncode
 
 
-def _document(said: bytes, slug: str) -> Mapping[str, Any]:
+async def _end(process: Process) -> None:
+    """Ends it with all that it started: its engine would go on otherwise, and keep its pipe open."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
+
+
+def _document(said: bytes, code: int | None, slug: str) -> Mapping[str, Any]:
     try:
         document = json.loads(said)
     except ValueError:
@@ -69,5 +95,10 @@ def _document(said: bytes, slug: str) -> Mapping[str, Any]:
     error = document.get("error") if isinstance(document, dict) else None
     if isinstance(error, Mapping) and error.get("exit_code") == InputError.exit_code:
         raise ConflictError(str(error.get("message")), hint=str(error.get("hint") or ""))
-    message = error.get("message") if isinstance(error, Mapping) else None
-    raise EngineError(f"the health of '{slug}' could not be asked for" + (f": {message}" if message else ""))
+    message = str(error.get("message")) if isinstance(error, Mapping) else "it said nothing"
+    log.error("the health of a tenant could not be asked for", tenant=slug, reason=message, exit_code=code)
+    what = f"the health of '{slug}' could not be asked for"
+    if code == EngineError.exit_code:
+        raise HealthUnknownError(f"{what}: {message}", hint=str(error.get("hint") or "") if error else "")
+    # Of faults and of the database callers are told no more by other routes either.
+    raise HealthUnknownError(what, hint="the service's log has the reason")

@@ -24,6 +24,7 @@ from automation.jobs.model import BusyError, ConflictError
 from automation.queues.seam import QueueError
 from service.auth.errors import AuthenticationError, ForbiddenError, KeysUnavailableError, RateLimitedError
 from service.encoding import dumps
+from service.health_checks import HealthUnknownError
 from service.problem_documents import MEDIA_TYPE
 from stacks.problems import InputError as StacksInputError
 from stacks.problems import path_of, shown
@@ -117,7 +118,7 @@ def _of_tenantry(error: TenantryError) -> Problem:
             return Problem(403, error.message, kind=error.kind, hint=error.hint)
         case RateLimitedError():
             return Problem(429, error.message, hint=error.hint, headers=error.headers(), retry_after=error.retry_after)
-        case KeysUnavailableError():
+        case KeysUnavailableError() | HealthUnknownError():
             return Problem(503, error.message, hint=error.hint, headers={"Retry-After": str(_RETRY_SECONDS)})
         case BusyError():
             known = {name: error.details[name] for name in _OF_BUSY if name in error.details}
