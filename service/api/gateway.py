@@ -1,8 +1,9 @@
 """`/api/v1/gateway/auth`: what a gateway asks about each request to a tenant, before it lets the request pass.
 
-Decides by the tenant, its policy and the caller's token: 204 lets it pass, 401, 403 and 429 are the caller's answer.
-Only a gateway may ask: it says the secret that its region names, or, where no region names one, it asks from this
-machine. A tenant's policy comes with the question, from the tenant's route: only roles and counts are looked up.
+Decides by the tenant, its policy and the caller's token: 204 lets it pass, 401, 403 and 429 are the caller's answer,
+400 and 503 the gateway's. Only a gateway may ask: it says a secret that a region names, or, where no region names one,
+it asks from this machine. A tenant's policy comes with the question, from the tenant's route: only roles and counts are
+looked up.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -87,28 +88,50 @@ async def _count(request: Request, auth: Auth, asked: Question, who: str) -> Non
 
 
 def _demand_gateway(request: Request) -> None:
+    """Raises ForbiddenError, and Problem 503 where it cannot be known whether a gateway asks."""
     try:
-        known = list(_secrets())
+        named = _named()
     except ConfigurationError as error:
         log.error("the gateways' settings cannot be used", reason=str(error))  # noqa: TRY400 - its message says it all
         raise Problem(
             503, "The service's settings of gateways cannot be used.", hint="its log has the reason"
         ) from None
+    if not named:
+        if request.client is None or not _is_loopback(request.client.host):
+            hint = "name a secret by gateway.authSecretFrom in TENANTRY_BACKENDS"
+            raise ForbiddenError("only a gateway on this machine may ask this", hint=hint)
+        return
+    known = _usable(request, named)
+    if not known:
+        raise Problem(503, "No gateway's secret is known to the service.", hint="its log names what is not set")
     given = request.headers.get("x-tenantry-gateway", "").encode()
-    if known:
-        if any(hmac.compare_digest(given, one.encode()) for one in known):
-            return
-        hint = "set the variable of gateway.authSecretFrom for Caddy and for the service, to the same value"
+    if not any(hmac.compare_digest(given, one.encode()) for one in known):
+        # Whoever asks does not say for which region: where one gateway has a secret, none is believed without.
+        hint = "set the variable of each region's gateway.authSecretFrom, for its Caddy and for the service alike"
         raise ForbiddenError("only a gateway may ask this, by its secret", hint=hint)
-    if request.client is None or not _is_loopback(request.client.host):
-        hint = "name a secret by gateway.authSecretFrom in TENANTRY_BACKENDS"
-        raise ForbiddenError("only a gateway on this machine may ask this", hint=hint)
 
 
-def _secrets() -> Iterator[str]:
-    for region in regions():
-        if (name := backends_of(region).gateway.auth_secret_from) is not None:
-            yield secret(name)
+def _named() -> dict[str, str]:
+    """By region, the variable of its gateway's secret. Raises ConfigurationError where there is no reading the file."""
+    found = {region: backends_of(region).gateway.auth_secret_from for region in regions()}
+    return {region: name for region, name in found.items() if name is not None}
+
+
+def _usable(request: Request, named: Mapping[str, str]) -> list[str]:
+    """The secrets that are set. The region of one that is not is logged when that begins, and not at each question."""
+    known: list[str] = []
+    unset: dict[str, str] = {}
+    for region, name in named.items():
+        try:
+            known.append(secret(name))
+        except ConfigurationError as error:
+            unset[region] = str(error)
+    state = request.app.state
+    if unset != getattr(state, "gateways_unset", {}):
+        state.gateways_unset = unset
+        for region, reason in unset.items():
+            log.error("a region's gateway cannot be known, and is refused", region=region, reason=reason)
+    return known
 
 
 def _is_loopback(host: str) -> bool:

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
+from structlog.testing import capture_logs
 
 from automation.errors import TenantryError
 from service.api import gateway
@@ -23,6 +24,7 @@ from tests.conftest import MainDatabase
 PATH = "/api/v1/gateway/auth"
 SECRET = "a secret of Caddy and the service"
 SECRET_NAME = "TENANTRY_BACKEND_TEST_GATEWAY"
+OTHER_NAME = "TENANTRY_BACKEND_TEST_OTHER_GATEWAY"
 
 
 async def _answer(request: Request, error: Exception) -> JSONResponse:
@@ -54,16 +56,23 @@ async def ask(app: FastAPI, text: str | None = None, *, peer: str = "127.0.0.1",
 
 
 def name_secret(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str | None = SECRET_NAME) -> None:
+    name_secrets(folder, monkeypatch, here=name)
+
+
+def name_secrets(folder: Path, monkeypatch: pytest.MonkeyPatch, **named: str | None) -> None:
+    """Regions, each with the variable of its gateway's secret."""
     given: dict[str, Any] = {"admin": "http://caddy:2019", "domain": "Tenants.example", "url": "https://gw.example"}
-    region = {
+    region: dict[str, Any] = {
         "database": {"host": "db", "user": "u", "name": "departments"},
         "oauth": {"issuer": "https://login.example"},
         "container": {"platform": "docker"},
         "n8n": {"url": "https://n8n.example", "keyFrom": "TENANTRY_BACKEND_N8N"},
-        "gateway": given | ({"authSecretFrom": name} if name else {}),
+    }
+    regions = {
+        key: region | {"gateway": given | ({"authSecretFrom": name} if name else {})} for key, name in named.items()
     }
     path = folder / "backends.yaml"
-    path.write_text(yaml.safe_dump({"regions": {"here": region}}))
+    path.write_text(yaml.safe_dump({"regions": regions}, sort_keys=False))
     monkeypatch.setenv("TENANTRY_BACKENDS", str(path))
 
 
@@ -201,6 +210,55 @@ async def test_with_a_secret_only_who_knows_it(app: FastAPI, tmp_path: Path, mon
     unset = await ask(app, Auth="none", Gateway=SECRET)
     assert unset.status_code == 503
     assert SECRET not in unset.text
+
+
+async def test_a_region_without_its_secret_shuts_no_other(
+    app: FastAPI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(OTHER_NAME, raising=False)
+    # The first region is the one that is not set.
+    name_secrets(tmp_path, monkeypatch, there=OTHER_NAME, here=SECRET_NAME)
+    monkeypatch.setenv(SECRET_NAME, SECRET)
+    with capture_logs() as logs:
+        for _ in range(3):
+            assert (await ask(app, peer="192.0.2.7", Auth="none", Gateway=SECRET)).status_code == 204
+            assert (await ask(app, Auth="none", Gateway="")).status_code == 403
+    (told,) = logs
+    assert (told["log_level"], told["region"]) == ("error", "there")
+    assert OTHER_NAME in told["reason"]
+    monkeypatch.setenv(OTHER_NAME, "another")
+    assert (await ask(app, peer="192.0.2.7", Auth="none", Gateway="another")).status_code == 204
+    monkeypatch.delenv(OTHER_NAME)
+    monkeypatch.delenv(SECRET_NAME)
+    with capture_logs() as logs:
+        unset = await ask(app, Auth="none", Gateway=SECRET)
+    assert (unset.status_code, unset.json()["detail"]) == (503, "No gateway's secret is known to the service.")
+    assert [one["region"] for one in logs] == ["there", "here"]
+
+
+async def test_where_one_region_names_a_secret_no_gateway_is_believed_without(
+    app: FastAPI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name_secrets(tmp_path, monkeypatch, there=None, here=SECRET_NAME)
+    monkeypatch.setenv(SECRET_NAME, SECRET)
+    refused = await ask(app, peer="127.0.0.1", Auth="none")
+    assert refused.status_code == 403
+    assert "each region's gateway.authSecretFrom" in refused.json()["hint"]
+    assert (await ask(app, peer="127.0.0.1", Auth="none", Gateway=SECRET)).status_code == 204
+    # Not even while that secret is not set.
+    monkeypatch.delenv(SECRET_NAME)
+    assert (await ask(app, peer="127.0.0.1", Auth="none")).status_code == 503
+
+
+async def test_a_file_of_regions_that_cannot_be_used_lets_nobody_in(
+    app: FastAPI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "backends.yaml"
+    path.write_text("regions: {}")
+    monkeypatch.setenv("TENANTRY_BACKENDS", str(path))
+    answer = await ask(app, Auth="none")
+    assert answer.status_code == 503
+    assert str(path) not in answer.text
 
 
 async def test_the_tenant_may_be_told_by_its_host(
