@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -150,6 +150,36 @@ class WorkflowTemplate:
             raise WorkflowError(source, problems)
         return found
 
+    def credential_settings(self, slot: str, given: Mapping[str, Any], *, source: str, field: str) -> dict[str, Any]:
+        """One credential of a manifest: what is no secret, with defaults; of secrets, the variables that it names.
+
+        Raises WorkflowError with every problem.
+        """
+        fields = self.credentials[slot].fields
+        secrets = {name: each for name, each in fields.items() if each.type is Kind.SECRET}
+        named = {f"{name}{SECRET_SUFFIX}": each for name, each in secrets.items()}
+        problems: list[FieldProblem] = []
+        try:
+            self.secret_variables(slot, given, source=source, field=field)
+        except WorkflowError as error:
+            problems.extend(error.problems)
+        for name, each in secrets.items():
+            key = f"{name}{SECRET_SUFFIX}"
+            # One that stands there itself is told by that.
+            if each.required and name not in given and given.get(key) is None:
+                valid = f"the name of the variable, TENANTRY_BACKEND_..., that holds {each.description}"
+                problems.append(FieldProblem(field=f"{field}.{key}", given=MISSING, valid=valid))
+        plain = {name: each for name, each in fields.items() if name not in secrets}
+        rest = {key: value for key, value in given.items() if key not in secrets and key not in named}
+        filled: dict[str, Any] = {}
+        try:
+            filled = _filled(plain, rest, source, field, also=named)
+        except WorkflowError as error:
+            problems.extend(error.problems)
+        if problems:
+            raise WorkflowError(source, problems)
+        return {**filled, **{key: given[key] for key in named if given.get(key) is not None}}
+
 
 class WorkflowTemplates:
     """The templates of some folders, as `<id>/<version>.yaml`. The first is built in."""
@@ -239,12 +269,16 @@ def _inconsistencies(file: _File, content: Mapping[str, Any]) -> Iterator[FieldP
                 yield FieldProblem(field=f"{where}.{name}.default", given=shown(each.default), valid=wanted)
 
 
-def _filled(known: Mapping[str, Parameter], given: Mapping[str, Any], source: str, field: str) -> dict[str, Any]:
+def _filled(
+    known: Mapping[str, Parameter], given: Mapping[str, Any], source: str, field: str, also: Iterable[str] = ()
+) -> dict[str, Any]:
+    """`also` are keys that stand beside these, for whom the unknown ones may be meant."""
     problems: list[FieldProblem] = []
+    valid_keys = [*known, *also]
     for name in given:
         if name not in known:
-            valid = f"one of {', '.join(known) or 'nothing'}"
-            suggestion = closest(name, known)
+            valid = f"one of {', '.join(valid_keys)}" if valid_keys else "no key here"
+            suggestion = closest(name, valid_keys)
             problems.append(
                 FieldProblem(field=f"{field}.{name}", given="an unknown key", valid=valid, suggestion=suggestion)
             )

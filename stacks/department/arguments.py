@@ -20,6 +20,7 @@ from providers.caddy.probe import public_url
 from providers.errors import ConfigurationError
 from stacks.department.manifest import DepartmentManifest
 from stacks.department.settings import Application, DepartmentSettings
+from stacks.department.workflows import DATABASE_TYPE
 from stacks.resolve import ResolvedManifest
 from stacks.workflows import SECRET_SUFFIX
 
@@ -31,7 +32,7 @@ def department_args(resolved: ResolvedManifest[DepartmentManifest], mark: str) -
     manifest = resolved.manifest
     settings = DepartmentSettings.model_validate(dict(resolved.settings))
     backends = backends_of(manifest.region)
-    plans = _plans(resolved.settings["workflows"])
+    plans = workflow_plans(resolved.settings["workflows"])
     _demand_secrets(backends, plans)
     size = settings.size
     return DepartmentArgs(
@@ -96,7 +97,7 @@ def _environment(application: Application, backends: BackendSet) -> dict[str, st
     return found
 
 
-def _plans(resolved: Mapping[str, Any]) -> list[WorkflowPlan]:
+def workflow_plans(resolved: Mapping[str, Any]) -> list[WorkflowPlan]:
     """What is made of resolved settings, by the workflows' names."""
     return [
         WorkflowPlan(
@@ -112,8 +113,9 @@ def _plans(resolved: Mapping[str, Any]) -> list[WorkflowPlan]:
 
 
 def _plan(slot: str, kind: str, given: Mapping[str, Any] | None) -> CredentialPlan:
-    if given is None:
+    if kind == DATABASE_TYPE and given is None:
         return CredentialPlan(slot=slot, type=kind, own_database=True)
+    given = given or {}
     variables = {
         key.removesuffix(SECRET_SUFFIX): str(value) for key, value in given.items() if key.endswith(SECRET_SUFFIX)
     }

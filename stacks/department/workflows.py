@@ -1,4 +1,4 @@
-"""The workflows of a department: each template with its version pinned, its parameters filled, its credentials named.
+"""The workflows of a department: each template with its version pinned, its parameters and its credentials filled.
 
 Decides what of the settings makes which workflow. A resolved workflow holds its definition, so that it can be made
 again when its template is gone; it holds no secret, but the names of the variables that do. Never talks to n8n.
@@ -10,12 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stacks.problems import FieldProblem, InputError, closest, shown
-from stacks.workflows import SECRET_SUFFIX, WorkflowTemplate, WorkflowTemplates
+from stacks.workflows import WorkflowTemplate, WorkflowTemplates
 
 DATABASE_TYPE = "postgres"
 """n8n's type of a credential that is the department's own database, where the settings say nothing else."""
 _FIELD = "customSettings.workflows"
-_UNKNOWN_YET = "known when it is made"
 
 
 def pinned(names: Sequence[str], given: Mapping[str, Any]) -> tuple[dict[str, Any], list[FieldProblem]]:
@@ -71,29 +70,21 @@ def _resolved(template: WorkflowTemplate, own: Mapping[str, Any], field: str) ->
         definition = template.definition(parameters, source=template.id, field=f"{field}.parameters")
     except InputError as error:
         problems.extend(error.problems)
+    filled: dict[str, Any] = {}
     for slot, wanted in template.credentials.items():
-        if slot in credentials or wanted.type != DATABASE_TYPE:
-            try:
-                _check(template, slot, credentials.get(slot) or {}, f"{field}.credentials.{slot}")
-            except InputError as error:
-                problems.extend(error.problems)
+        if wanted.type == DATABASE_TYPE and slot not in credentials:
+            continue
+        given, where = credentials.get(slot) or {}, f"{field}.credentials.{slot}"
+        try:
+            filled[slot] = template.credential_settings(slot, given, source=template.id, field=where)
+        except InputError as error:
+            problems.extend(error.problems)
     if problems:
         raise InputError(template.id, problems)
     return {
         "version": template.version,
         "parameters": parameters,
-        "credentials": credentials,
+        "credentials": filled,
         "definition": definition,
         "credentialTypes": {slot: wanted.type for slot, wanted in template.credentials.items()},
     }
-
-
-def _check(template: WorkflowTemplate, slot: str, given: Mapping[str, Any], field: str) -> None:
-    variables = template.secret_variables(slot, given, source=template.id, field=field)
-    data = {key: value for key, value in given.items() if not _names_secret(key, variables)}
-    later = dict.fromkeys(variables, _UNKNOWN_YET)
-    template.credential_data(slot, {**data, **later}, source=template.id, field=field)
-
-
-def _names_secret(key: str, variables: Mapping[str, str]) -> bool:
-    return key.endswith(SECRET_SUFFIX) and key.removesuffix(SECRET_SUFFIX) in variables

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components.workflow_plans import CredentialPlan
+from stacks.department.arguments import workflow_plans
 from stacks.department.workflows import pinned
 
 SMTP = {"host": "smtp.example", "passwordFrom": "TENANTRY_BACKEND_SMTP"}
@@ -19,7 +27,7 @@ def test_every_problem_of_every_workflow_is_told_at_once() -> None:
         f"{under}.email.credentials.smtp.password",
         f"{under}.email.parameters.from",
         f"{under}.google_drive.credentials.google.email",
-        f"{under}.google_drive.credentials.google.privateKey",
+        f"{under}.google_drive.credentials.google.privateKeyFrom",
         f"{under}.google_drive.parameters.folderId",
         "workflows[2]",
     ]
@@ -34,6 +42,56 @@ def test_what_fits_is_pinned_with_its_definition() -> None:
     assert (email["version"], email["credentialTypes"], email["credentials"]) == (
         "1.0.0",
         {"smtp": "smtp"},
-        {"smtp": SMTP},
+        {"smtp": {**SMTP, "port": 587, "secure": False, "user": ""}},
     )
     assert email["definition"]["nodes"]
+
+
+def test_n8n_is_given_the_defaults_of_a_credential() -> None:
+    chosen, _ = pinned(["email"], {"email": {"parameters": {"from": "a@b.example"}, "credentials": {"smtp": SMTP}}})
+    (plan,) = workflow_plans(chosen)
+    assert plan.credentials == [
+        CredentialPlan(
+            slot="smtp",
+            type="smtp",
+            data={"host": "smtp.example", "port": 587, "secure": False, "user": ""},
+            secrets={"password": "TENANTRY_BACKEND_SMTP"},
+        )
+    ]
+
+
+def test_a_secret_that_is_missing_is_told_by_the_key_that_may_be_written() -> None:
+    given = {"credentials": {"google": {"email": "a@b.example"}}, "parameters": {"folderId": "1"}}
+    _, (problem,) = pinned(["google_drive"], {"google_drive": given})
+    assert problem.field == "customSettings.workflows.google_drive.credentials.google.privateKeyFrom"
+    assert "TENANTRY_BACKEND_" in problem.valid
+    given = {"credentials": {"smtp": {"host": "h.example", "paswordFrom": "x"}}, "parameters": {"from": "a@b.example"}}
+    _, (problem,) = pinned(["email"], {"email": given})
+    assert problem.suggestion == "passwordFrom"
+
+
+def custom(folder: Path, name: str, version: str = "1.0.0", **changes: Any) -> None:
+    """A template of somebody's own."""
+    (folder / name).mkdir(exist_ok=True)
+    content: dict[str, Any] = {
+        "id": name,
+        "version": version,
+        "title": "Mine",
+        "description": "one of mine",
+        "nodes": [{"name": "W", "type": "n8n-nodes-base.webhook", "typeVersion": 2, "position": [0, 0]}],
+        "connections": {},
+    }
+    (folder / name / f"{version}.yaml").write_text(yaml.safe_dump(content | changes))
+
+
+def test_only_a_database_is_the_departments_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TENANTRY_WORKFLOW_TEMPLATES", str(tmp_path))
+    node = {"name": "S", "type": "n8n-nodes-base.emailSend", "typeVersion": 2.1, "position": [0, 0]}
+    fields = {"host": {"type": "text", "description": "the server", "default": "mail.invalid"}}
+    slots = {"mail": {"type": "smtp", "description": "the server", "fields": fields}}
+    custom(tmp_path, "mine", nodes=[{**node, "credentials": {"smtp": "mail"}}], credentials=slots)
+    chosen, problems = pinned(["mine", "database"], {})
+    assert problems == []
+    mine, database = workflow_plans(chosen)
+    assert mine.credentials == [CredentialPlan(slot="mail", type="smtp", data={"host": "mail.invalid"})]
+    assert [one.own_database for one in database.credentials] == [True]
