@@ -12,12 +12,12 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, RowMapping, Text, and_, exc, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from automation import records
+from automation import manifests, records
 from automation.errors import LockedError, NotFoundError
 from automation.models import (
     DeploymentStatus,
@@ -30,19 +30,22 @@ from automation.models import (
 from automation.records import Record
 from automation.steps import StepState, StepStatus
 
+if TYPE_CHECKING:
+    from stacks.shape import Pinned
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantFacts:
     """What is known of a tenant before a run. `record` is None where no line has a record of that slug.
 
     `line` is None for a tenant that we have no row of; `removed` says that the row is all that is left of it. `pinned`
-    is the template that it was built from: its id and version.
+    is what it was built from.
     """
 
     exists: bool
     last_good: Mapping[str, Any] | None
     record: Record | None
-    pinned: tuple[str, str] | None
+    pinned: Pinned
     was_active: bool
     line: str | None = None
     removed: bool = False
@@ -96,7 +99,11 @@ def tenant_facts(connection: Connection, slug: str) -> TenantFacts:
         exists=tenant is not None,
         last_good=tenant.last_good_manifest if tenant is not None else None,
         record=record,
-        pinned=record.template if record is not None else None,
+        pinned=manifests.pinned(
+            record.template if record is not None else None,
+            record.workflows if record is not None else {},
+            tenant.last_good_manifest if tenant is not None else None,
+        ),
         was_active=record is not None and record.active,
         line=tenant.line if tenant is not None else None,
         removed=tenant is not None and tenant.status == TenantStatus.REMOVED,

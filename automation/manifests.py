@@ -17,6 +17,7 @@ from automation.settings import Settings
 if TYPE_CHECKING:
     from stacks.lines import Line, Manifest
     from stacks.resolve import ResolvedManifest
+    from stacks.shape import Pinned
 
 
 @contextmanager
@@ -95,7 +96,17 @@ def line_named(kind: str) -> Line:
     return LINES[kind]
 
 
-def resolved(manifest: Manifest, pinned: tuple[str, str] | None) -> ResolvedManifest[Any]:
+def pinned(
+    template: tuple[str, str] | None, workflows: Mapping[str, str], last_good: Mapping[str, Any] | None
+) -> Pinned:
+    """What a tenant was built from: as its record says, its workflows as the last good settings have them."""
+    from stacks.department.workflows import versions
+    from stacks.shape import Pinned
+
+    return Pinned(template=template, workflows={**workflows, **versions((last_good or {}).get("settings") or {})})
+
+
+def resolved(manifest: Manifest, pinned: Pinned | None) -> ResolvedManifest[Any]:
     """The manifest over its template, at the version the tenant was built from."""
     line = line_named(manifest.kind)
     with explained():

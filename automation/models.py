@@ -25,9 +25,9 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest revision in `migrations/versions`; a test holds the two together."""
 
 
@@ -185,7 +185,8 @@ cabinets = Table(
     one_of("status", ("provisioning", "active", "inactive")),
 )
 
-# Written by providers/department_record.py. `retention` is as the manifest has it, such as 90d.
+# Written by providers/department_record.py. `retention` is as the manifest has it, such as 90d; `workflows` are
+# id@version of their templates.
 departments = Table(
     "departments",
     metadata,
@@ -198,6 +199,7 @@ departments = Table(
     Column("status", Text, nullable=False, server_default="provisioning"),
     Column("template_id", Text),
     Column("template_version", Text),
+    Column("workflows", ARRAY(Text)),
     Column("created_at", TIMESTAMP, nullable=False, server_default=NOW),
     Column("updated_at", TIMESTAMP, nullable=False, server_default=NOW),
     Column("activated_at", TIMESTAMP),

@@ -6,38 +6,54 @@ Decides which tables there are, and what is read of a row whatever its line. It 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, Table, Text, literal, select, union_all
+from sqlalchemy import Connection, Table, Text, cast, literal, null, select, union_all
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from automation.models import cabinets, departments
+from providers.names import workflow_versions
 
 TABLES: Mapping[str, Table] = {"cabinet": cabinets, "department": departments}
-"""By the line's kind. Each has slug, tenant_mark, template_id, template_version and activated_at."""
+"""By the line's kind. Each has slug, tenant_mark, template_id, template_version, activated_at; one also workflows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A tenant's record: of which `line`, whose (`mark`), built from which template, and whether it ever worked."""
+    """A tenant's record: of which `line`, whose (`mark`), built from which template, and whether it ever worked.
+
+    `workflows` are, by id, the versions of its workflows' templates.
+    """
 
     line: str
     mark: str
     template: tuple[str, str] | None
     active: bool
+    workflows: Mapping[str, str] = field(default_factory=dict)
 
 
 def find(connection: Connection, slug: str) -> Record | None:
     """The record of that slug, of whatever line."""
     wanted = ("tenant_mark", "template_id", "template_version", "activated_at")
     parts = [
-        select(literal(kind, Text()).label("line"), *(table.c[name] for name in wanted)).where(table.c.slug == slug)
+        select(
+            literal(kind, Text()).label("line"),
+            *(table.c[name] for name in wanted),
+            table.c.get("workflows", cast(null(), ARRAY(Text))).label("workflows"),
+        ).where(table.c.slug == slug)
         for kind, table in TABLES.items()
     ]
     row = connection.execute(union_all(*parts).limit(1)).one_or_none()
     if row is None:
         return None
     template = (str(row.template_id), str(row.template_version)) if row.template_id and row.template_version else None
-    return Record(line=row.line, mark=row.tenant_mark, template=template, active=row.activated_at is not None)
+    return Record(
+        line=row.line,
+        mark=row.tenant_mark,
+        template=template,
+        active=row.activated_at is not None,
+        workflows=workflow_versions(row.workflows),
+    )
 
 
 def owned(connection: Connection, slug: str, mark: str) -> Record | None:

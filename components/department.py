@@ -171,7 +171,7 @@ class Department(Tenant):
         }
 
 
-def _row(args: DepartmentArgs) -> dict[str, str]:
+def _row(args: DepartmentArgs) -> dict[str, Any]:
     return {
         "slug": args.slug,
         "tenant_mark": args.tenant_mark,
@@ -182,4 +182,5 @@ def _row(args: DepartmentArgs) -> dict[str, str]:
         "schema_name": args.identifier,
         "template_id": args.template_id,
         "template_version": args.template_version,
+        "workflows": sorted(f"{plan.key}@{plan.version}" for plan in args.workflows),
     }

@@ -31,9 +31,13 @@ class CredentialPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowPlan:
-    """One workflow of a department: its n8n definition, and the credentials that its nodes use."""
+    """One workflow of a department: its n8n definition, and the credentials that its nodes use.
+
+    `version` is its template's.
+    """
 
     key: str
+    version: str
     definition: Mapping[str, Any]
     credentials: Sequence[CredentialPlan] = ()
 

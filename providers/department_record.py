@@ -10,6 +10,7 @@ from typing import Any
 import pulumi
 from pulumi.dynamic import CheckFailure, CheckResult, Resource
 
+from providers.names import workflow_versions
 from providers.record_provider import RecordProvider
 from providers.record_table import RecordTable
 
@@ -17,8 +18,16 @@ DEPARTMENTS = RecordTable(
     table="departments",
     noun="department",
     required=("name", "admin_email", "region", "retention", "schema_name"),
-    optional=("template_id", "template_version"),
+    optional=("template_id", "template_version", "workflows"),
 )
+"""`workflows` are `id@version` of each workflow's template."""
+
+
+def built_from(slug: str, mark: str) -> tuple[tuple[str, str] | None, dict[str, str]]:
+    """The template (id, version) in the department's record, and by id the versions of its workflows' templates."""
+    row = DEPARTMENTS.get(slug, mark) or {}
+    name, version = row.get("template_id"), row.get("template_version")
+    return (str(name), str(version)) if name and version else None, workflow_versions(row.get("workflows"))
 
 
 class DepartmentRecordProvider(RecordProvider):

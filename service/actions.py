@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from automation import manifests
 from automation.errors import NotFoundError
 from automation.jobs.model import ConflictError, Job, NewJob
 from automation.models import TenantStatus
@@ -234,7 +235,8 @@ def checked(
     """
     line = line_of(manifest)
     parsed = line.parse(manifest, stack=row.slug if row else slug)
-    pinned = (row.template_id, row.template_version) if row and row.template_id and row.template_version else None
+    template = (row.template_id, row.template_version) if row and row.template_id and row.template_version else None
+    pinned = manifests.pinned(template, {}, row.last_good_manifest if row else None)
     line.resolve(parsed, state.templates.of(line), pinned=pinned)
     return line, parsed
 

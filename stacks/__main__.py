@@ -33,7 +33,7 @@ def main() -> None:
         manifest = line.parse(data, source=str(path), stack=stack)
         mark = tenant_mark(pulumi.get_project(), stack)
         # A newer template never changes a tenant unasked (CORE-8).
-        pinned = line.pinned(manifest.slug, mark) if manifest.template_version is None else None
+        pinned = line.pinned(manifest.slug, mark)
         resolved = line.resolve(manifest, line.templates(), pinned=pinned, source=str(path))
     except (InputError, ProviderError) as error:
         raise pulumi.RunError(str(error)) from None

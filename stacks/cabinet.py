@@ -11,6 +11,7 @@ from stacks.manifest import CABINET_SHAPE, CabinetManifest
 from stacks.pricing import Sizing
 from stacks.resolve import ResolvedManifest
 from stacks.schemas import schema_of
+from stacks.shape import Pinned
 
 if TYPE_CHECKING:
     from components.cabinet import Cabinet, CabinetArgs
@@ -37,11 +38,11 @@ def build(resolved: ResolvedManifest[CabinetManifest], mark: str) -> Cabinet:
     return Cabinet(resolved.slug, cabinet_args(resolved, mark))
 
 
-def pinned(slug: str, mark: str) -> tuple[str, str] | None:
-    """(template id, version) of the cabinet's record. Raises ProviderError when the main database cannot be read."""
+def pinned(slug: str, mark: str) -> Pinned:
+    """What the cabinet's record says. Raises ProviderError when the main database cannot be read."""
     from providers.cabinet_record import CABINETS
 
-    return CABINETS.template(slug, mark)
+    return Pinned(template=CABINETS.template(slug, mark))
 
 
 def sizing(resolved: ResolvedManifest[CabinetManifest]) -> Sizing:

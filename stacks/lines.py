@@ -21,7 +21,7 @@ from stacks.manifest import CABINET_SHAPE, ManifestError, parse_manifest
 from stacks.pricing import Sizing
 from stacks.problems import FieldProblem, closest, shown
 from stacks.resolve import ResolvedManifest, resolve, restore
-from stacks.shape import parse
+from stacks.shape import Pinned, parse
 from stacks.steps import Step
 from stacks.templates import TemplateStore
 
@@ -63,7 +63,7 @@ class Line:
 
     `skips` says by which values of the manifest a step is left out: only these steps can be skipped. `kind` is the
     manifest's, and `noun` what one tenant of the line is called. `build` makes the tenant of a resolved manifest and a
-    tenant mark, inside a Pulumi program. `pinned` finds the template that a tenant with a mark was built from.
+    tenant mark, inside a Pulumi program. `pinned` finds what a tenant with a mark was built from.
     `retained` says which of a tenant's data is purged by age, `sizing` what it uses, for its cost.
     `address` is where the tenant of a manifest's document is reached, if anywhere. `checked` says that each part of a
     tenant can be asked whether it works.
@@ -79,7 +79,7 @@ class Line:
     restore: Callable[..., ResolvedManifest[Any]]
     schema: Callable[[], dict[str, Any]]
     build: Callable[[ResolvedManifest[Any], str], Tenant]
-    pinned: Callable[[str, str], tuple[str, str] | None]
+    pinned: Callable[[str, str], Pinned]
     templates: Callable[[], TemplateStore] = TemplateStore
     skips: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     retained: Callable[[ResolvedManifest[Any], str], Retained | None] = _nothing_retained

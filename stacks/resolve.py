@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from stacks.merge import deep_merge
 from stacks.problems import FieldProblem, ManifestError, TemplateError, closest, problems_of, shown
-from stacks.shape import Shape, TenantManifest, parse
+from stacks.shape import Pinned, Shape, TenantManifest, parse
 from stacks.templates import TemplateStore
 
 FORMAT = 1
@@ -63,17 +63,18 @@ def restore(shape: Shape[M], data: Mapping[str, Any], source: str = "saved manif
 
 
 def resolve(
-    manifest: M, store: TemplateStore, *, pinned: tuple[str, str] | None = None, source: str = "manifest"
+    manifest: M, store: TemplateStore, *, pinned: Pinned | None = None, source: str = "manifest"
 ) -> ResolvedManifest[M]:
     """`manifest` over its template, which is one of `store`.
 
-    The version is the manifest's; else the one of `pinned` (id, version: what the tenant was built from) while the
-    template stays the same; else the latest. Raises ManifestError naming the templates that exist, or the overrides
+    The version is the manifest's; else the one of `pinned`, what the tenant was built from, while the template
+    stays the same; else the latest. Raises ManifestError naming the templates that exist, or the overrides
     that do not fit.
     """
     version = manifest.template_version
-    if version is None and pinned is not None and pinned[0] == manifest.template_id:
-        version = pinned[1]
+    built_from = pinned.template if pinned is not None else None
+    if version is None and built_from is not None and built_from[0] == manifest.template_id:
+        version = built_from[1]
     try:
         template = store.get(manifest.template_id, version)
     except TemplateError as error:

@@ -7,7 +7,7 @@ decided by its own models.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
@@ -45,6 +45,14 @@ class TenantManifest(Model):
 
 
 M = TypeVar("M", bound=TenantManifest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pinned:
+    """What a tenant was built from: its template (id, version), and by id the versions of its workflows' templates."""
+
+    template: tuple[str, str] | None = None
+    workflows: Mapping[str, str] = field(default_factory=dict)
 
 
 def fitting(_settings: Any, *, prefix: str) -> Iterable[FieldProblem]:

@@ -102,6 +102,7 @@ def workflow_plans(resolved: Mapping[str, Any]) -> list[WorkflowPlan]:
     return [
         WorkflowPlan(
             key=name,
+            version=str(own["version"]),
             definition=own["definition"],
             credentials=[
                 _plan(slot, kind, (own.get("credentials") or {}).get(slot))

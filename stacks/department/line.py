@@ -18,6 +18,7 @@ from stacks.problems import FieldProblem, ManifestError, closest, shown
 from stacks.resolve import ResolvedManifest
 from stacks.resolve import resolve as over_template
 from stacks.schemas import schema_of
+from stacks.shape import Pinned
 from stacks.templates import TemplateStore
 
 if TYPE_CHECKING:
@@ -40,16 +41,19 @@ def resolve(
     manifest: DepartmentManifest,
     store: TemplateStore,
     *,
-    pinned: tuple[str, str] | None = None,
+    pinned: Pinned | None = None,
     source: str = "manifest",
 ) -> ResolvedManifest[DepartmentManifest]:
-    """`manifest` over its template, each workflow's version pinned. Raises ManifestError with every problem found."""
+    """`manifest` over its template, each workflow's version pinned: a newer one never comes unasked (CORE-8).
+
+    Raises ManifestError with every problem found.
+    """
     resolved = over_template(manifest, store, pinned=pinned, source=source)
     problems = [*_region_problems(manifest.region), *_given_results(manifest.custom_settings)]
     settings = dict(resolved.settings)
     if manifest.data_retention is not None:
         settings["dataRetention"] = manifest.data_retention
-    chosen, wrong = workflows.pinned(manifest.workflows, settings["workflows"])
+    chosen, wrong = workflows.pinned(manifest.workflows, settings["workflows"], pinned.workflows if pinned else None)
     problems = [*problems, *wrong]
     if problems:
         raise ManifestError(source, problems)
@@ -86,8 +90,9 @@ def build(resolved: ResolvedManifest[DepartmentManifest], mark: str) -> Departme
     return Department(resolved.slug, department_args(resolved, mark))
 
 
-def pinned(slug: str, mark: str) -> tuple[str, str] | None:
-    """(template id, version) of the department's record. Raises ProviderError for a database that cannot be read."""
-    from providers.department_record import DEPARTMENTS
+def pinned(slug: str, mark: str) -> Pinned:
+    """What the department's record says. Raises ProviderError for a database that cannot be read."""
+    from providers.department_record import built_from
 
-    return DEPARTMENTS.template(slug, mark)
+    template, kept = built_from(slug, mark)
+    return Pinned(template=template, workflows=kept)

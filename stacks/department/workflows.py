@@ -17,8 +17,22 @@ DATABASE_TYPE = "postgres"
 _FIELD = "customSettings.workflows"
 
 
-def pinned(names: Sequence[str], given: Mapping[str, Any]) -> tuple[dict[str, Any], list[FieldProblem]]:
-    """The settings of each workflow in `names`, resolved; and what is wrong with them. Others' settings are refused."""
+def versions(settings: Mapping[str, Any]) -> dict[str, str]:
+    """By workflow, the version of its template in resolved settings."""
+    resolved = settings.get("workflows") or {}
+    return {
+        name: str(own["version"]) for name, own in resolved.items() if isinstance(own, Mapping) and own.get("version")
+    }
+
+
+def pinned(
+    names: Sequence[str], given: Mapping[str, Any], kept: Mapping[str, str] | None = None
+) -> tuple[dict[str, Any], list[FieldProblem]]:
+    """The settings of each workflow in `names`, resolved; and what is wrong with them. Others' settings are refused.
+
+    Where none is given, the version is the one of `kept` (what the tenant was built from), else the newest.
+    """
+    kept = kept or {}
     templates = WorkflowTemplates()
     chosen: dict[str, Any] = {}
     problems = [
@@ -41,7 +55,7 @@ def pinned(names: Sequence[str], given: Mapping[str, Any]) -> tuple[dict[str, An
             problems.append(FieldProblem(field=f"workflows[{index}]", given=shown(name), valid=valid, suggestion=near))
             continue
         try:
-            chosen[name] = _resolved(templates.get(name, own.get("version")), own, f"{_FIELD}.{name}")
+            chosen[name] = _resolved(templates.get(name, own.get("version") or kept.get(name)), own, f"{_FIELD}.{name}")
         except InputError as error:
             problems.extend(_placed(error.problems, f"{_FIELD}.{name}"))
     return chosen, problems

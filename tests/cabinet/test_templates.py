@@ -14,6 +14,7 @@ from stacks.manifest import CABINET_SHAPE, ManifestError, parse_manifest
 from stacks.merge import deep_merge
 from stacks.resolve import resolve, restore
 from stacks.settings import Settings
+from stacks.shape import Pinned
 from stacks.templates import BUILTIN_DIR, TemplateError, TemplateStore
 from stacks.versions import newest, ordered
 
@@ -285,10 +286,10 @@ class TestResolve:
             store.add(template_file(inbox, version=version))
         manifest = parse_manifest(manifest_data | {"templateId": "evening"})
         assert resolve(manifest, store).template_version == "1.1.0"
-        assert resolve(manifest, store, pinned=("evening", "1.0.0")).template_version == "1.0.0"
-        assert resolve(manifest, store, pinned=("pediatric", "1.0.0")).template_version == "1.1.0"
+        assert resolve(manifest, store, pinned=Pinned(template=("evening", "1.0.0"))).template_version == "1.0.0"
+        assert resolve(manifest, store, pinned=Pinned(template=("pediatric", "1.0.0"))).template_version == "1.1.0"
         asked = parse_manifest(manifest_data | {"templateId": "evening", "templateVersion": "1.1.0"})
-        assert resolve(asked, store, pinned=("evening", "1.0.0")).template_version == "1.1.0"
+        assert resolve(asked, store, pinned=Pinned(template=("evening", "1.0.0"))).template_version == "1.1.0"
 
     def test_an_unknown_template_names_those_that_exist(self, manifest_data: dict[str, Any]) -> None:
         with pytest.raises(

@@ -3,14 +3,21 @@ but n8n, whose simulator answers as the recordings of a real one do. TENANTRY_EN
 
 from __future__ import annotations
 
+import json
+import shutil
 import ssl
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
+import yaml
 
 from sandbox.region import DATABASE
+from tests.automation.helpers import ROOT
 from tests.department.yard import NOTHING, Yard
 
 pytestmark = pytest.mark.timeout(400)
@@ -163,3 +170,80 @@ def _route_ids(yard: Yard) -> list[str]:
     config = httpx.get(f"{yard.region.gateway.admin}/config/", timeout=20, trust_env=False).json()
     routes = config["apps"]["http"]["servers"][yard.region.gateway.server]["routes"]
     return [str(route["@id"]) for route in routes if "@id" in route]
+
+
+def test_a_newer_template_of_a_workflow_changes_no_department_unasked(yard: Yard, tmp_path: Path) -> None:
+    """By up, by preview, and by the program that `pulumi up` runs."""
+    folder = tmp_path / "workflows"
+    yard.environment["TENANTRY_WORKFLOW_TEMPLATES"] = str(folder)
+    greeting(folder, "1.0.0", "hello")
+    yard.write(workflows=["greeting"])
+    yard.run("up", yard.slug)
+    row = yard.query(yard.main, "SELECT workflows FROM departments WHERE slug = %s", yard.slug)
+    assert row == [(["greeting@1.0.0"],)]
+
+    greeting(folder, "1.1.0", "welcome")
+    assert yard.run("preview", yard.slug)["changes"] == []
+    assert planned_by_hand(yard) == {}
+    assert not yard.run("up", yard.slug, "--expect-no-changes")["changed"]
+
+    yard.write(workflows=["greeting"], customSettings={"workflows": {"greeting": {"version": "1.1.0"}}})
+    changed = {change["name"] for change in yard.run("preview", yard.slug)["changes"]}
+    assert f"{yard.slug}-greeting" in changed
+    assert planned_by_hand(yard)
+    yard.run("up", yard.slug)
+    # Asked for once, it stays.
+    greeting(folder, "1.2.0", "good day")
+    yard.write(workflows=["greeting"])
+    assert yard.run("preview", yard.slug)["changes"] == []
+    assert planned_by_hand(yard) == {}
+
+
+def greeting(folder: Path, version: str, word: str) -> None:
+    """A version of a workflow's template that answers with a word."""
+    hook = {"httpMethod": "POST", "responseMode": "responseNode", "options": {}}
+    answer = {"respondWith": "text", "responseBody": word, "options": {}}
+    content = {
+        "id": "greeting",
+        "version": version,
+        "title": "Answer with a greeting",
+        "description": "a greeting comes back",
+        "nodes": [
+            *(
+                {
+                    "name": "W",
+                    "type": "n8n-nodes-base.webhook",
+                    "typeVersion": 2,
+                    "position": [0, 0],
+                    "parameters": hook,
+                },
+            ),
+            {
+                "name": "A",
+                "type": "n8n-nodes-base.respondToWebhook",
+                "typeVersion": 1.1,
+                "position": [220, 0],
+                "parameters": answer,
+            },
+        ],
+        "connections": {"W": {"main": [[{"node": "A", "type": "main", "index": 0}]]}},
+    }
+    (folder / "greeting").mkdir(parents=True, exist_ok=True)
+    (folder / "greeting" / f"{version}.yaml").write_text(yaml.safe_dump(content))
+
+
+def planned_by_hand(yard: Yard) -> dict[str, int]:
+    """What `pulumi preview` would do, run in the project's folder as it is by hand: how many of which operation."""
+    program = yard.project / "stacks" / "__main__.py"
+    if not program.exists():
+        shutil.copy(ROOT / "stacks" / "__main__.py", program)
+        settings = yaml.safe_load((yard.project / "Pulumi.yaml").read_text())
+        settings["runtime"] = {"name": "python", "options": {"toolchain": "pip"}}
+        (yard.project / "Pulumi.yaml").write_text(yaml.safe_dump(settings))
+    words = [sys.executable, "-m", "engine", "preview", "-s", yard.slug, "--json", "--non-interactive"]
+    done = subprocess.run(
+        words, cwd=yard.project, env=yard.environment, capture_output=True, text=True, check=False, timeout=170
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    counts: dict[str, int] = json.loads(done.stdout)["changeSummary"]
+    return {name: count for name, count in counts.items() if name != "same"}

@@ -10,7 +10,7 @@ import yaml
 
 from components.workflow_plans import CredentialPlan
 from stacks.department.arguments import workflow_plans
-from stacks.department.workflows import pinned
+from stacks.department.workflows import pinned, versions
 
 SMTP = {"host": "smtp.example", "passwordFrom": "TENANTRY_BACKEND_SMTP"}
 
@@ -95,3 +95,20 @@ def test_only_a_database_is_the_departments_own(tmp_path: Path, monkeypatch: pyt
     mine, database = workflow_plans(chosen)
     assert mine.credentials == [CredentialPlan(slot="mail", type="smtp", data={"host": "mail.invalid"})]
     assert [one.own_database for one in database.credentials] == [True]
+
+
+def test_a_newer_template_comes_only_where_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TENANTRY_WORKFLOW_TEMPLATES", str(tmp_path))
+    for version in ("1.0.0", "1.1.0"):
+        custom(tmp_path, "mine", version, description=f"version {version}")
+    custom(tmp_path, "other")
+
+    def chosen(given: dict[str, Any], kept: dict[str, str]) -> str:
+        resolved, problems = pinned(["mine"], {"mine": given}, kept)
+        assert problems == []
+        return versions({"workflows": resolved})["mine"]
+
+    assert chosen({}, {}) == "1.1.0"
+    assert chosen({}, {"other": "1.0.0"}) == "1.1.0"
+    assert chosen({}, {"mine": "1.0.0"}) == "1.0.0"
+    assert chosen({"version": "1.1.0"}, {"mine": "1.0.0"}) == "1.1.0"
