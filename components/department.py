@@ -90,7 +90,7 @@ class Department(Tenant):
         self.container = Container(
             name,
             app=args.app,
-            environment=self._environment(args),
+            environment=environment_of(args, self.database, self.credential),
             cpu=args.cpu,
             memory_mb=args.memory_mb,
             after=[self.credential.ready, self.database.ready],
@@ -120,19 +120,6 @@ class Department(Tenant):
         )
         self.outputs = self._outputs(args)
         self.register_outputs(self.outputs)
-
-    def _environment(self, args: DepartmentArgs) -> dict[str, pulumi.Input[str]]:
-        """What the application is told: its own settings, and where its parts are."""
-        return {
-            **args.environment,
-            "TENANT": args.name,
-            "DATABASE_URL": self.database.url,
-            "OAUTH_TOKEN_ENDPOINT": self.credential.token_endpoint,
-            "OAUTH_CLIENT_ID": self.credential.client_id,
-            "OAUTH_CLIENT_SECRET": self.credential.client_secret,
-            **({"OAUTH_SCOPE": " ".join(args.scopes)} if args.scopes else {}),
-            "PUBLIC_URL": args.public_url,
-        }
 
     def _parts(self, args: DepartmentArgs) -> dict[str, Any]:
         return {
@@ -169,6 +156,22 @@ class Department(Tenant):
             **({"webhookKey": key} if (key := self.workflows.webhook_key) is not None else {}),
             "status": self.health.status,
         }
+
+
+def environment_of(
+    args: DepartmentArgs, database: TenantSchema, credential: Credential
+) -> dict[str, pulumi.Input[str]]:
+    """What the application is told: its own settings, and where its parts are."""
+    return {
+        **args.environment,
+        "TENANT": args.name,
+        "DATABASE_URL": database.url,
+        "OAUTH_TOKEN_ENDPOINT": credential.token_endpoint,
+        "OAUTH_CLIENT_ID": credential.client_id,
+        "OAUTH_CLIENT_SECRET": credential.client_secret,
+        **({"OAUTH_SCOPE": " ".join(args.scopes)} if args.scopes else {}),
+        "PUBLIC_URL": args.public_url,
+    }
 
 
 def _row(args: DepartmentArgs) -> dict[str, Any]:

@@ -12,8 +12,9 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 from pulumi_kubernetes import apps, core, meta
 
-from components.placing import GIVEN, Placed, Placing
+from components.placing import Placed, Placing
 from providers.backends import ContainerBackend, KubernetesBackend
+from providers.names import WHERE_TO_LISTEN
 
 _ANYWHERE = "0.0.0.0"  # noqa: S104 - inside its own pod
 _PORT_NAME = "http"
@@ -129,7 +130,7 @@ def _container(placing: Placing, secret: core.v1.Secret) -> core.v1.ContainerArg
         args=list(app.command) or None,
         env=[
             core.v1.EnvVarArgs(name=variable, value=value)
-            for variable, value in zip(GIVEN, (_ANYWHERE, str(app.port)), strict=True)
+            for variable, value in zip(WHERE_TO_LISTEN, (_ANYWHERE, str(app.port)), strict=True)
         ],
         env_from=[core.v1.EnvFromSourceArgs(secret_ref=core.v1.SecretEnvSourceArgs(name=named))],
         ports=[core.v1.ContainerPortArgs(name=_PORT_NAME, container_port=app.port)],

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 import pulumi
 
 from providers.errors import ConfigurationError
+from providers.names import HEALTH_PATH, WHERE_TO_LISTEN
 
-GIVEN = ("HOST", "PORT")
-"""Variables that say where the application must listen: the platform gives them."""
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,54}[a-z0-9]|[a-z]")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -39,7 +38,7 @@ class AppSpec:
     def __post_init__(self) -> None:
         if not 1 <= self.port <= 65_535:
             raise ConfigurationError(f"app.port: given {self.port}; valid: a number from 1 to 65535.")
-        if not re.fullmatch(r"/[\w./~-]*", self.health_path, re.ASCII):
+        if not re.fullmatch(HEALTH_PATH, self.health_path):
             raise ConfigurationError(f"app.healthPath: given {self.health_path!r}; valid: a path such as /health.")
 
 
@@ -66,10 +65,10 @@ class Placing:
                 f"container {self.name!r}: given {self.cpu} CPU and {self.memory_mb} MB; valid: more than nothing."
             )
         for variable in self.environment:
-            if variable in GIVEN or not _VARIABLE.fullmatch(variable):
+            if variable in WHERE_TO_LISTEN or not _VARIABLE.fullmatch(variable):
                 raise ConfigurationError(
                     f"container {self.name!r}: the variable {variable!r} cannot be given; valid: letters, digits and "
-                    f"underscores, and not {' or '.join(GIVEN)}, which say where it listens."
+                    f"underscores, and not {' or '.join(WHERE_TO_LISTEN)}, which say where it listens."
                 )
 
     @property

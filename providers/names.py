@@ -4,6 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+WHERE_TO_LISTEN = ("HOST", "PORT")
+"""Variables that say where an application must listen: its platform gives them."""
+GIVEN_VARIABLES = frozenset(
+    {
+        *WHERE_TO_LISTEN,
+        *("TENANT", "DATABASE_URL", "PUBLIC_URL"),
+        *("OAUTH_TOKEN_ENDPOINT", "OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET", "OAUTH_SCOPE", "OAUTH_CA_FILE"),
+    }
+)
+"""All that a department's application is told, which its manifest may not say otherwise."""
+HEALTH_PATH = r"/[A-Za-z0-9._~/-]{0,199}"
+"""What every platform takes as a path to ask: without escapes, which not all of them read alike."""
+
 
 def department_identifier(slug: str) -> str:
     """A department's slug as a PostgreSQL identifier: at most 51 characters, and no two slugs give the same."""

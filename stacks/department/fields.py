@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from providers.names import GIVEN_VARIABLES, HEALTH_PATH
 
 
 def _matching(pattern: str, valid: str) -> BeforeValidator:
@@ -20,6 +22,12 @@ def _matching(pattern: str, valid: str) -> BeforeValidator:
         return value
 
     return BeforeValidator(check)
+
+
+def _not_given(name: str) -> str:
+    if name in GIVEN_VARIABLES:
+        raise ValueError(f"another name: the application is told {', '.join(sorted(GIVEN_VARIABLES))} anyway")
+    return name
 
 
 def listed(value: object) -> object:
@@ -47,6 +55,10 @@ ImageName = Annotated[
     _matching(r"[a-z0-9][a-zA-Z0-9._/:@-]{0,254}", "a container image such as registry.example/app:1.2"),
     Field(description="a container image such as registry.example/app:1.2"),
 ]
-HealthPath = Annotated[str, _matching(r"/[A-Za-z0-9._~/%-]{0,199}", "a path such as /health")]
-EnvironmentName = Annotated[str, _matching(r"[A-Z][A-Z0-9_]{0,63}", "a variable's name such as LOG_LEVEL")]
+HealthPath = Annotated[str, _matching(HEALTH_PATH, "a path such as /health")]
+EnvironmentName = Annotated[
+    str,
+    _matching(r"[A-Z][A-Z0-9_]{0,63}", "a variable's name such as LOG_LEVEL"),
+    AfterValidator(_not_given),
+]
 Scope = Annotated[str, _matching(r"[\x21\x23-\x5b\x5d-\x7e]{1,64}", "an OAuth scope (RFC 6749, section 3.3)")]
