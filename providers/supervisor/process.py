@@ -6,13 +6,15 @@ It does not wait until the process serves: that is `providers.container_ready`'s
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import pulumi
 from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
 
 from providers.backends import ProcessBackend, backends_of
-from providers.errors import ConfigurationError, OwnershipError
+from providers.errors import ConfigurationError, OwnershipError, ProviderError
 from providers.props import diff_of, required
 from providers.supervisor.files import Document, Folder
 from providers.supervisor.rpc import Supervisor
@@ -73,13 +75,7 @@ def _applied(props: dict[str, Any]) -> dict[str, Any]:
     region, name = str(props["region"]), str(props["name"])
     folder, supervisor = _place(region, name)
     with folder.locked():
-        old = folder.document(name)
-        if old is None and (folder.has_program(name) or supervisor.state() is not None):
-            raise OwnershipError(
-                f"process {name!r}: supervisor has a program of this name that is not Tenantry's. Rename or remove it."
-            )
-        if old is not None and old.tenant_mark != props["tenant_mark"]:
-            raise OwnershipError(f"process {name!r}: it belongs to {old.tenant_mark}. Choose another name.")
+        old = _own(folder, supervisor, props)
         document = Document(
             tenant_mark=str(props["tenant_mark"]),
             command=tuple(props["command"]),
@@ -88,10 +84,50 @@ def _applied(props: dict[str, Any]) -> dict[str, Any]:
             port=old.port if old else folder.free_port(),
             revision=old.revision + 1 if old else 1,
         )
-        folder.write(name, document)
-    # Also where the document is as it was: a run that was cut off may have left the process with an older one.
-    supervisor.run_anew()
+        with _else_as_before(folder, supervisor, old, told=False):
+            folder.write(name, document)
+    with _else_as_before(folder, supervisor, old, told=False):
+        changes = supervisor.reread()
+    with _else_as_before(folder, supervisor, old, told=True):
+        # Also where the document is as it was: a run that was cut off may have left the process with an older one.
+        supervisor.run_anew(changes)
     return _outputs(region, name, document, running=True)
+
+
+def _own(folder: Folder, supervisor: Supervisor, props: dict[str, Any]) -> Document | None:
+    """The tenant's document, where there is one. Raises OwnershipError for what is somebody else's."""
+    name = supervisor.program
+    old = folder.document(name)
+    if old is None and (folder.has_program(name) or supervisor.state() is not None):
+        raise OwnershipError(
+            f"process {name!r}: supervisor has a program of this name that is not Tenantry's. Rename or remove it."
+        )
+    if old is not None and old.tenant_mark != props["tenant_mark"]:
+        raise OwnershipError(f"process {name!r}: it belongs to {old.tenant_mark}. Choose another name.")
+    return old
+
+
+@contextlib.contextmanager
+def _else_as_before(folder: Folder, supervisor: Supervisor, old: Document | None, *, told: bool) -> Iterator[None]:
+    """A create that fails is in no state: nobody would remove what it has made. What it found is put back.
+
+    `told`: supervisor may have the program by now. Where that cannot be taken back, its files stay: by them the next
+    run knows it for its own.
+    """
+    name = supervisor.program
+    try:
+        yield
+    except Exception:
+        with contextlib.suppress(ProviderError, OSError):
+            if old is not None:
+                folder.write(name, old)
+                if told:
+                    supervisor.run_anew(supervisor.reread())
+            else:
+                if told:
+                    supervisor.forget()
+                folder.delete(name)
+        raise
 
 
 def _outputs(region: str, name: str, document: Document, *, running: bool) -> dict[str, Any]:

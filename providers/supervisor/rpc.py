@@ -49,6 +49,15 @@ class FaultError(ProviderError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """The programs whose files are not as supervisor runs them."""
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Supervisor:
     """A supervisor. `what` names the process in errors, `program` is its name there."""
 
@@ -84,13 +93,11 @@ class Supervisor:
         words = str(info["spawnerr"] or info["description"])
         return f"it is {info['statename']}: {words}" if words else f"it is {info['statename']}"
 
-    def run_anew(self) -> None:
-        """It runs, as its files say now."""
-        added, changed, _ = self._reread()
-        if self.program in changed:
+    def run_anew(self, changes: Changes) -> None:
+        """It runs, as its files say now. `changes` are what the last `reread` told."""
+        if self.program in changes.changed:
             self.forget()
-            added.append(self.program)
-        if self.program in added:
+        if self.program in (*changes.added, *changes.changed):
             # Another's reread may have told of ours: it is added by then.
             self._accept(Fault.ALREADY_ADDED, "addProcessGroup", self.program)
         else:
@@ -121,9 +128,10 @@ class Supervisor:
         self.stop()
         self._accept(Fault.BAD_NAME, "removeProcessGroup", self.program)
 
-    def reread(self) -> None:
-        """After a program file was deleted."""
-        self._reread()
+    def reread(self) -> Changes:
+        """After a program file was written or deleted; it starts and ends nothing."""
+        [[added, changed, removed]] = self._call("reloadConfig")
+        return Changes(added=tuple(added), changed=tuple(changed), removed=tuple(removed))
 
     def _info(self) -> dict[str, Any] | None:
         try:
@@ -141,10 +149,6 @@ class Supervisor:
             if error.code not in {Fault.SPAWN_ERROR, Fault.NO_FILE, Fault.NOT_EXECUTABLE, Fault.FAILED}:
                 raise
             raise ProviderError(f"{self.what}: supervisor cannot start it: {self.explanation()}.") from None
-
-    def _reread(self) -> tuple[list[str], list[str], list[str]]:
-        [[added, changed, removed]] = self._call("reloadConfig")
-        return added, changed, removed
 
     def _accept(self, fault: Fault, method: str, *args: Any, also: Fault | None = None) -> None:
         try:

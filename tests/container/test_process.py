@@ -12,14 +12,15 @@ from typing import Any
 import httpx
 import pytest
 
-from providers import container_ready
+from providers import container_ready, http
 from providers.container_ready import ContainerReadyProvider
-from providers.errors import ConfigurationError, NotReadyError, OwnershipError, ProviderError
+from providers.errors import ConfigurationError, NotReadyError, OwnershipError, ProviderError, RefusedError
 from providers.supervisor.files import Folder
 from providers.supervisor.process import ProcessProvider
 from providers.supervisor.rpc import Supervisor
 from sandbox.supervisor import EmbeddedSupervisor
 from tests.container.conftest import REGION, Regions, process_backend
+from tests.department.faulty import Fault, FaultyApi
 
 SECRET = "wEbQ-a secret with 'quotes', $dollars, 100%s\nand a line; # break"
 Props = dict[str, Any]
@@ -260,9 +261,89 @@ def test_a_broken_file_of_somebody_else_is_told(supervisor: EmbeddedSupervisor, 
     try:
         with pytest.raises(ProviderError, match=r"refused reloadConfig: CANT_REREAD: .*zz-broken"):
             provider.create(props)
+        # Such a create is in no state: nobody would remove its files, which hold secrets and would be started.
+        assert not list(supervisor.programs.glob(f"*{name}*"))
     finally:
         other.unlink()
+    outs = serving(provider.create(props).outs)
+    before = Folder.at(str(supervisor.programs)).document(name)
+    other.write_text("[program:zz-broken]\n")
+    try:
+        with pytest.raises(ProviderError, match="CANT_REREAD"):
+            provider.update(name, outs, {**props, "environment": {"TENANT": "Two"}})
+    finally:
+        other.unlink()
+    # As the state has it, which was not changed either.
+    assert Folder.at(str(supervisor.programs)).document(name) == before
+    assert provider.read(name, outs).outs == outs
+
+
+@pytest.fixture
+def faulty(supervisor: EmbeddedSupervisor, regions: Regions, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyApi]:
+    """What stands before the region's supervisor."""
+    monkeypatch.setattr(http, "WAITS", (0.01, 0.01, 0.01))
+    with FaultyApi(supervisor.url).serving() as api:
+        regions(**{REGION: process_backend(supervisor, url=api.url)})
+        yield api
+    regions(**{REGION: process_backend(supervisor)})
+
+
+_CALLS = {"reloadConfig": 1, "addProcessGroup": 2, "startProcess": 3}
+"""How many calls get through before this one."""
+
+
+@pytest.mark.parametrize(
+    ("call", "fault", "times"),
+    [
+        *((call, Fault.REFUSE, 1) for call in _CALLS),
+        # A call whose answer is lost is made three times.
+        *((call, Fault.LOSE, 3) for call in _CALLS),
+        ("reloadConfig", Fault.REFUSE, 10_000),
+    ],
+)
+def test_a_create_that_fails_leaves_nothing(
+    props: Props, supervisor: EmbeddedSupervisor, faulty: FaultyApi, name: str, call: str, fault: Fault, times: int
+) -> None:
+    faulty.breaks("POST /", fault, spared=_CALLS[call], times=times)
+    with pytest.raises(ProviderError):
+        provider.create(props)
+    faulty.heal()
+    assert not list(supervisor.programs.glob(f"*{name}*"))
+    assert rpc(name, supervisor).state() is None
     serving(provider.create(props).outs)
+
+
+def test_what_cannot_be_taken_back_is_known_by_the_next_create(
+    props: Props, supervisor: EmbeddedSupervisor, faulty: FaultyApi, name: str
+) -> None:
+    faulty.breaks("POST /", spared=3)
+    with pytest.raises(ProviderError):
+        provider.create(props)
+    assert rpc(name, supervisor).state() in {"STARTING", "RUNNING"}
+    faulty.heal()
+    serving(provider.create(props).outs)
+
+
+def test_a_change_that_fails_leaves_it_running_as_it_was(
+    props: Props, supervisor: EmbeddedSupervisor, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outs = serving(provider.create(props).outs)
+    folder = Folder.at(str(supervisor.programs))
+    before = folder.document(name)
+    left = [RefusedError("supervisor says no", status=500)]
+    start = Supervisor._start
+
+    def fail_once(self: Supervisor) -> None:
+        if left:
+            assert folder.document(name) != before
+            raise left.pop()
+        start(self)
+
+    monkeypatch.setattr(Supervisor, "_start", fail_once)
+    with pytest.raises(RefusedError, match="supervisor says no"):
+        provider.update(name, outs, {**props, "environment": {"TENANT": "Two"}})
+    assert folder.document(name) == before
+    assert httpx.get(url(serving(outs))).json()["tenant"] == "One"
 
 
 def test_a_region_that_changed_its_platform(supervisor: EmbeddedSupervisor, props: Props, regions: Regions) -> None:
