@@ -6,6 +6,7 @@ version of each write), and when it is ready: its health webhook says the revisi
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Mapping
@@ -48,8 +49,17 @@ class N8nWorkflowProvider(ResourceProvider):
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         n8n, what = n8n_of(props["region"]), _what(props)
-        found = _find(n8n, props) or _create(n8n, props)
-        return CreateResult(str(found["id"]), _brought_up(n8n, found, props, before={}, what=what))
+        found = _find(n8n, props)
+        here = found or _create(n8n, props)
+        try:
+            outs = _brought_up(n8n, here, props, before={}, what=what)
+        except Exception:
+            if found is None:
+                # A create that fails is in no state: nobody would remove what it has made. What it found stays.
+                with contextlib.suppress(ProviderError):
+                    remove_workflow(n8n, str(here["id"]), what=what)
+            raise
+        return CreateResult(str(here["id"]), outs)
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         n8n, what = n8n_of(props["region"]), _what(props)

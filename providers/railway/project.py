@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pulumi
 from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
 
-from providers.errors import OwnershipError, ProviderError
+from providers.errors import OwnershipError, ProviderError, RefusedError, UnreachableError
 from providers.props import diff_of, required
 from providers.railway import queries
 from providers.railway.api import GoneError, Railway, nodes
@@ -15,6 +16,8 @@ from providers.railway.api import GoneError, Railway, nodes
 IDENTITY = ("region", "name", "tenant_mark")
 ENVIRONMENT = "production"
 _MARK = "Made by Tenantry for "
+_MOST_PAGES = 100
+_BROKEN = 500
 
 
 class RailwayProjectProvider(ResourceProvider):
@@ -28,11 +31,7 @@ class RailwayProjectProvider(ResourceProvider):
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         railway = _railway(props)
-        found = _mine(railway, props)
-        if found is None:
-            given = {"name": props["name"], "description": _description(props), "defaultEnvironmentName": ENVIRONMENT}
-            workspace = {"workspaceId": railway.workspace} if railway.workspace else {}
-            found = railway.make(queries.PROJECT_CREATE, input={**given, **workspace})
+        found = _mine(railway, props) or _made(railway, props)
         return CreateResult(str(found["id"]), _outputs(props, found))
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
@@ -64,10 +63,27 @@ def _railway(props: dict[str, Any]) -> Railway:
     return Railway.of(str(props["region"]), f"Railway project {props['name']!r}")
 
 
+def _made(railway: Railway, props: dict[str, Any]) -> dict[str, Any]:
+    given = {"name": props["name"], "description": _description(props), "defaultEnvironmentName": ENVIRONMENT}
+    workspace = {"workspaceId": railway.workspace} if railway.workspace else {}
+    try:
+        return dict(railway.make(queries.PROJECT_CREATE, input={**given, **workspace}))
+    except (UnreachableError, RefusedError) as error:
+        if isinstance(error, RefusedError) and error.status < _BROKEN:
+            raise
+        # The answer was lost, not necessarily the request: a failed creation is in no state, and would be left behind.
+        found = None
+        with contextlib.suppress(ProviderError):
+            found = _mine(railway, props)
+        if found is None:
+            raise
+        return found
+
+
 def _mine(railway: Railway, props: dict[str, Any]) -> dict[str, Any] | None:
     """The tenant's project, from a run that was cut off. Raises OwnershipError for another's of this name."""
     after: str | None = None
-    while True:
+    for _ in range(_MOST_PAGES):
         page = railway.ask(queries.PROJECTS, workspaceId=railway.workspace, after=after)
         for project in nodes(page):
             if project["name"] != props["name"] or project["deletedAt"]:
@@ -78,7 +94,13 @@ def _mine(railway: Railway, props: dict[str, Any]) -> dict[str, Any] | None:
             raise OwnershipError(f"Railway project {props['name']!r}: it belongs to {owner}. Choose another name.")
         if not page["pageInfo"]["hasNextPage"]:
             return None
+        if page["pageInfo"]["endCursor"] == after:
+            break
         after = page["pageInfo"]["endCursor"]
+    raise ProviderError(
+        f"Railway project {props['name']!r}: {railway.api.name} lists projects without an end (at most {_MOST_PAGES} "
+        "pages are read), so it is not known whether it is there. Retry, or give container.workspace one with fewer."
+    )
 
 
 def _description(props: dict[str, Any]) -> str:

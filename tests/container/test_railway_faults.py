@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -12,7 +13,8 @@ import httpx
 import pytest
 
 from providers import http
-from providers.errors import ConfigurationError, ProviderError, UnreachableError
+from providers.errors import ConfigurationError, ProviderError, RefusedError, UnreachableError
+from providers.railway import project as project_module
 from providers.railway.domain import RailwayDomainProvider
 from providers.railway.project import RailwayProjectProvider
 from providers.railway.service import RailwayServiceProvider
@@ -54,6 +56,8 @@ class Broken(ThreadingHTTPServer):
 
     def __init__(self, target: str) -> None:
         self.target, self.cut, self.status, self.seen = target, "", 0, 0
+        self.edge, self.refuse = 0, ""
+        self.page: Callable[[], dict[str, Any]] | None = None
         self.body, self.headers = "", {"Content-Type": "application/json"}
         super().__init__(("127.0.0.1", 0), Passing)
 
@@ -64,11 +68,15 @@ class Passing(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.seen += 1
-        if self.server.status:
+        if self.server.page is not None:
+            return self._send(200, json.dumps({"data": {"projects": self.server.page()}}).encode())
+        if self.server.status and self.server.refuse in body.decode():
             return self._send(self.server.status, self.server.body.encode())
         answer = httpx.post(self.server.target, content=body, headers={"Authorization": self.headers["Authorization"]})
         if self.server.cut and self.server.cut in body.decode():
             self.server.cut = ""
+            if self.server.edge:
+                return self._send(self.server.edge, b"the edge's page")
             self.connection.shutdown(socket.SHUT_RDWR)
             return None
         return self._send(answer.status_code, answer.content)
@@ -94,12 +102,41 @@ def broken(railway: SimulatedRailway, regions: Regions) -> Iterator[Broken]:
     server.server_close()
 
 
-def test_a_cut_answer_is_adopted_by_the_next_run(railway: SimulatedRailway, broken: Broken, name: str) -> None:
-    broken.cut = "mutation projectCreate"
-    with pytest.raises(UnreachableError, match="does not answer"):
+@pytest.mark.parametrize("edge", [0, 502, 504])
+def test_a_project_whose_answer_was_lost_is_adopted_at_once(
+    railway: SimulatedRailway, broken: Broken, name: str, edge: int
+) -> None:
+    broken.cut, broken.edge = "mutation projectCreate", edge
+    project = RailwayProjectProvider().create(named(name))
+    assert broken.cut == ""
+    assert [row["id"] for row in alive(railway, "projects", name=name)] == [project.id]
+    RailwayProjectProvider().delete(project.id, project.outs or {})
+
+
+@pytest.mark.parametrize("status", [500, 504])
+def test_a_project_that_was_not_made_is_not_adopted(
+    railway: SimulatedRailway, broken: Broken, name: str, status: int
+) -> None:
+    broken.refuse, broken.status = "mutation projectCreate", status
+    with pytest.raises(RefusedError, match=f"answered {status}"):
         RailwayProjectProvider().create(named(name))
+    assert alive(railway, "projects", name=name) == []
+
+
+@pytest.mark.parametrize("cursors", [["same"], ["one", "two", "three"]], ids=["one that stays", "always another"])
+def test_projects_that_never_end_do(
+    broken: Broken, name: str, cursors: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(project_module, "_MOST_PAGES", 10)
+    given = iter(cursors * 10)
+    broken.page = lambda: {"edges": [], "pageInfo": {"hasNextPage": True, "endCursor": next(given)}}
+    with pytest.raises(ProviderError, match=rf"'{name}': .* lists projects without an end.* container.workspace"):
+        RailwayProjectProvider().create(named(name))
+    assert broken.seen == (2 if len(cursors) == 1 else 10)
+
+
+def test_a_cut_answer_is_adopted_by_the_next_run(railway: SimulatedRailway, broken: Broken, name: str) -> None:
     project = RailwayProjectProvider().create(named(name)).outs
-    assert len(alive(railway, "projects", name=name)) == 1
     broken.cut = "mutation serviceCreate"
     with pytest.raises(UnreachableError):
         RailwayServiceProvider().create(service_props(project))

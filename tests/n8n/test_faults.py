@@ -337,10 +337,48 @@ def test_a_webhook_that_never_answers_is_said(faulty: Faulty) -> None:
     assert "it answered 404" in said
     # It was published again in between: of two at once, one fails without a word.
     assert sum(asked.endswith("/publish") for asked in faulty.asked) == 2
+    # Such a create is in no state: nobody would remove the workflow, which is published.
+    assert faulty.names("workflow") == []
     stale = Answer(body={"status": "ok", "revision": "of before"})
     faulty.fault = on("GET", "/webhook/", lambda *_: stale)
     said = failure(lambda: N8nWorkflowProvider().create(inputs(MARK)), NotReadyError)
     assert "still runs what was before" in said
+    assert faulty.names("workflow") == []
+
+
+@pytest.mark.parametrize("call", ["GET /api/v1/workflows/", "PUT /api/v1/workflows/", "POST /api/v1/workflows/"])
+def test_a_creation_that_fails_on_its_way_leaves_nothing(faulty: Faulty, call: str) -> None:
+    N8nTagProvider().create(TAG)
+    method, path = call.split()
+    faulty.fault = on(method, path, once(lambda *_: Answer(status=500, body={"message": "the test says no"})))
+    assert "the test says no" in failure(lambda: N8nWorkflowProvider().create(inputs(MARK)), RefusedError)
+    assert faulty.names("workflow") == []
+
+
+def test_a_creation_that_fails_leaves_what_was_there(faulty: Faulty) -> None:
+    N8nTagProvider().create(TAG)
+    made = N8nWorkflowProvider().create(inputs(MARK))
+    missing = Answer(status=404, body={"message": "The requested webhook is not registered."})
+    faulty.fault = on("GET", "/webhook/", lambda *_: missing)
+    failure(lambda: N8nWorkflowProvider().create(inputs(MARK)), NotReadyError)
+    assert faulty.n8n.store.get("workflow", made.id)["active"]
+
+
+def test_a_creation_that_cannot_be_taken_back_says_why_it_failed(faulty: Faulty) -> None:
+    N8nTagProvider().create(TAG)
+    missing = Answer(status=404, body={"message": "The requested webhook is not registered."})
+
+    def fault(request: Request, carry_out: Callable[[], Answer]) -> Answer:
+        if request.path.endswith("/unpublish"):
+            return Answer(status=500, body={"message": "nor is it let go"})
+        return missing if request.path.startswith("/webhook/") else carry_out()
+
+    faulty.fault = fault
+    assert "it answered 404" in failure(lambda: N8nWorkflowProvider().create(inputs(MARK)), NotReadyError)
+    # The next run adopts it.
+    faulty.fault = lambda _, carry_out: carry_out()
+    assert N8nWorkflowProvider().create(inputs(MARK)).id
+    assert faulty.names("workflow") == [f"{MARK} echo"]
 
 
 def test_one_that_is_never_let_go_is_said(faulty: Faulty) -> None:
