@@ -7,7 +7,7 @@ made. One change that needs no new definition is one small request; several, or 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -52,12 +52,14 @@ class Edit:
 class Plan:
     """`edit` makes all changes but the refused ones; None where nothing is to be done.
 
-    By the changes' positions: `refused` says why, and `new` has the routes that were not there before.
+    By the changes' positions: `refused` says why, `new` has the routes that were not there before, and `there` those
+    that were as they are to be.
     """
 
     edit: Edit | None
     refused: Mapping[int, ProviderError] = field(default_factory=dict)
     new: frozenset[int] = frozenset()
+    there: frozenset[int] = frozenset()
 
 
 def plan(name: str, server: Mapping[str, Any], changes: Sequence[Change], gateway: str) -> Plan:
@@ -67,6 +69,7 @@ def plan(name: str, server: Mapping[str, Any], changes: Sequence[Change], gatewa
     edits: list[Edit] = []
     refused: dict[int, ProviderError] = {}
     new: set[int] = set()
+    there: set[int] = set()
     for position, change in enumerate(changes):
         if isinstance(change, Put) and _position(routes, change.id) is None:
             new.add(position)
@@ -77,14 +80,16 @@ def plan(name: str, server: Mapping[str, Any], changes: Sequence[Change], gatewa
             continue
         if made is not None:
             edits.append(made)
+        elif isinstance(change, Put):
+            there.add(position)
+    told = Plan(edit=None, refused=refused, new=frozenset(new), there=frozenset(there))
     needed = _needed(changes, refused, definitions)
     small = len(edits) == 1 and not needed and server.get("routes") is not None
     if small or not (edits or needed):
-        return Plan(edit=edits[0] if edits else None, refused=refused, new=frozenset(new))
+        return replace(told, edit=edits[0] if edits else None)
     kept = {one: definitions[one] for one in definitions if not one.startswith("tenantry-") or _invoked(routes, one)}
     whole = dict(server) | {"routes": routes, "named_routes": {**kept, **needed}}
-    edit = Edit(method="PATCH", path=f"{SERVERS}/{quote(name)}", body=whole)
-    return Plan(edit=edit, refused=refused, new=frozenset(new))
+    return replace(told, edit=Edit(method="PATCH", path=f"{SERVERS}/{quote(name)}", body=whole))
 
 
 def _put(name: str, routes: list[Any], change: Put, gateway: str) -> Edit | None:

@@ -8,7 +8,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +174,61 @@ def test_an_answer_that_is_lost_after_the_change_was_made(
     assert [one["@id"] for one in admin.get(ROUTES).json()].count(made.id) == 1
 
 
+@pytest.mark.parametrize("ready", [True, False], ids=["definition there", "definition new"])
+def test_one_whose_answer_was_lost_is_taken_back_where_it_is_not_served(
+    provider: GatewayRouteProvider,
+    caddy: EmbeddedCaddy,
+    admin: httpx.Client,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    ready: bool,
+) -> None:
+    if ready:
+        provider.create(props("first"))
+    before = admin.get(ROUTES).json()
+    statuses: list[int] = []
+
+    def meddle(request: dict[str, Any], done: httpx.Response) -> Any:
+        if request["method"] in {"PUT", "PATCH"}:
+            statuses.append(done.status_code)
+            return None if len(statuses) == 1 else passed_on(done)
+        return passed_on(done)
+
+    with proxy(caddy, meddle) as cutting:
+        nowhere = f"https://127.0.0.1:{free_port()}"
+        name_region(monkeypatch, tmp_path, caddy, admin=f"http://{cutting.address}", url=nowhere)
+        with pytest.raises(NotReadyError, match="did not serve it within"):
+            provider.create(props())
+    # Carried out, and then stale.
+    assert statuses == [200, 412]
+    assert admin.get(ROUTES).json() == before
+
+
+def test_one_that_was_there_stays_where_others_were_faster(
+    provider: GatewayRouteProvider,
+    caddy: EmbeddedCaddy,
+    admin: httpx.Client,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    made = provider.create(props())
+    theirs: list[int] = []
+
+    def meddle(request: dict[str, Any], done: httpx.Response) -> Any:
+        if request["method"] == "GET" and not theirs:
+            answer = admin.put(f"{ROUTES}/0", json={"handle": [{"handler": "vars", "at": 1}]})
+            theirs.append(answer.status_code)
+        return passed_on(done)
+
+    with proxy(caddy, meddle) as contested:
+        nowhere = f"https://127.0.0.1:{free_port()}"
+        name_region(monkeypatch, tmp_path, caddy, admin=f"http://{contested.address}", url=nowhere)
+        with pytest.raises(NotReadyError, match="did not serve it within"):
+            provider.update(made.id, made.outs or {}, props(upstream="127.0.0.1:10"))
+    assert theirs == [200]
+    assert made.id in [one.get("@id") for one in admin.get(ROUTES).json()]
+
+
 def test_one_that_dies_after_the_change_leaves_what_the_next_create_adopts(
     provider: GatewayRouteProvider,
     caddy: EmbeddedCaddy,
@@ -245,6 +300,28 @@ def test_a_change_that_caddy_refuses_does_not_take_others_along(
             return super().to_json() | {"handle": [{"handler": "no-such-module"}]}
 
     broken = Bad(host=bad.host, mark=bad.mark, upstream=bad.upstream)
+    errors = at_once(gateway, [broken, good])
+    assert list(errors) == [bad.host]
+    says(errors[bad.host], "no-such-module")
+    assert good.id in [one.get("@id") for one in admin.get(ROUTES).json()]
+    # Whoever has the turn makes the changes of those who came before, and is not the one that they are told of.
+    first = batch._Waiting(wanted=Put(spec=broken), what="the first")
+    batch._lines[gateway].waiting.append(first)
+    assert batch.change(gateway, Put(spec=good), "the second") is False
+    assert str(first.done.exception(0)).startswith("the first: ")
+
+
+def test_an_error_of_all_names_all(caddy: EmbeddedCaddy) -> None:
+    gateway = admin_module.Gateway(admin=f"http://127.0.0.1:{free_port()}", server="tenants")
+    specs = [RouteSpec(host=f"t{n}.localhost", mark=f"tenantry/t{n}", upstream="127.0.0.1:1") for n in range(7)]
+    errors = at_once(gateway, specs)
+    assert len(errors) == 7
+    for error in errors.values():
+        says(error, ", ".join(one.host for one in specs[:5]) + ", 2 more (changed together): ", "does not answer")
+
+
+def at_once(gateway: admin_module.Gateway, specs: Sequence[RouteSpec]) -> dict[str, ProviderError]:
+    """Makes the routes as one batch, in this order; the errors, by host."""
     line = batch._lines.setdefault(gateway, batch._Line())
     errors: dict[str, ProviderError] = {}
 
@@ -254,17 +331,15 @@ def test_a_change_that_caddy_refuses_does_not_take_others_along(
         except ProviderError as error:
             errors[spec.host] = error
 
-    threads = [threading.Thread(target=run, args=(one,)) for one in (broken, good)]
+    threads = [threading.Thread(target=run, args=(one,)) for one in specs]
     with line.turn:
-        for thread in threads:
+        for number, thread in enumerate(threads, 1):
             thread.start()
-        while len(line.waiting) < len(threads):
-            time.sleep(0.005)
+            while len(line.waiting) < number:
+                time.sleep(0.005)
     for thread in threads:
         thread.join(60)
-    assert list(errors) == [bad.host]
-    assert "no-such-module" in str(errors[bad.host])
-    assert good.id in [one.get("@id") for one in admin.get(ROUTES).json()]
+    return errors
 
 
 def test_others_who_are_faster_every_time(
