@@ -14,11 +14,10 @@ from typing import NoReturn
 from providers.errors import OwnershipError, ProviderError, RefusedError, UnreachableError
 from providers.oauth.finding import Finder, finder_of
 from providers.oauth.keycloak import Keycloak, keycloak_of
-from providers.oauth.registration import Registered, Wanted, change, delete, read, register
+from providers.oauth.registration import Registered, Wanted, WrongTokenError, change, delete, read, register
 from providers.oauth.server import Server, server_of
 from providers.oauth.token import Works, works
 
-_WRONG_TOKEN = frozenset({401, 403})
 _GONE = frozenset({404, 410})
 
 
@@ -73,7 +72,7 @@ class Clients:
         except RefusedError as error:
             if error.status in _GONE:
                 return None
-            if error.status not in _WRONG_TOKEN:
+            if not isinstance(error, WrongTokenError):
                 raise
         if self.finder is not None:
             there = self.finder.exists(held.client_id, self.wanted.mark, self.what)
@@ -82,20 +81,24 @@ class Clients:
         return None if self._works(held) is Works.GONE else self._without_token(held, held.token)
 
     def ensured(self, held: Held) -> Registered:
-        """The client, changed to what is wanted where it differs. Raises ProviderError where it is gone."""
+        """The client, changed to what is wanted where it differs. Raises ProviderError where it is gone.
+
+        It may still not be all that is wanted, where an error would lose what its change has renewed: its outputs say
+        so, and the department's health check fails.
+        """
         found = self._current(held)
         if not self.wanted.met_by(found):
             found = change(self.server, found.uri, found.token, held.client_id, self.wanted, self.what)
-        return self._complete(dataclasses.replace(found, secret=found.secret or held.secret), new=False)
+        found = dataclasses.replace(found, secret=found.secret or held.secret)
+        return found if self._renewed(held, found) else self._complete(found, new=False)
 
     def removed(self, held: Held) -> None:
         """Deletes the client; one that is gone is no failure. Raises ProviderError where it cannot be deleted."""
         try:
             delete(self.server, held.uri, held.token, self.what)
             return
-        except RefusedError as error:
-            if error.status not in _WRONG_TOKEN:
-                raise
+        except WrongTokenError:
+            pass  # it is gone, or its token is another one
         if self.finder is not None:
             self._remove_found(held.client_id)
         elif self._works(held) is not Works.GONE:
@@ -129,7 +132,7 @@ class Clients:
         try:
             return self._owned(read(self.server, held.uri, held.token, self.what))
         except RefusedError as error:
-            if error.status not in _WRONG_TOKEN | _GONE:
+            if not isinstance(error, WrongTokenError) and error.status not in _GONE:
                 raise
             gone = error.status in _GONE
         if self.finder is not None:
@@ -148,6 +151,12 @@ class Clients:
         if renewed is not None:
             delete(self.server, *renewed, self.what)
 
+    def _renewed(self, held: Held, found: Registered) -> bool:
+        """Whether `found` has what nobody has but this answer: without it the client could not be used or deleted."""
+        if found.secret != held.secret:
+            return True
+        return self.finder is None and (found.uri, found.token) != (held.uri, held.token)
+
     def _complete(self, found: Registered, *, new: bool = True) -> Registered:
         """`found`, if it is all that was wanted. Otherwise a new one is deleted, and ProviderError raised."""
         reason = ""
@@ -155,7 +164,7 @@ class Clients:
             reason = "gives it no secret: allow confidential clients (client_secret_basic)"
         elif not found.as_asked:
             reason = "does not let it use client_credentials with client_secret_basic: allow both for clients"
-        elif missing := sorted(set(self.wanted.scopes) - set(found.scopes)):
+        elif missing := self.wanted.missing(found):
             reason = f"does not give it the scopes {', '.join(missing)}: add them there, or take them away here"
         if not reason:
             return found
@@ -199,7 +208,7 @@ class Clients:
         return self.finder
 
     def _not_let_in(self, error: RefusedError) -> RefusedError:
-        if error.status != 401:
+        if not isinstance(error, WrongTokenError) or error.status == 403:
             return error
         advice = (
             "Give the region a new initial token (initialTokenFrom): this one may have ended or be used up."

@@ -18,6 +18,7 @@ from providers.oauth.server import Server, json_of
 from providers.oauth.token import access_token
 
 _PAGE = 200
+_MOST_PAGES = 500
 _EXPIRES = "client.secret.expiration.time"
 _OLD_EXPIRES = "client.secret.rotated.expiration.time"
 
@@ -108,13 +109,15 @@ class Keycloak:
         return quote(str(rows[0]["id"]), safe="") if rows else None
 
     def _clients(self, what: str) -> Iterator[dict[str, Any]]:
-        first = 0
-        while True:
-            page = self._json("GET", "/clients", what, params={"first": first, "max": _PAGE})
+        for number in range(_MOST_PAGES):
+            page = self._json("GET", "/clients", what, params={"first": number * _PAGE, "max": _PAGE})
             yield from page
             if len(page) < _PAGE:
                 return
-            first += _PAGE
+        raise ProviderError(
+            f"{what}: {self.server.name} lists more than {_PAGE * _MOST_PAGES} clients. "
+            "Give the region a realm of its own, or remove clients that nobody uses."
+        )
 
     def _json(self, method: str, path: str, what: str, **sent: Any) -> Any:
         return json_of(self._call(method, path, what, **sent), what, self.server.name)

@@ -5,15 +5,28 @@ Decides what a client is registered with, and what an answer has to hold. Whose 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from providers.errors import ProviderError
+from providers.errors import ProviderError, RefusedError
 from providers.oauth.server import Server, json_of
+
+if TYPE_CHECKING:
+    import httpx
 
 GRANT = "client_credentials"
 AUTH_METHOD = "client_secret_basic"
+_REFUSED = frozenset({400, 401, 403})
+_OF_TOKENS = frozenset({"access_denied", "invalid_token", "invalid_client"})
+
+
+_LOST = "lost"
+"""Instead of a token that is lost: it is refused like a wrong one, and what to do then is decided in one place."""
+
+
+class WrongTokenError(RefusedError):
+    """The token is not taken. RFC 7592 says 401 then, also for a client that is gone; a stock Authlib says 400."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +56,10 @@ class Wanted:
         """Whether nothing has to be changed."""
         return found.name == self.full_name and found.as_asked and self.scoped(found) == tuple(self.scopes)
 
+    def missing(self, found: Registered) -> list[str]:
+        """The scopes that the server does not give it."""
+        return sorted(set(self.scopes) - set(found.scopes))
+
     def scoped(self, found: Registered) -> tuple[str, ...]:
         """The scopes that count: none, where the server was left the choice."""
         return found.scopes if self.scopes else ()
@@ -70,47 +87,51 @@ def full_name(name: str, mark: str) -> str:
 
 def register(server: Server, wanted: Wanted, initial_token: str | None, what: str) -> Registered:
     """A new client. Raises ProviderError; where the answer was lost, the client may be there nevertheless."""
-    answer = server.api(initial_token or "").call(
-        "POST",
-        server.registration_endpoint,
-        what=what,
-        expect=(201, 200),
-        headers=_bearer(initial_token) if initial_token else {},
-        json=wanted.metadata(),
-    )
+    sent = {"json": wanted.metadata()}
+    answer = _asked(server, "POST", server.registration_endpoint, initial_token, what, (201, 200), **sent)
     return _registered(server, json_of(answer, what, server.name), what)
 
 
 def read(server: Server, uri: str, token: str, what: str) -> Registered:
-    """The client. Raises RefusedError, with 401 for a wrong token and for a client that is gone: RFC 7592 does so."""
-    answer = server.api(token).call("GET", server.kept(uri, what), what=what, headers=_bearer(token))
+    """The client. Raises WrongTokenError, also for a client that is gone, and RefusedError."""
+    answer = _asked(server, "GET", server.kept(uri, what), token or _LOST, what, (200,))
     return _registered(server, json_of(answer, what, server.name), what, uri=uri, token=token)
 
 
 def change(server: Server, uri: str, token: str, client_id: str, wanted: Wanted, what: str) -> Registered:
     """The client as wanted. Its registration access token may be another one afterwards."""
-    answer = server.api(token).call(
-        "PUT",
-        server.kept(uri, what),
-        what=what,
-        # Once only: a server may have taken the token back by the time that its answer was lost.
-        repeatable=False,
-        headers=_bearer(token),
-        json={"client_id": client_id, **wanted.metadata()},
-    )
+    sent = {"json": {"client_id": client_id, **wanted.metadata()}}
+    # Once only: a server may have taken the token back by the time that its answer was lost.
+    answer = _asked(server, "PUT", server.kept(uri, what), token or _LOST, what, (200,), repeatable=False, **sent)
     return _registered(server, json_of(answer, what, server.name), what, uri=uri, token=token)
 
 
 def delete(server: Server, uri: str, token: str, what: str) -> None:
     """Raises RefusedError, as `read` does."""
-    server.api(token).call(
-        "DELETE", server.kept(uri, what), what=what, expect=(204, 200, 404, 410), headers=_bearer(token)
-    )
+    _asked(server, "DELETE", server.kept(uri, what), token or _LOST, what, (204, 200, 404, 410))
 
 
-def _bearer(token: str) -> dict[str, str]:
-    # A token that is lost is refused like a wrong one, and what to do then is decided in one place.
-    return {"Authorization": f"Bearer {token or 'lost'}"}
+def _asked(
+    server: Server, method: str, url: str, token: str | None, what: str, expect: Collection[int], **sent: Any
+) -> httpx.Response:
+    api = server.api(token or "")
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    answer = api.call(method, url, what=what, expect={*expect, *_REFUSED}, headers=headers, **sent)
+    if answer.status_code in expect:
+        return answer
+    refused = api.refused(answer, what)
+    if answer.status_code == 400 and _error(answer) not in _OF_TOKENS:
+        raise refused
+    raise WrongTokenError(str(refused), status=refused.status)
+
+
+def _error(answer: httpx.Response) -> str:
+    """The answer's error code (RFC 6749, section 5.2); empty where it has none."""
+    try:
+        body = answer.json()
+    except ValueError:
+        return ""
+    return _text(body, "error") if isinstance(body, dict) else ""
 
 
 def _registered(server: Server, body: Any, what: str, *, uri: str = "", token: str = "") -> Registered:

@@ -69,12 +69,13 @@ class OAuthClientProvider(ResourceProvider):
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         now = int(time.time())
         clients, held = clients_of(_news["region"], _wanted(_news)), _held(_olds)
+        rotation = None if _olds.get("rotation") == _news.get("rotation") else rotation_of(clients)
+        retired = _retired(_olds) if rotation is None else rotation.left(held, _retired(_olds))
         # First what may fail without a loss: after a change, its answer has to reach the state.
-        retired = ended(clients, _retired(_olds), now)
-        if _olds.get("rotation") == _news.get("rotation"):
+        retired = ended(clients, retired, now)
+        if rotation is None:
             return UpdateResult(_outs(_news, clients, clients.ensured(held), retired))
-        grace = int(_news.get("grace_seconds") or 0)
-        rotated = rotation_of(clients).rotated(held, retired, grace, now)
+        rotated = rotation.rotated(held, retired, int(_news.get("grace_seconds") or 0), now)
         if rotated.retired is not None:
             retired = ended_if_possible(clients, (*retired, rotated.retired), now)
         return UpdateResult(_outs(_news, clients, rotated.current, retired))
@@ -89,7 +90,7 @@ class OAuthClient(Resource, module="tenantry", name="OAuthClient"):
     """`client_secret` is a secret from the first byte. `secret_expires_at` is Unix time, 0 for never.
 
     `retired` is a secret: what a rotation has left to end after its grace. `as_registered` is false where somebody has
-    changed the client on the server.
+    changed the client on the server, or where it did not give the client all that was wanted.
     """
 
     client_id: pulumi.Output[str]
@@ -154,8 +155,10 @@ def _retired(props: Mapping[str, Any]) -> tuple[Retired, ...]:
 
 
 def _outs(props: Mapping[str, Any], clients: Clients, found: Registered, retired: Sequence[Retired]) -> dict[str, Any]:
+    missing = clients.wanted.missing(found)
     return {
         **{name: props[name] for name in (*IDENTITY, *OWNED) if name in props},
+        **({"scopes": list(clients.wanted.scoped(found))} if missing else {}),
         "client_id": found.client_id,
         "client_secret": found.secret or props.get("client_secret"),
         "registration_client_uri": found.uri,
@@ -163,7 +166,7 @@ def _outs(props: Mapping[str, Any], clients: Clients, found: Registered, retired
         "token_endpoint": clients.server.token_endpoint,
         "issuer": clients.server.issuer,
         "secret_expires_at": found.expires_at,
-        "as_registered": found.name == clients.wanted.full_name and found.as_asked,
+        "as_registered": found.name == clients.wanted.full_name and found.as_asked and not missing,
         "retired": [each.as_state() for each in retired],
     }
 

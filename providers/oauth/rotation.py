@@ -48,6 +48,9 @@ class Rotated:
 
 
 class Rotation(Protocol):
+    def left(self, held: Held, retired: Sequence[Retired]) -> tuple[Retired, ...]:
+        """What of `retired` does not end with this rotation of `held` by itself."""
+
     def rotated(self, held: Held, retired: Sequence[Retired], grace_seconds: int, now: int) -> Rotated:
         """The client with another secret, and what is to end after the grace. Raises ProviderError."""
 
@@ -55,6 +58,9 @@ class Rotation(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Successor:
     clients: Clients
+
+    def left(self, held: Held, retired: Sequence[Retired]) -> tuple[Retired, ...]:  # noqa: ARG002
+        return tuple(retired)
 
     def rotated(self, held: Held, retired: Sequence[Retired], grace_seconds: int, now: int) -> Rotated:
         current = self.clients.made(known={held.client_id, *(each.held.client_id for each in retired)})
@@ -64,6 +70,10 @@ class Successor:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeycloakSecret:
     clients: Clients
+
+    def left(self, held: Held, retired: Sequence[Retired]) -> tuple[Retired, ...]:
+        # Keycloak keeps one old secret of a client: ending an earlier one would end the one that takes its place.
+        return tuple(each for each in retired if (each.kind, each.held.client_id) != (Kind.SECRET, held.client_id))
 
     def rotated(self, held: Held, retired: Sequence[Retired], grace_seconds: int, now: int) -> Rotated:  # noqa: ARG002
         keycloak, what = self.clients.keycloak, self.clients.what

@@ -24,6 +24,14 @@ def fake(region: Callable[..., None]) -> Iterator[Fake]:
         yield made
 
 
+@pytest.fixture
+def plain(region: Callable[..., None]) -> Iterator[Fake]:
+    """With nothing but the RFCs."""
+    with faking() as made:
+        region(issuer=made.issuer, initial_token="initial-hunter2")
+        yield made
+
+
 def client(fake: Fake, props: Props, client_id: str, **changes: Any) -> dict[str, Any]:
     body = {
         "client_id": client_id,
@@ -111,6 +119,114 @@ def test_a_client_that_is_said_to_be_gone(fake: Fake, props: Props, status: int)
     with pytest.raises(ProviderError, match=r"'c1' is gone from .*Run refresh, then up"):
         CLIENT.update("x", outs, props | {"scopes": ["workflows"]})
     CLIENT.delete("x", outs)
+
+
+@pytest.mark.parametrize("error", ["access_denied", "invalid_token", "invalid_client"])
+def test_a_wrong_token_that_is_answered_with_400(plain: Fake, props: Props, error: str) -> None:
+    """As a stock Authlib does."""
+    serve(plain, props, {("POST", "/register"): (201, client(plain, props, "c1"))})
+    outs = CLIENT.create(props).outs or {}
+    denied: Answer = (400, {"error": error})
+    answers = {(method, "/register/c1"): denied for method in ("GET", "PUT", "DELETE")}
+
+    serve(plain, props, answers | {("POST", "/token"): (200, {"access_token": "works"})})
+    assert (CLIENT.read("x", outs).outs or {})["client_id"] == "c1"
+    for act in (lambda: CLIENT.delete("x", outs), lambda: CLIENT.update("x", outs, props | {"scopes": ["workflows"]})):
+        with pytest.raises(ProviderError, match=r"no longer takes the registration access token of the client 'c1'"):
+            act()
+
+    serve(plain, props, answers | {("POST", "/token"): (401, {"error": "invalid_client"})})
+    assert CLIENT.read("x", outs).id == ""
+    with pytest.raises(ProviderError, match=r"'c1' is gone from .*Run refresh, then up"):
+        CLIENT.update("x", outs, props | {"scopes": ["workflows"]})
+    CLIENT.delete("x", outs)
+
+
+def test_a_lost_token_that_is_answered_with_400_is_found_again(fake: Fake, props: Props) -> None:
+    serve(fake, props, {("POST", "/register"): (201, client(fake, props, "c1"))})
+    outs = CLIENT.create(props).outs or {}
+    renewed: list[str] = []
+
+    def behave(method: str, path: str) -> Answer | None:
+        if path == "/register/c1/registration-access-token":
+            renewed.append(path)
+            return 200, {"registration_access_token": "renewed-access"}
+        if (method, path) == ("DELETE", "/register/c1"):
+            return (204, b"") if renewed else (400, {"error": "access_denied"})
+        return None
+
+    fake.behave = behave
+    CLIENT.delete("x", outs)
+    assert fake.counted("DELETE", "/register/c1") == 2
+
+
+def test_an_initial_token_that_is_answered_with_400(plain: Fake, props: Props) -> None:
+    serve(plain, props, {("POST", "/register"): (400, {"error": "access_denied"})})
+    with pytest.raises(RefusedError, match=r"answered 400 .*Give the region a new initial token \(initialTokenFrom\)"):
+        CLIENT.create(props)
+    serve(plain, props, {("POST", "/register"): (400, {"error": "invalid_client_metadata"})})
+    with pytest.raises(RefusedError, match=r"answered 400 .*invalid_client_metadata") as caught:
+        CLIENT.create(props)
+    assert "initial token" not in str(caught.value)
+
+
+@pytest.mark.parametrize("body", [{"error": "invalid_client_metadata"}, {"error": 7}, [], b"<html>"])
+def test_a_400_about_something_else_says_nothing_about_the_token(plain: Fake, props: Props, body: Any) -> None:
+    serve(plain, props, {("POST", "/register"): (201, client(plain, props, "c1"))})
+    outs = CLIENT.create(props).outs or {}
+    serve(plain, props, {("DELETE", "/register/c1"): (400, body)})
+    with pytest.raises(RefusedError, match="answered 400 to DELETE"):
+        CLIENT.delete("x", outs)
+    assert not plain.counted("POST", "/token")
+
+
+class TestAChangeThatIsNotAllThatWasWanted:
+    """The server carries the change out, and leaves something of it away."""
+
+    @staticmethod
+    def answers(fake: Fake, props: Props, **changed: Any) -> dict[tuple[str, str], Answer]:
+        made = client(fake, props, "c1")
+        return {
+            ("POST", "/register"): (201, made),
+            ("GET", "/register/c1"): (200, made),
+            ("PUT", "/register/c1"): (200, made | changed),
+            ("DELETE", "/register/c1"): (204, b""),
+        }
+
+    def test_its_new_token_is_kept_and_the_next_diff_says_it(self, plain: Fake, props: Props) -> None:
+        serve(plain, props, self.answers(plain, props, registration_access_token="next-access"))
+        outs = CLIENT.create(props).outs or {}
+        news = props | {"scopes": ["documents", "workflows"]}
+        kept = CLIENT.update("x", outs, news).outs or {}
+        assert kept["registration_access_token"] == "next-access"
+        assert (kept["scopes"], kept["as_registered"]) == (["documents"], False)
+        assert kept["client_secret"] == outs["client_secret"]
+        assert CLIENT.diff("x", kept, news).changes is True
+
+        # The server has been told of the scope, and gives it now.
+        whole = self.answers(plain, props, scope="documents workflows", registration_access_token="last-access")
+        serve(plain, props, whole)
+        repaired = CLIENT.update("x", kept, news).outs or {}
+        assert (repaired["scopes"], repaired["as_registered"]) == (["documents", "workflows"], True)
+        assert CLIENT.diff("x", repaired, news).changes is False
+
+    def test_nor_is_a_new_secret_lost(self, fake: Fake, props: Props) -> None:
+        serve(fake, props, self.answers(fake, props, client_secret="next-hunter2", grant_types=["implicit"]))
+        outs = CLIENT.create(props).outs or {}
+        kept = CLIENT.update("x", outs, props | {"scopes": ["workflows"]}).outs or {}
+        assert (kept["client_secret"], kept["as_registered"]) == ("next-hunter2", False)
+
+    def test_where_nothing_would_be_lost_it_is_an_error(self, plain: Fake, props: Props) -> None:
+        serve(plain, props, self.answers(plain, props))
+        outs = CLIENT.create(props).outs or {}
+        with pytest.raises(ProviderError, match=r"does not give it the scopes workflows: add them there"):
+            CLIENT.update("x", outs, props | {"scopes": ["documents", "workflows"]})
+
+    def test_so_it_is_where_the_server_gives_another_token(self, fake: Fake, props: Props) -> None:
+        serve(fake, props, self.answers(fake, props, registration_access_token="next-access"))
+        outs = CLIENT.create(props).outs or {}
+        with pytest.raises(ProviderError, match=r"does not give it the scopes workflows: add them there"):
+            CLIENT.update("x", outs, props | {"scopes": ["documents", "workflows"]})
 
 
 def test_errors_of_the_server_say_nothing_about_the_client(fake: Fake, props: Props) -> None:
