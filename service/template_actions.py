@@ -39,10 +39,10 @@ def templates(state: State, line: str | None = None) -> list[dict[str, Any]]:
     return [_shown(state, one) for one in state.templates.latest(line)]
 
 
-def template(state: State, template_id: str, version: str | None = None) -> dict[str, Any]:
-    """One version of a template, the newest unless one is named. Raises NotFoundError."""
+def template(state: State, template_id: str, version: str | None = None, *, line: str | None = None) -> dict[str, Any]:
+    """One version of a template, the newest unless one is named, of any line unless one is. Raises NotFoundError."""
     try:
-        return _shown(state, state.templates.get(template_id, version))
+        return _shown(state, state.templates.get(template_id, version, line))
     except TemplateError as error:
         if error.source != "templates":
             raise
@@ -88,7 +88,7 @@ async def add_template(state: State, who: Principal, content: object) -> dict[st
         raise ConflictError(
             "this service keeps no templates of its own", hint="set TENANTRY_TEMPLATES to a folder where it starts"
         )
-    known = await asyncio.to_thread(_known, state, str(content.get("id")))
+    known = await asyncio.to_thread(state.templates.versions, str(content.get("id")), line.kind)
     try:
         added = await asyncio.to_thread(_add, state, content, line.kind)
     except TemplateError as error:
@@ -108,10 +108,6 @@ async def add_template(state: State, who: Principal, content: object) -> dict[st
     return _shown(state, added)
 
 
-def _known(state: State, template_id: str) -> list[Template]:
-    return state.templates.versions(template_id)
-
-
 def _add(state: State, content: Mapping[str, Any], kind: str) -> Template:
     # The store adds files: it reads what it is given as strictly as what it has.
     with tempfile.TemporaryDirectory(prefix="tenantry-template-") as folder:
@@ -121,4 +117,4 @@ def _add(state: State, content: Mapping[str, Any], kind: str) -> Template:
 
 
 def _shown(state: State, one: Template) -> dict[str, Any]:
-    return {**one.to_dict(), "versions": [each.version for each in state.templates.versions(one.id)]}
+    return {**one.to_dict(), "versions": [each.version for each in state.templates.versions(one.id, one.line)]}

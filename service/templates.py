@@ -44,13 +44,12 @@ class CachedTemplates(TemplateStore):
     def _look(self) -> Stamp:
         found: list[tuple[str, int, int]] = []
         for directory in self.dirs:
-            for pattern in ("*.yaml", "*/*.yaml"):
-                for path in sorted(directory.glob(pattern)):
-                    try:
-                        stat = path.stat()
-                    except FileNotFoundError:
-                        continue  # removed since the folder was listed
-                    found.append((str(path), stat.st_mtime_ns, stat.st_size))
+            for path in self.files(directory):
+                try:
+                    stat = path.stat()
+                except FileNotFoundError:
+                    continue  # removed since the folder was listed
+                found.append((str(path), stat.st_mtime_ns, stat.st_size))
         return tuple(found)
 
 
@@ -67,13 +66,18 @@ class Templates:
 
     def latest(self, line: str | None = None) -> list[Template]:
         """The newest version of each template, by id."""
-        stores = [store for kind, store in self._stores.items() if line in {None, kind}]
-        return [template for store in stores for template in store.latest()]
+        return [template for store in self._of(line) for template in store.latest()]
 
-    def versions(self, template_id: str) -> list[Template]:
-        """All versions of a template, oldest first; empty where there is none."""
-        return [one for store in self._stores.values() for one in store.list() if one.id == template_id]
+    def versions(self, template_id: str, line: str) -> list[Template]:
+        """All versions of a line's template, oldest first; empty where there is none."""
+        return [one for store in self._of(line) for one in store.list() if one.id == template_id]
 
-    def get(self, template_id: str, version: str | None = None) -> Template:
-        """One template, the newest version unless one is named. Raises TemplateError naming those that exist."""
-        return catalog.get(self._stores.values(), template_id, version)
+    def get(self, template_id: str, version: str | None = None, line: str | None = None) -> Template:
+        """One template, the newest version unless one is named. Raises TemplateError naming those that exist.
+
+        Without a line, it is the first line's that has one of this id.
+        """
+        return catalog.get(self._of(line), template_id, version)
+
+    def _of(self, line: str | None) -> list[CachedTemplates]:
+        return [store for kind, store in self._stores.items() if line in {None, kind}]

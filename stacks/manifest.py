@@ -54,6 +54,8 @@ CABINET_SHAPE = Shape(
     manifest=CabinetManifest,
     settings=Settings,
     folder=Path(__file__).resolve().parent.parent / "templates" / "cabinet",
+    # Cabinets were first: their custom templates lie beside other lines' folders.
+    apart=frozenset({"department"}),
     inconsistencies=inconsistencies,
 )
 

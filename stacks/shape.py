@@ -65,7 +65,8 @@ def fitting(_settings: Any, *, prefix: str) -> Iterable[FieldProblem]:
 class Shape(Generic[M]):
     """The models of a line. `inconsistencies` says which settings do not fit together.
 
-    `folder` holds the line's built-in templates. Custom ones are in `custom` of each folder that is named for them.
+    `folder` holds the line's built-in templates. Custom ones are in `custom` of each folder that is named for them,
+    and never in its sub-folders `apart`, which are other lines'.
     """
 
     line: str
@@ -73,6 +74,7 @@ class Shape(Generic[M]):
     settings: type[BaseModel]
     folder: Path
     custom: str = ""
+    apart: frozenset[str] = frozenset()
     inconsistencies: Callable[..., Iterable[FieldProblem]] = fitting
 
 

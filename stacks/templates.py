@@ -106,6 +106,9 @@ class TemplateStore:
         """
         path = Path(path)
         template = read_template(path, builtin=False, shape=self.shape)
+        if template.id in self.shape.apart:
+            valid = f"another id: {template.id} is the folder of another line's templates"
+            raise TemplateError(str(path), [FieldProblem(field="id", given=shown(template.id), valid=valid)])
         if len(self.dirs) < 2:
             valid = f"a folder for custom templates, such as {CUSTOM_DIRS_ENV}=./custom-templates"
             raise TemplateError(str(path), [FieldProblem(field="file", given="no custom folder", valid=valid)])
@@ -121,13 +124,20 @@ class TemplateStore:
 
     def ids(self) -> Sequence[str]:
         """The ids of all templates, sorted."""
-        return sorted({_id_of(path, directory) for directory in self.dirs for path in _files(directory)})
+        return sorted({_id_of(path, directory) for directory in self.dirs for path in self.files(directory)})
+
+    def files(self, directory: Path) -> Sequence[Path]:
+        """The line's template files in one of its folders."""
+        if not directory.is_dir():
+            return []  # a custom folder comes into being with the first template added
+        found = (path for pattern in ("*.yaml", "*/*.yaml") for path in directory.glob(pattern) if path.name[0] != ".")
+        return sorted(path for path in found if path.parent == directory or path.parent.name not in self.shape.apart)
 
     def _versions(self, template_id: str) -> Sequence[Template]:
         """All versions of one template, the oldest first."""
         found: dict[str, Template] = {}
         for index, directory in enumerate(self.dirs):
-            for path in _files(directory):
+            for path in self.files(directory):
                 if _id_of(path, directory) != template_id:
                     continue
                 template = read_template(path, builtin=index == 0, shape=self.shape)
@@ -195,12 +205,6 @@ def read_template(path: Path, *, builtin: bool, shape: Shape[Any] = CABINET_SHAP
         builtin=builtin,
         source=str(path),
     )
-
-
-def _files(directory: Path) -> list[Path]:
-    if not directory.is_dir():
-        return []  # a custom folder comes into being with the first template added
-    return sorted(path for pattern in ("*.yaml", "*/*.yaml") for path in directory.glob(pattern) if path.name[0] != ".")
 
 
 def _id_of(path: Path, directory: Path) -> str:

@@ -35,9 +35,13 @@ async def get_template(
     who: SignedIn,  # noqa: ARG001
     template_id: TemplateId,
     version: Word = None,
+    line: LineKind = None,
 ) -> Response:
-    """One version of a template, the newest without `version`, with its settings and the versions that there are."""
-    return answers.ok(request, template_actions.template(state, template_id, version))
+    """One version of a template, the newest without `version`, with its settings and the versions that there are.
+
+    Where two lines have a template of this id, `line` says whose is meant.
+    """
+    return answers.ok(request, template_actions.template(state, template_id, version, line=line))
 
 
 @router.post(
@@ -54,7 +58,7 @@ async def add_template(
 ) -> Response:
     """Adds a template or a new version of one. A published version never changes; adding the same again is no error."""
     added = await template_actions.add_template(state, who, template)
-    return answers.created(added, f"/api/v1/templates/{added['id']}?version={added['version']}")
+    return answers.created(added, f"/api/v1/templates/{added['id']}?version={added['version']}&line={added['line']}")
 
 
 @router.get("/lines", response_model=LineDocuments, responses=NOT_CHANGED)

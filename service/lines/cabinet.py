@@ -110,7 +110,7 @@ async def get_cabinet_template(
     template_id: Annotated[TemplateId, Path(alias="templateId")],
 ) -> Response:
     """The newest version of a template."""
-    return answers.ok(request, template_actions.template(state, template_id))
+    return answers.ok(request, template_actions.template(state, template_id, line=CABINET.kind))
 
 
 @router.get(

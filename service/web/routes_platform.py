@@ -30,13 +30,15 @@ async def templates_page(request: Request, state: StateDep, who: SignedIn) -> Re
 @router.get("/templates/{template_id}")
 async def template_page(request: Request, state: StateDep, who: SignedIn, template_id: str) -> Response:
     """One version of a template, against the one before."""
-    one = template_actions.template(state, template_id, asked(request, "version") or None)
+    asked_for, line = asked(request, "version") or None, asked(request, "line") or None
+    one = template_actions.template(state, template_id, asked_for, line=line)
     versions = [{"version": version} for version in one["versions"]]
     place = one["versions"].index(one["version"])
     before = one["versions"][place - 1] if place else ""
     rows: tuple[views.Row, ...] = ()
     if before:
-        rows = views.differences(template_actions.template(state, template_id, before)["settings"], one["settings"])
+        old = template_actions.template(state, template_id, before, line=one["line"])
+        rows = views.differences(old["settings"], one["settings"])
     return render(
         request,
         "template.html",

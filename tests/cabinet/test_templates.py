@@ -10,6 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stacks import catalog
+from stacks.lines import LINES
 from stacks.manifest import CABINET_SHAPE, ManifestError, parse_manifest
 from stacks.merge import deep_merge
 from stacks.resolve import resolve, restore
@@ -190,6 +192,34 @@ class TestStore:
         template_file(inbox)
         monkeypatch.setenv("TENANTRY_TEMPLATES", str(inbox))
         assert TemplateStore().get("evening").version == "1.0.0"
+
+    def test_other_lines_have_their_folders_among_the_custom_ones(
+        self, inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """One file of a department's template, by its name alone as docs/departments.md has it, and one in a folder."""
+        monkeypatch.setenv("TENANTRY_TEMPLATES", str(inbox))
+        template_file(inbox)
+        departments = inbox / "department"
+        departments.mkdir()
+        content = {"id": "archive", "version": "1.0.0", "line": "department", "title": "A", "description": "A"}
+        (departments / "archive.yaml").write_text(yaml.safe_dump(content | {"settings": {"dataRetention": "10y"}}))
+        # The same id in both lines: each has its own.
+        (departments / "evening.yaml").write_text(yaml.safe_dump(content | {"id": "evening", "settings": {}}))
+        cabinets, others = (line.templates() for line in LINES.values())
+        assert {one.line for one in cabinets.list()} == {"cabinet"}
+        assert "archive" not in cabinets.ids()
+        assert {one.id for one in others.list() if not one.builtin} == {"archive", "evening"}
+        assert catalog.get([others], "evening").line == "department"
+        mine = tmp_path / "mine"
+        mine.mkdir()
+        with pytest.raises(TemplateError, match=r"another id: department is the folder of another line's templates"):
+            cabinets.add(template_file(mine, id="department"))
+
+    def test_no_line_reads_the_folder_of_another(self) -> None:
+        shapes = [line.templates().shape for line in LINES.values()]
+        for shape in shapes:
+            if not shape.custom:
+                assert shape.apart == {other.custom for other in shapes} - {""}
 
     def test_when_many_add_at_once_one_content_wins(self, store: TemplateStore, tmp_path: Path) -> None:
         paths = []

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from service.template_actions import EXAMPLE
+from stacks.lines import LINES
 from tests.conftest import MainDatabase
 from tests.service.helpers import as_
 from tests.service.seed import seed
@@ -157,3 +158,23 @@ async def test_no_answer_holds_what_the_service_is_configured_with(
         if "{" not in path:
             answer = await client.get(path, headers=as_())
             assert not any(secret in answer.text for secret in (PASSPHRASE, SECRET, str(tmp_path)))
+
+
+def test_lines_may_have_templates_of_one_id(http: httpx.Client) -> None:
+    content = {"version": "1.0.0", "title": "Mine", "description": "one of mine", "settings": {}}
+    for line in ("department", "cabinet"):
+        added = http.post("/api/v1/templates", json={**content, "id": "of-both", "line": line}, headers=as_())
+        assert added.status_code == 201, added.text
+        assert http.get(added.headers["Location"], headers=as_()).json()["line"] == line
+    newer = {**content, "id": "of-both", "line": "department", "version": "2.0.0"}
+    added = http.post("/api/v1/templates", json=newer, headers=as_())
+    assert added.json()["versions"] == ["1.0.0", "2.0.0"]
+    of = {line: http.get("/api/v1/templates/of-both", params={"line": line}, headers=as_()).json() for line in LINES}
+    assert {line: one["versions"] for line, one in of.items()} == {
+        "cabinet": ["1.0.0"],
+        "department": ["1.0.0", "2.0.0"],
+    }
+    own = http.post("/api/v1/templates", json={**newer, "id": "only-department"}, headers=as_())
+    assert own.status_code == 201
+    assert http.get("/api/templates/only-department", headers=as_()).status_code == 404
+    assert http.get("/api/templates/of-both", headers=as_()).json()["line"] == "cabinet"
