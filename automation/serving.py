@@ -25,7 +25,7 @@ from uvicorn.supervisors import Multiprocess
 from automation.errors import EngineError, InputError
 from automation.logs import configure_logging, logging_config
 from automation.patience import PatientProtocol
-from automation.settings import wrong_values
+from automation.settings import wrong_settings
 
 APPLICATION = "service.app:create_app"
 _BACKLOG = 2048
@@ -59,8 +59,7 @@ def load_serve_settings(**given: Any) -> ServeSettings:
     try:
         return ServeSettings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
-        lines = [f"{name} {message}" for name, _given, message in wrong_values(error)]
-        raise InputError(f"wrong setting: {'; '.join(lines).strip()}", hint="correct it and retry") from None
+        raise wrong_settings(error, what="setting", values_shown=False) from None
 
 
 def serve(settings: ServeSettings) -> None:

@@ -190,17 +190,30 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        problems = wrong_values(error)
-        lines = "; ".join(f"{field}: {message} (given: {given})" for field, given, message in problems)
-        raise InputError(
-            f"wrong environment variable: {lines}", hint="correct it and retry", problems=problems
-        ) from None
+        raise wrong_settings(error) from None
     except ValueError as error:
         # pydantic-settings raises this for text that should have been JSON; its message names the field.
         raise InputError(f"wrong environment variable: {error}", hint="it must be valid JSON") from None
 
 
-def wrong_values(error: ValidationError) -> list[tuple[str, str, str]]:
+def wrong_settings(
+    error: ValidationError, *, what: str = "environment variable", values_shown: bool = True
+) -> InputError:
+    """The error for settings that are not valid: each variable, and why it is wrong.
+
+    What they hold is shown too, unless a key may be among them.
+    """
+    problems = _wrong_values(error)
+    lines = []
+    for name, given, message in problems:
+        line = f"{name}: {message}" if name else message
+        lines.append(f"{line} (given: {given})" if name and values_shown else line)
+    return InputError(
+        f"wrong {what}: {'; '.join(lines)}", hint="correct it and retry", problems=problems if values_shown else ()
+    )
+
+
+def _wrong_values(error: ValidationError) -> list[tuple[str, str, str]]:
     """What is wrong with settings: each variable, what it holds, and why that is wrong.
 
     Where several belong together there is no one variable, and nothing of what they hold: a key may be among them.

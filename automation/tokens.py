@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from automation.errors import InputError
 from automation.models_jobs import ROLES
-from automation.settings import wrong_values
+from automation.settings import wrong_settings
 
 ALGORITHM = "HS256"
 SHORTEST_KEY = 32
@@ -104,9 +104,7 @@ def load_token_settings() -> TokenSettings:
     try:
         return TokenSettings()
     except ValidationError as error:
-        # What was given is left out of the message: it is a key.
-        lines = [": ".join(filter(None, (name, message))) for name, _given, message in wrong_values(error)]
-        raise InputError(f"wrong environment variable: {'; '.join(lines)}", hint="correct it and retry") from None
+        raise wrong_settings(error, values_shown=False) from None
 
 
 def mint(

@@ -11,8 +11,7 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from automation.errors import InputError
-from automation.settings import wrong_values
+from automation.settings import wrong_settings
 
 
 class ServiceSettings(BaseSettings):
@@ -36,8 +35,4 @@ def load_service_settings() -> ServiceSettings:
     try:
         return ServiceSettings()
     except ValidationError as error:
-        problems = wrong_values(error)
-        lines = "; ".join(f"{field}: {message}" for field, _given, message in problems)
-        raise InputError(
-            f"wrong environment variable: {lines}", hint="correct it and retry", problems=problems
-        ) from None
+        raise wrong_settings(error) from None

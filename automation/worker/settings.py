@@ -7,8 +7,7 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from automation.errors import InputError
-from automation.settings import wrong_values
+from automation.settings import wrong_settings
 
 _Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
@@ -31,8 +30,4 @@ def load_worker_settings(**given: object) -> WorkerSettings:
     try:
         return WorkerSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
-        problems = wrong_values(error)
-        lines = "; ".join(f"{name}: {message} (given: {value})" for name, value, message in problems)
-        raise InputError(
-            f"wrong environment variable: {lines}", hint="correct it and retry", problems=problems
-        ) from None
+        raise wrong_settings(error) from None

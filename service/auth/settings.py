@@ -11,8 +11,7 @@ from typing import Annotated
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from automation.errors import InputError
-from automation.settings import wrong_values
+from automation.settings import wrong_settings
 from automation.tokens import TokenSettings, load_token_settings
 
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -66,5 +65,4 @@ def load_auth_settings() -> tuple[AuthSettings, TokenSettings]:
     try:
         return AuthSettings(), load_token_settings()
     except ValidationError as error:
-        lines = [f"{name}: {message}" for name, _given, message in wrong_values(error)]
-        raise InputError(f"wrong environment variable: {'; '.join(lines)}", hint="correct it and retry") from None
+        raise wrong_settings(error) from None

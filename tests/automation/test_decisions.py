@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,10 @@ from automation.jobs.run import _explained
 from automation.messages import engine_failure, is_transient, summary
 from automation.redaction import redactor
 from automation.rollback import Plan, Situation, Stop, decide
+from automation.serving import load_serve_settings
 from automation.settings import load_settings, passphrase_environment
+from automation.tokens import load_token_settings
+from automation.worker.settings import load_worker_settings
 from automation.workspace import holder_is_dead
 
 
@@ -212,6 +216,29 @@ def test_what_changes_between_two_settings() -> None:
         ("gone", True, None),
         ("new", None, [1]),
     ]
+
+
+@pytest.mark.parametrize(
+    ("load", "name", "value", "said"),
+    [
+        (load_settings, "TENANTRY_STEP_TIMEOUT", "soon", r"^wrong environment variable: {}: .*\(given: soon\)$"),
+        (
+            load_worker_settings,
+            "TENANTRY_LEASE_SECONDS",
+            "soon",
+            r"^wrong environment variable: {}: .*\(given: soon\)$",
+        ),
+        (load_token_settings, "TENANTRY_JWT_LEEWAY", "soon", r"^wrong environment variable: {}: .*[^)]$"),
+        (load_serve_settings, "TENANTRY_PORT", "soon", r"^wrong setting: {}: .*[^)]$"),
+        (load_serve_settings, "TENANTRY_TLS_CERT", "/x", r"^wrong setting: {} and TENANTRY_TLS_KEY belong together"),
+    ],
+)
+def test_wrong_settings_are_told_in_one_way(
+    monkeypatch: pytest.MonkeyPatch, load: Callable[[], object], name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(errors.InputError, match=said.format(name)):
+        load()
 
 
 def test_a_wrong_variable_is_named(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
