@@ -26,7 +26,11 @@ def place_docker(placing: Placing, backend: ContainerBackend) -> Placed:
     name = placing.name
     engine = docker.Provider(name, host=backend.host, opts=placing.options())
     image = docker.RemoteImage(
-        name, name=_image(placing.app.image, backend.registry), keep_locally=True, opts=_on(engine, placing.options())
+        name,
+        name=_image(placing.app.image, backend.registry),
+        keep_locally=True,
+        # The new one is fetched while the old container serves: if it cannot be, nothing has been touched.
+        opts=pulumi.ResourceOptions.merge(placing.options(), pulumi.ResourceOptions(provider=engine)),
     )
     published = PublishedPort(
         name,
@@ -38,9 +42,9 @@ def place_docker(placing: Placing, backend: ContainerBackend) -> Placed:
         name=placing.object_name,
         driver="bridge",
         labels=[docker.NetworkLabelArgs(label=label, value=value) for label, value in _labels(placing).items()],
-        opts=_on(engine, placing.options()),
+        opts=_alone(engine, placing.options()),
     )
-    container = _container(placing, backend, image, network, published, _on(engine, placing.options(network)))
+    container = _container(placing, backend, image, network, published, _alone(engine, placing.options(network)))
     upstream = published.port.apply(lambda port: f"{_host(backend)}:{port}")
     url = upstream.apply(lambda address: f"http://{address}")
     ready = ContainerReady(
@@ -94,7 +98,7 @@ def _container(
     )
 
 
-def _on(engine: docker.Provider, options: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
+def _alone(engine: docker.Provider, options: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
     # Its name and its port cannot be had twice.
     mine = pulumi.ResourceOptions(provider=engine, delete_before_replace=True)
     return pulumi.ResourceOptions.merge(options, mine)
