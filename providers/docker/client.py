@@ -4,6 +4,7 @@ Decides how long to wait and what to try again; knows no resource type. The SDK 
 process can say its port before. Its sessions are not made for many threads: each thread has its own.
 """
 
+import contextlib
 import os
 import tempfile
 import threading
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from providers.docker.config import Config, RegistryAuth
 from providers.docker.errors import MissingError, from_docker
-from providers.plugin.errors import CancelledError, ProviderError
+from providers.plugin.errors import CancelledError, ProviderError, UnreachableError
 
 if TYPE_CHECKING:
     from providers.docker.sdk import Api
@@ -64,6 +65,17 @@ class Client:
             return self.call(doing, action)
         except MissingError:
             return None
+
+    def making(self, make: Callable[[], str], look: Callable[[], str | None]) -> str:
+        """The id that `make` gives. Where its answer did not come, what it may have made all the same is looked for."""
+        try:
+            return make()
+        except UnreachableError:
+            # If it cannot be looked for either, that the first answer did not come is what there is to say.
+            with contextlib.suppress(ProviderError):
+                if found := look():
+                    return found
+            raise
 
     def retrying(self, action: Callable[[], T]) -> T:
         for delay in RETRY_DELAYS[:-1]:

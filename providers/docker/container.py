@@ -14,7 +14,7 @@ from providers.docker.container_facts import facts_of
 from providers.docker.container_spec import CHANGEABLE, HOW, SPEC
 from providers.docker.errors import EngineError, MissingError
 from providers.docker.names import valid_name
-from providers.plugin.errors import InitFailedError, ProviderError, RefusedError, UnreachableError
+from providers.plugin.errors import InitFailedError, ProviderError, RefusedError
 from providers.plugin.properties import Failure
 from providers.plugin.resource import Call, refuse_foreign
 from providers.plugin.wire import Plain
@@ -42,7 +42,7 @@ class Container:
             raise RefusedError("the id of a Container is its id or its name")
         return {"name": object_id}
 
-    def create(self, call: Call[Client], inputs: Plain) -> None:
+    def create(self, call: Call[Client], inputs: Plain) -> str:
         name = str(inputs["name"])
         # How it is handled can change without it: not what it is made from.
         digest = marks.digest_of(inputs, call.mark, HOW)
@@ -55,17 +55,9 @@ class Container:
             if labels.get(marks.DIGEST) != digest:
                 _remove(call, str(found["Id"]), inputs)
                 found = None
-        if found is None:
-            body = wanted.create_body(inputs, marks.marked(inputs, call.mark, digest))
-            made = call.client.call(
-                f"create container {name!r}",
-                lambda api: api.create_container_from_config(body, name, platform or None),
-                hide=_confidential(inputs),
-            )
-            container_id = str(made["Id"])
-        else:
-            container_id = str(found["Id"])
+        container_id = _make(call, inputs, platform, digest) if found is None else str(found["Id"])
         _complete(call, container_id, inputs)
+        return container_id
 
     def read(self, call: Call[Client], known: Plain) -> Plain | None:
         seen = _find(call.client, call.object_id or str(known["name"]))
@@ -96,6 +88,26 @@ def _find(client: Client, name: str) -> dict[str, Any] | None:
     return client.find(f"look for container {name!r}", lambda api: dict(api.inspect_container(name)))
 
 
+def _make(call: Call[Client], inputs: Plain, platform: str, digest: str) -> str:
+    name = str(inputs["name"])
+    body = wanted.create_body(inputs, marks.marked(inputs, call.mark, digest))
+
+    def make() -> str:
+        made = call.client.call(
+            f"create container {name!r}",
+            lambda api: api.create_container_from_config(body, name, platform or None),
+            hide=_confidential(inputs),
+        )
+        return str(made["Id"])
+
+    return call.client.making(make, lambda: _late(call, name, digest))
+
+
+def _late(call: Call[Client], name: str, digest: str) -> str | None:
+    found = _find(call.client, name)
+    return str(found["Id"]) if found and marks.is_of(found["Config"].get("Labels"), call.mark, digest) else None
+
+
 def _confidential(inputs: Plain) -> list[str]:
     """What may be a secret in what the engine says of an input."""
     values = [str(each).partition("=")[2] for each in inputs.get("envs") or []]
@@ -103,30 +115,41 @@ def _confidential(inputs: Plain) -> list[str]:
 
 
 def _complete(call: Call[Client], container_id: str, inputs: Plain) -> None:
-    """Networks, files, start, and what is to be waited for. Raises InitFailedError: the container is there."""
-    name = str(inputs["name"])
+    """Networks, files, start, and what is to be waited for. Raises InitFailedError while the container is there.
+
+    It is that, too, where the engine answers no more: what was made and is forgotten nobody takes away.
+    """
     try:
-        seen = _find(call.client, container_id)
-        if seen is None:
-            raise ProviderError(f"container {name!r} is gone: something else removes it")
-        if seen["State"].get("Status") == "created":
-            _connect(call.client, seen, inputs)
-            for item in inputs.get("uploads") or []:
-                _upload(call.client, container_id, item, inputs)
-        if not inputs.get("start", True):
-            return
-        first = seen["State"].get("Status") == "created"
-        if not seen["State"].get("Running") and (first or inputs.get("mustRun", True)):
-            call.client.call(
-                f"start container {name!r}", lambda api: api.start(container_id), hide=_confidential(inputs)
-            )
-        _await(call, container_id, inputs, started=first)
-    except (InitFailedError, UnreachableError):
-        raise
+        call.client.retrying(lambda: _settle(call, container_id, inputs))
     except ProviderError as error:
-        if error.retry or _find(call.client, container_id) is None:
+        if not isinstance(error, InitFailedError) and _is_gone(call.client, container_id):
             raise
-        raise InitFailedError(str(error)) from None
+        raise InitFailedError(str(error), object_id=container_id) from None
+
+
+def _is_gone(client: Client, container_id: str) -> bool:
+    """Whether the engine says so: if it says nothing, the container may be there."""
+    try:
+        return client.retrying(lambda: _find(client, container_id)) is None
+    except ProviderError:
+        return False
+
+
+def _settle(call: Call[Client], container_id: str, inputs: Plain) -> None:
+    name = str(inputs["name"])
+    seen = _find(call.client, container_id)
+    if seen is None:
+        raise ProviderError(f"container {name!r} is gone: something else removes it")
+    if seen["State"].get("Status") == "created":
+        _connect(call.client, seen, inputs)
+        for item in inputs.get("uploads") or []:
+            _upload(call.client, container_id, item, inputs)
+    if not inputs.get("start", True):
+        return
+    first = seen["State"].get("Status") == "created"
+    if not seen["State"].get("Running") and (first or inputs.get("mustRun", True)):
+        call.client.call(f"start container {name!r}", lambda api: api.start(container_id), hide=_confidential(inputs))
+    _await(call, container_id, inputs, started=first)
 
 
 def _connect(client: Client, seen: dict[str, Any], inputs: Plain) -> None:

@@ -32,6 +32,12 @@ def told(labels: Mapping[str, str] | None, without: Mapping[str, str] | None = N
     ]
 
 
+def is_of(labels: Mapping[str, str] | None, mark: str, digest: str) -> bool:
+    """Whether an object with these labels is ours, and made from these very inputs."""
+    found = labels or {}
+    return found.get(MARK) == mark and found.get(DIGEST) == digest
+
+
 def digest_of(inputs: Plain, mark: str, ignored: Iterable[str] = ()) -> str:
     """What an object is made from, so that one made by a run that was killed is known to be the same or not.
 

@@ -51,14 +51,14 @@ class Network:
             raise RefusedError("the id of a Network is its id or its name")
         return {"name": object_id}
 
-    def create(self, call: Call[Client], inputs: Plain) -> None:
+    def create(self, call: Call[Client], inputs: Plain) -> str:
         name, digest = str(inputs["name"]), marks.digest_of(inputs, call.mark)
         found = _by_name(call.client, name)
         if found is not None:
             labels = found.get("Labels") or {}
             refuse_foreign(call.mark, f"network {name!r}", labels.get(marks.MARK))
             if labels.get(marks.DIGEST) == digest:
-                return
+                return str(found["Id"])
             # Made from other inputs by a run that was killed: it holds nothing.
             _remove(call, str(found["Id"]), name)
         body: dict[str, Any] = {
@@ -72,7 +72,15 @@ class Network:
             "labels": marks.marked(inputs, call.mark, digest),
             "check_duplicate": True,
         }
-        call.client.call(f"create network {name!r}", lambda api: api.create_network(name, **body))
+
+        def make() -> str:
+            return str(call.client.call(f"create network {name!r}", lambda api: api.create_network(name, **body))["Id"])
+
+        def look() -> str | None:
+            late = _by_name(call.client, name)
+            return str(late["Id"]) if late and marks.is_of(late.get("Labels"), call.mark, digest) else None
+
+        return call.client.making(make, look)
 
     def read(self, call: Call[Client], known: Plain) -> Plain | None:
         client, name = call.client, str(known.get("name"))

@@ -42,7 +42,7 @@ class Volume:
             raise RefusedError("the id of a Volume is its name")
         return {"name": object_id}
 
-    def create(self, call: Call[Client], inputs: Plain) -> None:
+    def create(self, call: Call[Client], inputs: Plain) -> str:
         name, digest = str(inputs["name"]), marks.digest_of(inputs, call.mark)
         found = _find(call.client, name)
         if found is None:
@@ -64,6 +64,7 @@ class Volume:
                 f"cannot create volume {name!r}: it is there, made from other inputs by an earlier run, and may hold "
                 f"data. Remove it by hand (docker volume rm), or take it over with `pulumi import`"
             )
+        return name
 
     def read(self, call: Call[Client], known: Plain) -> Plain | None:
         found = _find(call.client, call.object_id or str(known["name"]))

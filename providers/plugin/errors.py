@@ -37,4 +37,11 @@ class CancelledError(ProviderError):
 
 
 class InitFailedError(ProviderError):
-    """The engine keeps the object as it is, so that the next run mends it, or a removal finds it."""
+    """The engine keeps the object as it is, so that the next run mends it, or a removal finds it.
+
+    With `object_id` it does so even where the server can no longer be asked what the object is like.
+    """
+
+    def __init__(self, reason: str, *, object_id: str = "") -> None:
+        super().__init__(reason)
+        self.object_id = object_id

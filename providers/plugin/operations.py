@@ -69,8 +69,15 @@ def difference(kind: ResourceType[ClientT], olds: Bag, news: Bag, ignored: Seque
 def create(kind: ResourceType[ClientT], call: Call[ClientT], inputs: Bag) -> tuple[str, Bag]:
     """The id and the outputs. Raises PartialError where there is an object, but not as it is to be."""
     _require_known(kind, inputs.values)
-    reason = _attempt(call, lambda: kind.create(call, inputs.values))
-    facts = kind.read(call, inputs.values)
+    made, reason = _attempt(call, lambda: kind.create(call, inputs.values))
+    try:
+        facts = call.client.retrying(lambda: kind.read(call, inputs.values))
+    except ProviderError as error:
+        if not made:
+            raise
+        # Forgotten, nobody would ever take it away.
+        known = _outputs(kind, inputs, {})
+        raise PartialError(reason or str(error), object_id=made, outputs=known, inputs=inputs) from None
     if facts is None:
         gone = f"{_subject(kind, inputs.values)} was made, but is gone already: something else removes it"
         raise ProviderError(reason or gone)
@@ -80,13 +87,12 @@ def create(kind: ResourceType[ClientT], call: Call[ClientT], inputs: Bag) -> tup
     return object_id, outputs
 
 
-def _attempt(call: Call[ClientT], action: Callable[[], None]) -> str:
-    """Why what was made is not yet as it is to be; empty when it is."""
+def _attempt(call: Call[ClientT], action: Callable[[], str | None]) -> tuple[str, str]:
+    """The id of what was made, if it is known; and why it is not yet as it is to be, empty when it is."""
     try:
-        call.client.retrying(action)
+        return call.client.retrying(action) or "", ""
     except InitFailedError as error:
-        return str(error)
-    return ""
+        return error.object_id, str(error)
 
 
 def preview_create(kind: ResourceType[ClientT], inputs: Bag) -> Bag:
@@ -101,7 +107,7 @@ def update(kind: ResourceType[ClientT], call: Call[ClientT], olds: Bag, news: Ba
     _require_known(kind, news.values)
     changed = frozenset(diff(kind.spec, olds, news, ignored).by_name)
     wanted = _merged(kind, olds, news)
-    reason = _attempt(call, lambda: kind.update(call, olds.values, wanted.values, changed))
+    _, reason = _attempt(call, lambda: kind.update(call, olds.values, wanted.values, changed))
     facts = kind.read(call, wanted.values)
     if facts is None:
         gone = f"{_subject(kind, wanted.values)} was changed, but is gone already: something else removes it"

@@ -59,12 +59,15 @@ def silent_server() -> Iterator[str]:
 
 
 @contextmanager
-def cutting_door(host: str, words: bytes) -> Iterator[tuple[str, threading.Event]]:
+def cutting_door(
+    host: str, words: bytes, *, silently: bool = False, for_good: bool = False
+) -> Iterator[tuple[str, threading.Event]]:
     """A way to the engine at `host`. The first request that holds `words` is carried out, and its answer never given.
 
-    The event says that this has been.
+    The event says that this has been. The connection ends there, or, `silently`, is left open while the door is; with
+    `for_good`, those that come later are not served either.
     """
-    cut = threading.Event()
+    cut, closed = threading.Event(), threading.Event()
     server = socket.create_server(("127.0.0.1", 0), backlog=50)
 
     def relay(client: socket.socket, engine: socket.socket) -> None:
@@ -77,14 +80,24 @@ def cutting_door(host: str, words: bytes) -> Iterator[tuple[str, threading.Event
                     if ready is engine and marked:
                         # It has answered, so it has done it.
                         cut.set()
-                    if not data or (cut.is_set() and marked):
+                    if not data:
+                        return
+                    if cut.is_set() and marked:
+                        closed.wait(60 if silently else 0)
                         return
                     (engine if ready is client else client).sendall(data)
+
+    def refuse(client: socket.socket) -> None:
+        with client:
+            closed.wait(60 if silently else 0)
 
     def serve() -> None:
         with suppress(OSError):
             while True:
                 client, _ = server.accept()
+                if for_good and cut.is_set():
+                    threading.Thread(target=refuse, args=(client,), daemon=True).start()
+                    continue
                 engine = socket.socket(socket.AF_UNIX)
                 engine.connect(host.removeprefix("unix://"))
                 threading.Thread(target=relay, args=(client, engine), daemon=True).start()
@@ -94,6 +107,7 @@ def cutting_door(host: str, words: bytes) -> Iterator[tuple[str, threading.Event
     try:
         yield f"tcp://127.0.0.1:{server.getsockname()[1]}", cut
     finally:
+        closed.set()
         server.shutdown(socket.SHUT_RDWR)
         server.close()
         thread.join(10)
