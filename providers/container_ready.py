@@ -28,11 +28,15 @@ _RESTARTS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What a look at the container has shown. `ended`: it will never be ready by itself."""
+    """What a look at the container has shown. `ended`: it will never be ready by itself.
+
+    `error` is why there could be no look this time: one that may pass, as an engine does that is started anew.
+    """
 
     ready: bool
     words: str = ""
     ended: bool = False
+    error: Exception | None = None
 
 
 class ContainerReadyProvider(ResourceProvider):
@@ -48,7 +52,10 @@ class ContainerReadyProvider(ResourceProvider):
         return CreateResult(str(props["name"]), _waited(props))
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        return ReadResult(id_, {**props, "ready": _look(props)().ready})
+        seen = _look(props)()
+        if seen.error is not None:
+            raise seen.error
+        return ReadResult(id_, {**props, "ready": seen.ready})
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         return UpdateResult(_waited(_news))
@@ -76,13 +83,15 @@ class ContainerReady(Resource, module="tenantry", name="ContainerReady"):
 
 
 def wait_until_ready(what: str, look: Callable[[], Seen], *, seconds: float) -> None:
-    """Raises NotReadyError saying what was last seen."""
+    """Raises NotReadyError saying what was last seen, or why it could not be looked at in the end."""
     begun = time.monotonic()
     while not (seen := look()).ready:
         if seen.ended:
             raise NotReadyError(f"{what}: it does not run: {seen.words}.")
         passed = time.monotonic() - begun
         if passed > seconds:
+            if seen.error is not None:
+                raise seen.error
             raise NotReadyError(f"{what}: {seen.words} after {seconds:g} s. See what the container writes, then retry.")
         time.sleep(_POLL_SECONDS if passed < seconds / 4 else _SLOWER)
 
@@ -139,10 +148,17 @@ def _deployment(region: str, deployment: str) -> Seen:
 
 def _container(region: str, name: str, url: str) -> Seen:
     # The engine asks it from within: its port may be out of our reach, as it is for the gateway alone.
+    from providers.plugin.errors import ProviderError
     from providers.published_port import engine_of
 
-    with engine_of(region, name) as (_, client):
-        found = client.find(f"look for container {name!r}", lambda api: dict(api.inspect_container(name)))
+    try:
+        with engine_of(region, name) as (_, client):
+            doing = f"look for container {name!r}"
+            found = client.retrying(lambda: client.find(doing, lambda api: dict(api.inspect_container(name))))
+    except ProviderError as error:
+        if not error.retry:
+            raise
+        return Seen(ready=False, words=str(error), error=error)
     if found is None:
         return Seen(ready=False, words="it is gone", ended=True)
     state = found["State"]

@@ -40,21 +40,19 @@ class PublishedPortProvider(ResourceProvider):
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         with engine_of(str(props["region"]), str(props["name"])) as (backend, client):
-            port = _kept(client, props) or _reserved(client, backend.published_on, props)
+            port = client.retrying(lambda: _kept(client, props) or _reserved(client, backend.published_on, props))
         return CreateResult(_volume(port), {**props, "port": port})
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         with engine_of(str(props["region"]), str(props["name"])) as (_, client):
-            found = client.find(f"look for volume {id_!r}", lambda api: dict(api.inspect_volume(id_)))
+            found = client.retrying(lambda: _found(client, id_))
         if found is None or not _is_ours(found, props):
             return ReadResult("", {})
         return ReadResult(id_, {**props, "port": int(found["Labels"][PORT_LABEL])})
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         with engine_of(str(_props["region"]), str(_props["name"])) as (_, client):
-            found = client.find(f"look for volume {_id!r}", lambda api: dict(api.inspect_volume(_id)))
-            if found is not None and _is_ours(found, _props):
-                client.find(f"remove volume {_id!r}", lambda api: api.remove_volume(_id))
+            client.retrying(lambda: _remove(client, _id, _props))
 
 
 class PublishedPort(Resource, module="tenantry", name="PublishedPort"):
@@ -79,6 +77,16 @@ def engine_of(region: str, name: str) -> Iterator[tuple[DockerBackend, Client]]:
     client = Client(config=resolve({"host": backend.host} if backend.host else {}))
     with contextlib.closing(client):
         yield backend, client
+
+
+def _found(client: Client, volume: str) -> dict[str, Any] | None:
+    return client.find(f"look for volume {volume!r}", lambda api: dict(api.inspect_volume(volume)))
+
+
+def _remove(client: Client, volume: str, props: dict[str, Any]) -> None:
+    found = _found(client, volume)
+    if found is not None and _is_ours(found, props):
+        client.find(f"remove volume {volume!r}", lambda api: api.remove_volume(volume))
 
 
 def _kept(client: Client, props: dict[str, Any]) -> int | None:

@@ -17,12 +17,16 @@ import pytest
 from pulumi import automation
 
 from components.container import AppSpec, Container
+from providers import published_port
 from providers.container_ready import ContainerReadyProvider
+from providers.docker import client as clients
 from providers.errors import NotReadyError, OwnershipError
 from providers.published_port import PORTS, PublishedPortProvider
 from sandbox.sample_app import image
 from tests.container.conftest import REGION, Regions
 from tests.container.test_component import stack
+from tests.docker.fake_engine import Answer, fake_engine
+from tests.docker.fake_engine import told as tells
 
 __all__ = ["stack"]
 
@@ -227,8 +231,6 @@ def test_a_port_is_reserved_once_and_adopted(engine: Any, here: None, name: str)
 
 
 def test_ports_of_many_at_once_differ(engine: Any, here: None, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from providers import published_port
-
     # All begin with the same one, so that each wants what the others take.
     monkeypatch.setattr(published_port.random, "choice", lambda ports: ports[100])
     provider = PublishedPortProvider()
@@ -241,6 +243,8 @@ def test_ports_of_many_at_once_differ(engine: Any, here: None, name: str, monkey
             provider.delete(each.id, each.outs)
 
 
+# The SDK leaves sockets that it could not connect to the collector, which complains.
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 def test_an_engine_that_is_away_is_said(regions: Regions, name: str, tmp_path: Path) -> None:
     from providers.plugin.errors import ProviderError
 
@@ -249,12 +253,70 @@ def test_an_engine_that_is_away_is_said(regions: Regions, name: str, tmp_path: P
         PublishedPortProvider().create(port_props(name))
     assert "\n" not in str(told.value)
     with pytest.raises(ProviderError, match="no Docker engine answers"):
-        ContainerReadyProvider().create(ready(name))
-    # The SDK leaves sockets that it could not connect to the collector, which complains.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        del told
-        gc.collect()
+        ContainerReadyProvider().create({**ready(name), "seconds": 1})
+    with pytest.raises(ProviderError, match="no Docker engine answers"):
+        ContainerReadyProvider().read(name, ready(name))
+    del told
+    gc.collect()
+
+
+@pytest.mark.parametrize("away", [1, 4])
+def test_an_engine_that_is_away_for_a_moment_is_waited_for(
+    regions: Regions, name: str, monkeypatch: pytest.MonkeyPatch, away: int
+) -> None:
+    monkeypatch.setattr(clients, "RETRY_DELAYS", (0.01, 0.01, 0.01))
+    state = {"Status": "running", "Health": {"Status": "healthy"}}
+    looks: list[str] = []
+
+    def answer(_method: str, path: str) -> Answer:
+        looks.append(path)
+        if len(looks) <= away:
+            return tells(503, {"message": "the engine is being started"})
+        return tells(200, {"State": state})
+
+    with fake_engine(answer) as (host, _):
+        regions(**{REGION: {"platform": "docker", "host": host}})
+        assert ContainerReadyProvider().create(ready(name)).outs["ready"] is True
+    assert len(looks) == away + 1
+
+
+@pytest.mark.parametrize("refused", ["GET /volumes", "GET /containers/json", "POST /volumes/create"])
+def test_a_port_is_had_from_an_engine_that_is_away_for_a_moment(
+    regions: Regions, name: str, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    monkeypatch.setattr(clients, "RETRY_DELAYS", (0.01, 0.01, 0.01))
+    kept: Props = {}
+    refuse = [refused]
+
+    def answer(method: str, path: str) -> Answer:
+        # A path begins with the API's version.
+        if [f"{method} /{path.split('/', 2)[2]}"] == refuse:
+            refuse.clear()
+            return tells(503, {"message": "the engine is being started"})
+        if path.endswith("/containers/json"):
+            return tells(200, [])
+        if path.endswith("/create"):
+            kept["Labels"] = {"tenantry.port": "21001", "tenantry.container": name, "tenantry.tenant": "tests/one"}
+            return tells(201, kept)
+        if method == "DELETE":
+            kept.clear()
+            return 204, {}, b""
+        if path.endswith("/volumes"):
+            return tells(200, {"Volumes": [kept] if kept else []})
+        return tells(200, kept) if kept else tells(404, {"message": "no such volume"})
+
+    with fake_engine(answer) as (host, _):
+        regions(**{REGION: {"platform": "docker", "host": host}})
+        provider = PublishedPortProvider()
+        monkeypatch.setattr(published_port, "PORTS", range(21_001, 21_002))
+        monkeypatch.setattr(published_port, "_may_be_free", lambda *_: True)
+        made = provider.create(port_props(name))
+        refuse.append(f"GET /volumes/{made.id}")
+        assert provider.read(made.id, made.outs).outs == made.outs
+        assert refuse == []
+        refuse.append(f"DELETE /volumes/{made.id}")
+        provider.delete(made.id, made.outs)
+    assert (kept, refuse) == ({}, [])
 
 
 def test_an_engine_that_hangs_is_said(regions: Regions, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
