@@ -6,8 +6,8 @@ nothing else of Tenantry, and is told everything by variables:
 HOST, PORT             where it listens
 TENANT                 what it calls itself
 DATABASE_URL           its role's own login; it writes a row of `events` for each visit, and counts them
-OAUTH_TOKEN_ENDPOINT, OAUTH_CLIENT_ID, OAUTH_CLIENT_SECRET, OAUTH_SCOPE, OAUTH_CA_FILE
-                       its credential; it gets a token by client_credentials (scope and file of certificates if given)
+OAUTH_TOKEN_ENDPOINT, OAUTH_CLIENT_ID, OAUTH_CLIENT_SECRET, OAUTH_SCOPE, OAUTH_CA_PEM
+                       its credential; it gets a token by client_credentials (scope and trusted certificates if given)
 PUBLIC_URL             where its route is
 
 GET /         the page

@@ -49,7 +49,7 @@ def credential(env: Mapping[str, str]) -> dict[str, Any]:
             data=urllib.parse.urlencode(form).encode(),
             headers={"Authorization": f"Basic {basic}", "Accept": "application/json"},
         )
-        trust = ssl.create_default_context(cafile=env.get("OAUTH_CA_FILE") or None)
+        trust = ssl.create_default_context(cadata=env.get("OAUTH_CA_PEM") or None)
         opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust)
         )

@@ -6,8 +6,10 @@ Decides what the application runs where a manifest names none: Tenantry's own sa
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from components.container import AppSpec
@@ -25,6 +27,9 @@ from stacks.resolve import ResolvedManifest
 from stacks.workflows import SECRET_SUFFIX
 
 SAMPLE = ("-m", "sandbox.sample_app")
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----")
+_MOST_CERTIFICATES = 65_536
+"""What Linux takes as one variable is twice that."""
 
 
 def department_args(resolved: ResolvedManifest[DepartmentManifest], mark: str) -> DepartmentArgs:
@@ -87,13 +92,31 @@ def _app(application: Application, backends: BackendSet) -> AppSpec:
         command=command,
         port=application.port,
         health_path=application.health_path,
+        health_command=application.health_command,
+        user=application.user,
     )
 
 
 def _environment(application: Application, backends: BackendSet) -> dict[str, str]:
     found = dict(application.environment)
     if backends.oauth.ca_file:
-        found["OAUTH_CA_FILE"] = backends.oauth.ca_file
+        # The certificates and not the path, which is one of our machine: the application runs wherever its region says.
+        found["OAUTH_CA_PEM"] = _certificates(backends.oauth.ca_file)
+    return found
+
+
+def _certificates(path: str) -> str:
+    """The file's certificates, and nothing else that may be in it."""
+    try:
+        text = Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise ConfigurationError(f"oauth.caFile: {path} cannot be read: {error.strerror}.") from None
+    found = "".join(f"{each}\n" for each in _CERTIFICATE.findall(text))
+    if not 0 < len(found) <= _MOST_CERTIFICATES:
+        raise ConfigurationError(
+            f"oauth.caFile: {path} has {len(found)} characters of certificates (PEM), which each application is told; "
+            f"valid: 1 to {_MOST_CERTIFICATES}. Name a file with the authority's own, or none if it is a public one."
+        )
     return found
 
 

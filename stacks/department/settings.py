@@ -31,12 +31,18 @@ class Size(Section):
 
 
 class Application(Section):
-    """What the container runs. Without an image it is the sample application of Tenantry."""
+    """What the container runs. Without an image it is the sample application of Tenantry.
+
+    `healthCommand` is run in the container, where the image has nothing that could ask its health path there; `user` is
+    the number of the account that it runs as.
+    """
 
     image: ImageName | None = None
     command: Annotated[tuple[LineText, ...], BeforeValidator(listed), Field(max_length=50)] = ()
     port: Annotated[int, Field(ge=1, le=65_535)] = 8080
     health_path: HealthPath = "/health"
+    health_command: Annotated[tuple[LineText, ...], BeforeValidator(listed), Field(max_length=50)] = ()
+    user: Annotated[int, Field(ge=1, le=2_147_483_647)] = 65_534
     environment: Annotated[dict[EnvironmentName, LineText], Field(max_length=100)] = Field(default_factory=dict)
 
 

@@ -1,11 +1,14 @@
 """The sample application, run as a process with real parts: its page, its health, what it says when a part is away."""
 
 import contextlib
+import http.server
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +21,9 @@ from psycopg import sql
 from sandbox import authorization
 from sandbox.authorization import AuthorizationServer
 from sandbox.process import free_port
+from sandbox.sample_app.parts import credential
 from tests.conftest import MainDatabase
+from tests.docker.test_tls import own_authority
 
 SECRET = "n0t-to-be-shown"
 
@@ -160,6 +165,45 @@ def test_a_part_that_is_away_is_named_without_its_secret(
         assert SECRET not in answer.text + page.text
         # It serves all the same: a database that is away is no reason to start it again.
         assert client.get("/health").status_code == 200
+
+
+@pytest.fixture
+def tls_issuer(tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """A token endpoint with a certificate of its own authority, and that certificate."""
+    made = own_authority()
+    (tmp_path / "cert").write_text(made.cert)
+    (tmp_path / "key").write_text(made.key)
+
+    class Tokens(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *args: object) -> None:
+            """Nothing: a test's output is its own."""
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            body = json.dumps({"access_token": SECRET, "token_type": "Bearer", "expires_in": 60}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Tokens)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert", tmp_path / "key")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield f"https://127.0.0.1:{server.server_port}/token", made.ca
+    server.shutdown()
+    thread.join(30)
+    server.server_close()
+
+
+def test_an_authority_of_its_own_is_trusted(tls_issuer: tuple[str, str]) -> None:
+    endpoint, certificate = tls_issuer
+    client = {"OAUTH_TOKEN_ENDPOINT": endpoint, "OAUTH_CLIENT_ID": "one", "OAUTH_CLIENT_SECRET": SECRET}
+    found = credential({**client, "OAUTH_CA_PEM": certificate})
+    assert (found["ok"], found.get("client")) == (True, "one"), found
+    assert "CERTIFICATE_VERIFY_FAILED" in credential(client)["error"]
 
 
 def test_no_table(main_db: MainDatabase) -> None:

@@ -35,6 +35,10 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> str:
 
 @pytest.fixture(scope="module")
 def materials() -> Materials:
+    return own_authority()
+
+
+def own_authority() -> Materials:
     """One certificate that is authority, server and client at once: who has its key is let in."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tests")])
