@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -84,21 +83,22 @@ PLACES = ("rest", "web", "sandbox")
 
 def begin(clone: Path, *, deaf: int = 0, ignored: bool = False) -> "subprocess.Popen[bytes]":
     """It, once the test of each part waits. `deaf`: how many INT the test of one part takes for its own."""
+    script = str(clone / ".ci" / "run")
     for place in PLACES:
         text = TEST.replace("{deaf}", str(deaf if place == "web" else 0))
         (clone / "tests" / place / "test_it.py").write_text(text)
-    prepare: Callable[[], object] | None = (lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)) if ignored else None
+    # By a shell, for a function to run in the child would make Python fork this process, gRPC and all.
+    begun = ["sh", "-c", "trap '' INT; exec \"$0\"", script] if ignored else [script]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV_"))}
     environment |= {"PATH": f"{clone.parent / 'bin'}:{os.environ['PATH']}", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     with (clone / "said").open("w") as said:
         running = subprocess.Popen(
-            [str(clone / ".ci" / "run")],
+            begun,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=prepare,  # noqa: PLW1509 - this process has no other threads yet
         )
     until = time.monotonic() + 60
     while not all((clone / "tests" / place / "test").exists() for place in PLACES):
