@@ -12,6 +12,8 @@ import httpx
 import pytest
 
 from automation.demo import TENANTS, main
+from sandbox import authorization, caddy, postgres, supervisor
+from sandbox.n8n import server as n8n
 from tests.automation.helpers import ROOT
 
 pytestmark = pytest.mark.timeout(600)
@@ -35,7 +37,18 @@ def test_the_demo_and_its_end(tmp_path: Path, capfd: pytest.CaptureFixture[str])
         for name in ("passphrase", "jwt-key", "env"):
             assert (folder / name).stat().st_mode & 0o777 == 0o600
             assert (folder / name).read_text() not in told.out + told.err
-        # Only PostgreSQL runs on, as it is told.
+        # What runs on is told, and nothing else does.
+        region = folder / "region"
+        for word, server in {
+            "PostgreSQL": postgres.attach(folder / "postgres"),
+            "Caddy": caddy.attach(region / "gateway"),
+            "authorization server": authorization.attach(region / "authorization"),
+            "n8n": n8n.attach(region / "n8n"),
+            "supervisor": supervisor.attach(region / "supervisor"),
+        }.items():
+            assert server is not None, word
+            assert word in told.out.rpartition("The service and the worker are stopped.")[2]
+        assert "the department's application" in told.out
         url = re.search(r"the service listens on (http://\S+);", told.out)
         assert url is not None
         with pytest.raises(httpx.ConnectError):
