@@ -31,7 +31,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from automation import records
 from automation.errors import InputError, NotFoundError
 from automation.jobs.audit import masked
-from automation.jobs.reading_jobs import audit_page, job_detail, job_logs, job_steps, jobs_page, newest_job
+from automation.jobs.reading_jobs import (
+    Course,
+    audit_page,
+    job_course,
+    job_detail,
+    job_logs,
+    job_steps,
+    jobs_page,
+    newest_change,
+)
 from automation.jobs.reading_pages import COUNT_LIMIT, bounded, page_of
 from automation.jobs.rows import ACTIVE_SQL, json_safe, storable
 from automation.models import TenantStatus, deployment_steps, deployments, tenants
@@ -40,16 +49,18 @@ from automation.models_jobs import manifests as manifest_versions
 
 __all__ = [
     "COUNT_LIMIT",
+    "Course",
     "audit_page",
     "deployment",
     "deployments_page",
+    "job_course",
     "job_detail",
     "job_logs",
     "job_steps",
     "jobs_page",
     "manifest",
     "manifests",
-    "newest_job",
+    "newest_change",
     "tenant",
     "tenants_page",
 ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
@@ -77,9 +78,49 @@ async def job_detail(connection: AsyncConnection, wanted: uuid.UUID) -> dict[str
     return job.to_dict() | {"steps": await _steps(connection, job.deployment_id)}
 
 
-async def newest_job(connection: AsyncConnection, tenant: str) -> uuid.UUID | None:
-    """The id of the tenant's newest job that is no preview; None where it has none."""
-    own = (jobs.c.tenant == storable(tenant)) & (jobs.c.operation != JobOperation.PREVIEW)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """Which way a job goes. `removal`: it takes the tenant away, as the rollback of a first create does, too.
+
+    `rolling_back`: its run failed and began to undo what it had done.
+    """
+
+    removal: bool
+    rolling_back: bool
+
+
+async def job_course(connection: AsyncConnection, wanted: uuid.UUID) -> Course:
+    """The course of a job, whether it has begun or not. Raises NotFoundError."""
+    statement = (
+        select(jobs.c.operation, jobs.c.options["deployment"].astext.label("undoes"), deployments.c.phase)
+        .outerjoin(deployments, deployments.c.id == jobs.c.deployment_id)
+        .where(jobs.c.id == wanted)
+    )
+    row = (await connection.execute(statement)).one_or_none()
+    if row is None:
+        raise no_job(wanted)
+    removal = row.operation == JobOperation.DESTROY
+    if row.operation == JobOperation.ROLLBACK:
+        removal = await _made_from_nothing(connection, row.undoes)
+    return Course(removal=removal, rolling_back=row.phase == "rollback")
+
+
+async def _made_from_nothing(connection: AsyncConnection, deployment: str | None) -> bool:
+    """Whether there were no settings before that deployment: undoing it removes the tenant."""
+    try:
+        own = deployments.c.id == uuid.UUID(deployment or "")
+    except ValueError:
+        return False
+    # SQL's NULL and JSON's are the same nothing.
+    before = func.coalesce(func.jsonb_typeof(deployments.c.previous_manifest), "null")
+    found: str | None = (await connection.execute(select(before).where(own))).scalar_one_or_none()
+    return found == "null"
+
+
+async def newest_change(connection: AsyncConnection, tenant: str) -> uuid.UUID | None:
+    """The id of the tenant's newest job that changes it, or will: no preview, no refresh. None where it has none."""
+    only_looks = (JobOperation.PREVIEW, JobOperation.REFRESH)
+    own = (jobs.c.tenant == storable(tenant)) & jobs.c.operation.not_in(only_looks)
     statement = select(jobs.c.id).where(own).order_by(jobs.c.number.desc()).limit(1)
     found: uuid.UUID | None = (await connection.execute(statement)).scalar_one_or_none()
     return found

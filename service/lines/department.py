@@ -1,7 +1,7 @@
 """The routes of departments (DEP-4), in that product's own words: a department is provisioned, watched, deprovisioned.
 
 Decides how the words of that API are those of tenants and jobs, and which state a department is in (DEP-1). The `id` of
-a department is its tenant's slug.
+a department is its tenant's slug; what else its requests call otherwise is `department_words`'.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ from service.auth.deps import Permission, require
 from service.auth.principal import Principal
 from service.bodies import document, documented
 from service.examples import AT, ID
+from service.lines.department_words import BACK, in_own_words, manifest_of
 from service.lines.seam import LineRoutes
 from service.lines.steps import shown_step
 from service.problem_documents import NOT_CHANGED, responses
 from service.state import State, StateDep
 from stacks.department.steps import STATES, states_of
 from stacks.lines import DEPARTMENT
+from stacks.problems import ManifestError
 
 router = APIRouter(prefix="/api", tags=["departments"])
 
@@ -39,19 +41,6 @@ Wanted = Annotated[
     Path(alias="id", min_length=1, max_length=40, pattern=r"^[a-z0-9-]+$", description="of a job or of a department"),
 ]
 Remover = Annotated[Principal, Depends(require(Permission.TENANT_DESTROY))]
-_WORDS = {
-    "departmentId": "slug",
-    "departmentName": "name",
-    "adminEmail": "adminEmail",
-    "region": "region",
-    "workflows": "workflows",
-    "dataRetention": "dataRetention",
-    "templateId": "templateId",
-    "templateVersion": "templateVersion",
-    "customSettings": "customSettings",
-    "enableRollback": "enableRollback",
-}
-"""The words of this API, and those of the manifest."""
 EXAMPLE = {
     "departmentId": "finance",
     "departmentName": "Finance",
@@ -147,8 +136,12 @@ async def provision_department(
     state: StateDep, who: Creator, body: Annotated[Any, Depends(document)], key: Key = None
 ) -> Response:
     """Provisions a department on the servers of its region. An id in use is refused with 409."""
-    submitted = await actions.create_tenant(state, who, _manifest(body), key=key)
-    return _accepted(submitted)
+    manifest = manifest_of(body)
+    try:
+        submitted = await actions.create_tenant(state, who, manifest, key=key)
+    except ManifestError as error:
+        raise in_own_words(error, body) from None
+    return await _accepted(state, submitted)
 
 
 @router.get(
@@ -158,7 +151,7 @@ async def provision_department(
     responses=responses(404, 422) | NOT_CHANGED,
 )
 async def get_provision_status(request: Request, state: StateDep, who: SignedIn, wanted: Wanted) -> Response:
-    """How a provisioning is getting on: by the id that it was answered with, or the department's for its last one."""
+    """How a provisioning is getting on: by the id that it was answered with, or the department's for its newest."""
     return answers.ok(request, await _status(state, who, wanted))
 
 
@@ -172,7 +165,7 @@ async def get_provision_status(request: Request, state: StateDep, who: SignedIn,
 async def deprovision_department(state: StateDep, who: Remover, slug: Id, key: Key = None) -> Response:
     """Removes a department with all that belongs to it: route, workflows, container, credential, schema."""
     await _department(state, slug)
-    return _accepted(await actions.destroy(state, who, slug, key=key))
+    return await _accepted(state, await actions.destroy(state, who, slug, key=key))
 
 
 @router.get("/departments", name="list_departments", response_model=Departments, responses=responses(422) | NOT_CHANGED)
@@ -213,22 +206,15 @@ async def get_department_health(request: Request, state: StateDep, who: Reader, 
     )
 
 
-def _manifest(body: object) -> object:
-    """The manifest in a request. Keys that are not of this API stay as they are, and are refused as unknown."""
-    if not isinstance(body, Mapping):
-        return body
-    # The manifest's own words are unknown here: one thing has one name.
-    own = set(_WORDS.values()) - set(_WORDS)
-    return {_WORDS.get(key, f"({key})" if key in own else key): value for key, value in body.items()} | {
-        "kind": DEPARTMENT.kind
-    }
-
-
-def _accepted(submitted: actions.Submitted) -> Response:
+async def _accepted(state: State, submitted: actions.Submitted) -> Response:
     headers = {"Location": f"/api/provision-status/{submitted.job.id}"}
     if not submitted.created:
         headers["Idempotency-Replayed"] = "true"
-    return answers.queued(_shown(submitted.job.to_dict() | {"steps": []}), headers=headers)
+    # As a question for its status is answered: one that was asked for before may have steps by now.
+    async with looking_up(state.engine, state.settings) as connection:
+        shown = await reading.job_detail(connection, submitted.job.id)
+        course = await reading.job_course(connection, submitted.job.id)
+    return answers.queued(_shown(shown, course), headers=headers)
 
 
 async def _department(state: State, slug: str) -> None:
@@ -244,21 +230,24 @@ async def _status(state: State, who: Principal, wanted: str) -> dict[str, Any]:
         try:
             job = uuid.UUID(wanted)
         except ValueError:
-            found = await reading.newest_job(connection, wanted) if wanted in who.roles or who.platform_admin else None
+            found = (
+                await reading.newest_change(connection, wanted) if wanted in who.roles or who.platform_admin else None
+            )
             if found is None:
                 raise unknown from None
             job = found
         try:
             shown = await reading.job_detail(connection, job)
+            course = await reading.job_course(connection, job)
         except NotFoundError:
             raise unknown from None
     if shown["line"] != DEPARTMENT.kind or (shown["tenant"] not in who.roles and not who.platform_admin):
         raise unknown
     who.demand(Permission.TENANT_READ, shown["tenant"])
-    return _shown(shown)
+    return _shown(shown, course)
 
 
-def _shown(job: Mapping[str, Any]) -> dict[str, Any]:
+def _shown(job: Mapping[str, Any], course: reading.Course) -> dict[str, Any]:
     """A job with its steps, in the words of this API."""
     error = job["error"]
     history = states_of(
@@ -266,7 +255,8 @@ def _shown(job: Mapping[str, Any]) -> dict[str, Any]:
         job["steps"],
         asked_at=job["created_at"],
         ended_at=job["ended_at"],
-        removal=job["operation"] == "destroy",
+        removal=course.removal,
+        rolling_back=course.rolling_back,
     )
     return {
         "id": job["id"],
@@ -297,9 +287,8 @@ def _schemas(known: Mapping[str, Any]) -> Mapping[str, Any]:
     request = copy.deepcopy(known["DepartmentManifest"])
     request["title"] = "DepartmentRequest"
     properties = request.pop("properties")
-    names = {own: word for word, own in _WORDS.items()}
-    request["properties"] = {names[key]: value for key, value in properties.items() if key in names}
-    request["required"] = [names[name] for name in request["required"] if name in names]
+    request["properties"] = {BACK[key]: value for key, value in properties.items() if key in BACK}
+    request["required"] = [BACK[name] for name in request["required"] if name in BACK]
     return {"DepartmentRequest": request}
 
 

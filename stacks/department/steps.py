@@ -77,13 +77,20 @@ class Reached:
 
 
 def states_of(
-    run: str, steps: Iterable[Mapping[str, Any]], *, asked_at: str, ended_at: str | None, removal: bool = False
+    run: str,
+    steps: Iterable[Mapping[str, Any]],
+    *,
+    asked_at: str,
+    ended_at: str | None,
+    removal: bool = False,
+    rolling_back: bool = False,
 ) -> tuple[Reached, ...]:
     """The states that a department went through, the one that it is in last. None is left out.
 
     `run` is the status of its job or deployment; steps are mappings with key, status, started_at and rolled_back_at.
     Parts are made side by side: a state is reached when its first part, or that of a later state, is begun. A removal
-    makes nothing: once it is valid it rolls the department back.
+    makes nothing: once it is valid it rolls the department back. `rolling_back`: the run itself began to undo what it
+    did. A step that has failed does not say so: it may be tried again, or left as it is.
     """
     known = {str(step["key"]): step for step in steps}
     reached = [Reached(state="PENDING", at=asked_at)]
@@ -91,14 +98,13 @@ def states_of(
         _removing(known, reached)
     else:
         _making(known, reached)
-        undone = [str(step["rolled_back_at"]) for step in known.values() if step.get("rolled_back_at")]
-        failed = any(step["status"] == "failed" for step in known.values())
-        if undone or (run in {"running", "rolling_back"} and failed):
+        stamps = [str(step["rolled_back_at"]) for step in known.values() if step.get("rolled_back_at")]
+        # What was undone after the run's end was undone by another run, whose state it is.
+        undone = [at for at in stamps if ended_at is None or at <= ended_at]
+        if undone or rolling_back:
             _reach(reached, "ROLLING_BACK", min(undone, default=reached[-1].at))
-    if run == "succeeded":
-        reached.append(Reached(state="COMPLETED", at=ended_at or reached[-1].at))
-    elif run not in {"pending", "running", "rolling_back"}:
-        reached.append(Reached(state="FAILED", at=ended_at or reached[-1].at))
+    if run not in {"pending", "running"}:
+        _reach(reached, "COMPLETED" if run == "succeeded" else "FAILED", ended_at or reached[-1].at)
     return tuple(reached)
 
 

@@ -74,6 +74,27 @@ def test_a_failure_that_is_left_as_it_is_is_not_rolled_back() -> None:
     assert names("failed", rows, ENDED) == ["PENDING", "VALIDATING", "CREATING_DATABASE", "FAILED"]
 
 
+@pytest.mark.parametrize("run", ["pending", "running", "failed", "cancelled"])
+def test_a_step_that_failed_is_no_rollback_before_that_begins(run: str) -> None:
+    # It may be tried again, or be left as it is.
+    rows = steps(("validation", "completed", 1), ("database", "failed", 2))
+    assert "ROLLING_BACK" not in names(run, rows, ENDED)
+    reached = states_of(run, rows, asked_at=ASKED, ended_at=ENDED, rolling_back=True)
+    assert "ROLLING_BACK" in [one.state for one in reached]
+
+
+def test_a_rollback_that_undid_nothing_is_told() -> None:
+    rows = steps(("validation", "completed", 1), ("database", "failed", 2))
+    reached = states_of("rollback_failed", rows, asked_at=ASKED, ended_at=ENDED, rolling_back=True)
+    assert [one.state for one in reached][-2:] == ["ROLLING_BACK", "FAILED"]
+
+
+def test_what_a_later_run_undid_is_no_state_of_this_one() -> None:
+    rows = steps(*((key, "rolled_back", second) for second, key in enumerate(KEYS)), rolled_back=50)
+    assert names("succeeded", rows, at(40))[-2:] == ["VALIDATING_DEPLOYMENT", "COMPLETED"]
+    assert names("failed", rows, at(40))[-2:] == ["VALIDATING_DEPLOYMENT", "FAILED"]
+
+
 def test_a_removal_makes_nothing() -> None:
     rows = steps(("validation", "completed", 1), ("gateway", "completed", 3), ("container", "running", 4))
     assert removed("running", rows) == ["PENDING", "VALIDATING", "ROLLING_BACK"]
@@ -94,16 +115,19 @@ def test_a_removal_that_is_not_begun_is_pending() -> None:
     ),
     seconds=st.lists(st.integers(0, 59), min_size=len(KEYS), max_size=len(KEYS)),
     run=st.sampled_from(["pending", "running", "succeeded", "failed", "rolled_back", "rollback_failed", "cancelled"]),
+    removal=st.booleans(),
+    rolling_back=st.booleans(),
 )
 def test_whatever_happens_states_are_in_order_none_is_left_out_and_time_never_goes_back(
-    statuses: list[str], seconds: list[int], run: str
+    statuses: list[str], seconds: list[int], run: str, removal: bool, rolling_back: bool
 ) -> None:
     begun = {"running", "completed", "failed", "rolled_back"}
     triples = [
         (key, status, second if status in begun else None)
         for key, status, second in zip(KEYS, statuses, seconds, strict=True)
     ]
-    reached = states_of(run, steps(*triples, rolled_back=59), asked_at=ASKED, ended_at=ENDED)
+    rows = steps(*triples, rolled_back=59)
+    reached = states_of(run, rows, asked_at=ASKED, ended_at=ENDED, removal=removal, rolling_back=rolling_back)
     forward = [one.state for one in reached if one.state not in {"COMPLETED", "FAILED", "ROLLING_BACK"}]
     assert forward == list(STATES[: len(forward)])
     assert all(first.at <= second.at for first, second in itertools.pairwise(reached))
