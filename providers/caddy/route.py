@@ -29,6 +29,7 @@ from providers.caddy.admin import Gateway
 from providers.caddy.plan import Drop, Put
 from providers.caddy.routes import Guard, RouteSpec, Seen, seen
 from providers.errors import ConfigurationError, ProviderError
+from providers.moved import check_kept
 from providers.props import diff_of, required
 
 IDENTITY = ("region", "label", "tenant_mark", "host")
@@ -65,6 +66,7 @@ class GatewayRouteProvider(ResourceProvider):
             raise ProviderError(
                 f"gateway route {id_!r}: it cannot be imported. A tenant's `up` adopts a route of its own."
             )
+        _check_kept(id_, props)
         found = _found(id_, props)
         if found is None:
             return ReadResult("", {})
@@ -77,9 +79,11 @@ class GatewayRouteProvider(ResourceProvider):
         return ReadResult(id_, _plain({**props, **there}))
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
+        _check_kept(_id, {**_olds, **_news})
         return UpdateResult(_made(_news))
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
+        _check_kept(_id, _props)
         gateway = Gateway.of(_backend(_props))
         batch.change(gateway, Drop(id=_id, mark=_props["tenant_mark"]), _what(_props))
 
@@ -115,6 +119,7 @@ def _made(props: Mapping[str, Any]) -> dict[str, Any]:
         "host": spec.host,
         "route_id": spec.id,
         "version": spec.version,
+        "server": _server(backend),
     }
     return {**_plain(props), **made}
 
@@ -132,6 +137,22 @@ def _found(id_: str, props: Mapping[str, Any]) -> Seen | None:
         return None
     found = seen(route, server.get("named_routes") or {})
     return found if found is not None and found.mark == props["tenant_mark"] else None
+
+
+def _check_kept(id_: str, props: Mapping[str, Any]) -> None:
+    """Raises ConfigurationError where the route is at a gateway that the region had before."""
+    check_kept(
+        props.get("server"),
+        _server(_backend(props)),
+        what=_what(props),
+        key="gateway",
+        there=lambda: _found(id_, props) is not None,
+    )
+
+
+def _server(backend: GatewayBackend) -> str:
+    """All that says which gateway it is: behind an admin API on loopback may be any Caddy's tunnel."""
+    return f"{backend.admin.rstrip('/')} (server {backend.server!r}, serving at {backend.url.rstrip('/')})"
 
 
 def _backend(props: Mapping[str, Any]) -> GatewayBackend:

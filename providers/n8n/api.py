@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 from providers.backends import backends_of, secret
 from providers.errors import NotReadyError, ProviderError, RefusedError
 from providers.http import Api
+from providers.moved import check_kept
 
 if TYPE_CHECKING:
     import httpx
@@ -62,6 +63,25 @@ class N8n:
                 return
             cursor = str(page["nextCursor"])
         raise ProviderError(f"{what}: {self.api.name} lists more than {_PAGE * _MOST_PAGES} objects at {path}.")
+
+    @property
+    def server(self) -> str:
+        """Its address, which a state keeps of each object."""
+        return self.api.base_url
+
+    def check_kept(
+        self, props: Mapping[str, Any], path: str, *, what: str, ours: Callable[[Mapping[str, Any]], bool]
+    ) -> None:
+        """Raises ConfigurationError where the object at `path` is on the region's server of before.
+
+        `ours` says of an object that is found whether it is the tenant's.
+        """
+
+        def there() -> bool:
+            found = self.get(path, what=what)
+            return found is not None and ours(found)
+
+        check_kept(props.get("server"), self.server, what=what, key="n8n.url", there=there)
 
     def webhook_url(self, path: str) -> str:
         return f"{self.webhooks.base_url}/webhook/{path}"

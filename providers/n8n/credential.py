@@ -56,24 +56,22 @@ class N8nCredentialProvider(ResourceProvider):
             if error.status != 409:
                 raise
             _adopt(n8n, id_, props)
-        return CreateResult(id_, dict(props))
+        return CreateResult(id_, {**props, "server": n8n.server})
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        found = _server(props).get(f"/credentials/{id_}", what=_what(props))
+        found = _kept(id_, props).get(f"/credentials/{id_}", what=_what(props))
         return ReadResult(id_, {**props, "name": found["name"], "type": found["type"]}) if found else ReadResult("", {})
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
-        what = _what(_news)
+        what, n8n = _what(_news), _kept(_id, _olds, _news)
         body = {key: _news[key] for key in OWNED}
-        changed = _server(_news, _olds).call(
-            "PATCH", f"/credentials/{_id}", what=what, expect=(200, 404), json=body, repeatable=True
-        )
+        changed = n8n.call("PATCH", f"/credentials/{_id}", what=what, expect=(200, 404), json=body, repeatable=True)
         if changed is None:
             raise ProviderError(f"{what} is gone from n8n. Run refresh, then up, to make it again.")
-        return UpdateResult(dict(_news))
+        return UpdateResult({**_news, "server": n8n.server})
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
-        _server(_props).call("DELETE", f"/credentials/{_id}", what=_what(_props), expect=(200, 404))
+        _kept(_id, _props).call("DELETE", f"/credentials/{_id}", what=_what(_props), expect=(200, 404))
 
 
 class N8nCredential(Resource, module="tenantry", name="N8nCredential"):
@@ -116,6 +114,14 @@ def _adopt(n8n: N8n, id_: str, props: Mapping[str, Any]) -> None:
         )
     body = {key: props[key] for key in ("name", "type", "data")}
     n8n.call("PATCH", f"/credentials/{id_}", what=what, json=body, repeatable=True)
+
+
+def _kept(id_: str, olds: Mapping[str, Any], *news: Mapping[str, Any]) -> N8n:
+    """The region's server, which has the credential. Raises ConfigurationError where that is on another."""
+    n8n, prefix = _server(olds, *news), credential_name(str(olds["tenant_mark"]), "")
+    path, what = f"/credentials/{id_}", _what(olds)
+    n8n.check_kept(olds, path, what=what, ours=lambda found: str(found["name"]).startswith(prefix))
+    return n8n
 
 
 def _server(*props: Mapping[str, Any]) -> N8n:

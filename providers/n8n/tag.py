@@ -6,6 +6,7 @@ state, so nothing else would delete it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
@@ -32,16 +33,16 @@ class N8nTagProvider(ResourceProvider):
     def create(self, props: dict[str, Any]) -> CreateResult:
         name, n8n = tag_name(props["tenant_mark"]), n8n_of(props["region"])
         tag_id = find_tag(n8n, name) or _create(n8n, name)
-        return CreateResult(tag_id, {**props, "name": name})
+        return CreateResult(tag_id, {**props, "name": name, "server": n8n.server})
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         name = tag_name(props["tenant_mark"])
-        found = n8n_of(props["region"]).get(f"/tags/{id_}", what=f"tag {name!r}")
+        found = _kept(id_, props).get(f"/tags/{id_}", what=f"tag {name!r}")
         # Under another name it marks nothing of ours any more.
         return ReadResult(id_, {**props, "name": name}) if found and found["name"] == name else ReadResult("", {})
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
-        mark, n8n = str(_props["tenant_mark"]), n8n_of(_props["region"])
+        mark, n8n = str(_props["tenant_mark"]), _kept(_id, _props)
         _sweep(n8n, mark)
         n8n.call("DELETE", f"/tags/{_id}", what=f"tag {tag_name(mark)!r}", expect=(200, 404))
 
@@ -53,6 +54,13 @@ class N8nTag(Resource, module="tenantry", name="N8nTag"):
 
     def __init__(self, name: str, *, region: str, tenant_mark: str, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(N8nTagProvider(), name, {"region": region, "tenant_mark": tenant_mark, "name": None}, opts)
+
+
+def _kept(id_: str, props: Mapping[str, Any]) -> N8n:
+    """The region's server, which has the tag. Raises ConfigurationError where that is on another."""
+    n8n, name = n8n_of(props["region"]), tag_name(props["tenant_mark"])
+    n8n.check_kept(props, f"/tags/{id_}", what=f"tag {name!r}", ours=lambda found: bool(found["name"] == name))
+    return n8n
 
 
 def find_tag(n8n: N8n, name: str) -> str | None:

@@ -62,12 +62,12 @@ class N8nWorkflowProvider(ResourceProvider):
         return CreateResult(str(here["id"]), outs)
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        n8n, what = n8n_of(props["region"]), _what(props)
+        n8n, what = _kept(id_, props), _what(props)
         found = n8n.get(f"/workflows/{id_}", what=what)
         return ReadResult(id_, {**_outs(n8n, props), **_seen(found, props)}) if found else ReadResult("", {})
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
-        n8n, what = n8n_of(_news["region"]), _what(_news)
+        n8n, what = _kept(_id, {**_olds, **_news}), _what(_news)
         found = n8n.get(f"/workflows/{_id}", what=what)
         if found is None:
             raise ProviderError(f"{what} is gone from n8n. Run refresh, then up, to make it again.")
@@ -75,7 +75,7 @@ class N8nWorkflowProvider(ResourceProvider):
         return UpdateResult(_brought_up(n8n, found, _news, before=before, what=what))
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
-        remove_workflow(n8n_of(_props["region"]), _id, what=_what(_props))
+        remove_workflow(_kept(_id, _props), _id, what=_what(_props))
 
 
 class N8nWorkflow(Resource, module="tenantry", name="N8nWorkflow"):
@@ -111,6 +111,13 @@ def inputs_of(*, region: str, tenant_mark: str, key: str, definition: Mapping[st
         "tag": tag_name(tenant_mark),
         "published": True,
     }
+
+
+def _kept(id_: str, props: Mapping[str, Any]) -> N8n:
+    """The region's server, which has the workflow. Raises ConfigurationError where that is on another."""
+    n8n, mark, key = n8n_of(props["region"]), str(props["tenant_mark"]), str(props["key"])
+    n8n.check_kept(props, f"/workflows/{id_}", what=_what(props), ours=lambda found: is_marked(found, mark, key))
+    return n8n
 
 
 def _find(n8n: N8n, props: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -166,7 +173,7 @@ def _brought_up(
     if not found["active"] or found["activeVersionId"] != found["versionId"]:
         _publish(n8n, path, wanted, what)
     _await_answer(n8n, path, props, wanted, what)
-    return _outs(n8n, props)
+    return {**_outs(n8n, props), "server": n8n.server}
 
 
 def _publish(n8n: N8n, path: str, wanted: Mapping[str, Any], what: str) -> None:

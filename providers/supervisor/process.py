@@ -15,6 +15,7 @@ from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, Re
 
 from providers.backends import ProcessBackend, backends_of
 from providers.errors import ConfigurationError, OwnershipError, ProviderError
+from providers.moved import check_kept
 from providers.props import diff_of, required
 from providers.supervisor.files import Document, Folder
 from providers.supervisor.rpc import Supervisor
@@ -37,18 +38,20 @@ class ProcessProvider(ResourceProvider):
         return CreateResult(str(props["name"]), _applied(props))
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        folder, supervisor = _place(props["region"], id_)
+        folder, supervisor = _kept(id_, props)
         document = folder.document(id_)
         if document is None or document.tenant_mark != props["tenant_mark"]:
             return ReadResult("", {})
         running = folder.program_is_ours(id_) and supervisor.state() in _RUNS
-        return ReadResult(id_, _outputs(props["region"], id_, document, running=running))
+        outs = _outputs(props["region"], id_, document, running=running)
+        return ReadResult(id_, outs | {key: props[key] for key in ("folder",) if key in props})
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
+        _kept(_id, {**_olds, **_news})
         return UpdateResult(_applied(_news))
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
-        folder, supervisor = _place(_props["region"], _id)
+        folder, supervisor = _kept(_id, _props)
         document = folder.document(_id)
         # Another tenant's process under this name means that ours is gone already.
         if document is None or document.tenant_mark != _props["tenant_mark"]:
@@ -91,7 +94,7 @@ def _applied(props: dict[str, Any]) -> dict[str, Any]:
     with _else_as_before(folder, supervisor, old, told=True):
         # Also where the document is as it was: a run that was cut off may have left the process with an older one.
         supervisor.run_anew(changes)
-    return _outputs(region, name, document, running=True)
+    return _outputs(region, name, document, running=True) | {"folder": str(folder.path)}
 
 
 def _own(folder: Folder, supervisor: Supervisor, props: dict[str, Any]) -> Document | None:
@@ -142,6 +145,19 @@ def _outputs(region: str, name: str, document: Document, *, running: bool) -> di
         "port": document.port,
         "revision": document.revision,
     }
+
+
+def _kept(id_: str, props: dict[str, Any]) -> tuple[Folder, Supervisor]:
+    """As `_place`. Raises ConfigurationError where the process is in a folder that the region had before."""
+    folder, supervisor = _place(props["region"], id_)
+
+    def there() -> bool:
+        document = folder.document(id_)
+        return document is not None and document.tenant_mark == props["tenant_mark"]
+
+    what, key = f"process {id_!r}", "container.folder"
+    check_kept(props.get("folder"), str(folder.path), what=what, key=key, there=there)
+    return folder, supervisor
 
 
 def _place(region: str, name: str) -> tuple[Folder, Supervisor]:

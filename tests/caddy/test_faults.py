@@ -103,6 +103,67 @@ def test_nothing_listens(
             call()
 
 
+def test_what_is_at_the_gateway_of_before_is_not_gone(
+    provider: GatewayRouteProvider,
+    caddy: EmbeddedCaddy,
+    admin: httpx.Client,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    made = provider.create(props())
+    outs = made.outs or {}
+    other = sandbox_caddy.start(tmp_path / "other")
+    try:
+        # Another Caddy; another server of the same one.
+        httpx.post(f"{caddy.admin}/config/apps/http/servers/second", json={"listen": []}).raise_for_status()
+        for change in (
+            lambda: name_region(monkeypatch, tmp_path, other),
+            lambda: name_region(monkeypatch, tmp_path, caddy, server="second"),
+        ):
+            change()
+            for work in (
+                lambda: provider.read(made.id, outs),
+                lambda: provider.update(made.id, outs, props(upstream="127.0.0.1:10")),
+                lambda: provider.delete(made.id, outs),
+            ):
+                with pytest.raises(ConfigurationError) as caught:
+                    work()
+                says(caught.value, "'acme.tenants.localhost': it is at", caddy.admin, "Set the region's gateway back")
+        with httpx.Client(base_url=other.admin, timeout=60) as there:
+            assert [one["@id"] for one in there.get(ROUTES).json()] == ["no-such-tenant"]
+        assert made.id in [one["@id"] for one in admin.get(ROUTES).json()]
+        # A state of before does not say where it is.
+        older = {key: value for key, value in outs.items() if key != "server"}
+        name_region(monkeypatch, tmp_path, other)
+        assert provider.read(made.id, older).id == ""
+    finally:
+        sandbox_caddy.remove(other.directory)
+    name_region(monkeypatch, tmp_path, caddy)
+    assert provider.read(made.id, outs).outs == outs
+    assert provider.read(made.id, older).outs == older
+    provider.delete(made.id, older)
+    assert [one["@id"] for one in admin.get(ROUTES).json()] == ["no-such-tenant"]
+
+
+def test_a_gateway_at_a_new_address_has_what_it_had(
+    provider: GatewayRouteProvider,
+    caddy: EmbeddedCaddy,
+    admin: httpx.Client,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """As that of `tenantry dev`, whose port somebody has taken since."""
+    made = provider.create(props())
+    with proxy(caddy, lambda _, done: passed_on(done)) as moved:
+        name_region(monkeypatch, tmp_path, caddy, admin=f"http://{moved.address}")
+        assert provider.read(made.id, made.outs or {}).id == made.id
+        changed = provider.update(made.id, made.outs or {}, props(upstream="127.0.0.1:10"))
+        assert moved.address in (changed.outs or {})["server"]
+        name_region(monkeypatch, tmp_path, caddy)
+        provider.delete(made.id, changed.outs or {})
+    assert [one["@id"] for one in admin.get(ROUTES).json()] == ["no-such-tenant"]
+
+
 def test_a_server_that_never_answers(
     provider: GatewayRouteProvider, caddy: EmbeddedCaddy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

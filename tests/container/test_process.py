@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import stat
 import time
@@ -350,6 +351,45 @@ def test_a_region_that_changed_its_platform(supervisor: EmbeddedSupervisor, prop
     regions(**{REGION: {"platform": "docker"}})
     with pytest.raises(ConfigurationError, match="now runs containers on docker"):
         provider.read(props["name"], props)
+    regions(**{REGION: process_backend(supervisor)})
+
+
+def test_a_region_that_changed_its_folder(
+    supervisor: EmbeddedSupervisor, props: Props, regions: Regions, name: str, tmp_path: Path
+) -> None:
+    outs = serving(provider.create(props).outs)
+    other = tmp_path / "others"
+    other.mkdir()
+    regions(**{REGION: process_backend(supervisor, folder=str(other))})
+    for work in (
+        lambda: provider.read(name, outs),
+        lambda: provider.update(name, outs, props),
+        lambda: provider.delete(name, outs),
+    ):
+        with pytest.raises(ConfigurationError, match=r"Set the region's container\.folder back") as caught:
+            work()
+        assert f"process {name!r}: it is at {supervisor.programs}, but the region now has {other}" in str(caught.value)
+    assert list(other.iterdir()) == []
+    regions(**{REGION: process_backend(supervisor)})
+    assert provider.read(name, outs).outs == outs
+    # Of a state of before it is not known where it is.
+    older = {key: value for key, value in outs.items() if key != "folder"}
+    assert provider.read(name, older).outs == older
+    regions(**{REGION: process_backend(supervisor, folder=str(other))})
+    assert provider.read(name, older).id == ""
+    regions(**{REGION: process_backend(supervisor)})
+
+
+def test_a_folder_that_was_moved_has_what_was_in_it(
+    supervisor: EmbeddedSupervisor, props: Props, regions: Regions, name: str, tmp_path: Path
+) -> None:
+    outs = serving(provider.create(props).outs)
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for path in supervisor.programs.glob(f"{name}.*"):
+        shutil.copy(path, moved)
+    regions(**{REGION: process_backend(supervisor, folder=str(moved))})
+    assert provider.read(name, outs).id == name
     regions(**{REGION: process_backend(supervisor)})
 
 

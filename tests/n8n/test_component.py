@@ -105,14 +105,14 @@ def test_up_no_op_change_drift_destroy(n8n: Server, mark: str, department: Any, 
 
 
 def test_a_failed_step_leaves_nothing_after_its_rollback(n8n: Server, mark: str, department: Any) -> None:
-    """n8n keeps a workflow that it does not publish: no state knows it, and the tag takes it along."""
+    """n8n keeps a workflow that it does not publish, and no state knows it: whoever made it takes it back."""
     wrong = echo()
     wrong["nodes"][1]["typeVersion"] = 99
     run = department([guarded(), WorkflowArgs(key="wrong", definition=wrong)])
     try:
         with pytest.raises(automation.errors.CommandError, match="is not available in version 99"):
             run.up()
-        assert f"{mark} wrong" in [row["name"] for row in n8n.workflows(mark)]
+        assert f"{mark} wrong" not in [row["name"] for row in n8n.workflows(mark)]
     finally:
         run.destroy()
     assert (n8n.workflows(mark), n8n.credentials(mark)) == ([], [])

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -105,13 +106,23 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "_WEBHOOK_SECONDS", 1.0)
 
 
+@contextmanager
+def serving(n8n: N8n | None = None) -> Iterator[Faulty]:
+    server = Faulty()
+    try:
+        if n8n is not None:
+            server.n8n = n8n
+        yield server
+    finally:
+        server.server.shutdown()
+        server.server.server_close()
+
+
 @pytest.fixture
 def faulty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
-    server = Faulty()
-    name_region(monkeypatch, tmp_path, server.url, server.key)
-    yield server
-    server.server.shutdown()
-    server.server.server_close()
+    with serving() as server:
+        name_region(monkeypatch, tmp_path, server.url, server.key)
+        yield server
 
 
 def on(method: str, path: str, fault: Fault) -> Fault:
@@ -389,6 +400,74 @@ def test_one_that_is_never_let_go_is_said(faulty: Faulty) -> None:
     said = failure(lambda: N8nWorkflowProvider().delete(made.id, made.outs), NotReadyError)
     assert "is not let go" in said
     assert "still being unpublished" in said
+
+
+def made_of_all() -> dict[Any, tuple[str, dict[str, Any]]]:
+    """A department's tag, credential and workflow, as the state has them: id and outputs, by provider."""
+    made = {}
+    for provider, given in (
+        (N8nTagProvider(), TAG),
+        (N8nCredentialProvider(), CREDENTIAL),
+        (N8nWorkflowProvider(), inputs(MARK)),
+    ):
+        found = provider.create(given)
+        made[provider] = (str(found.id), dict(found.outs or {}))
+    return made
+
+
+def test_what_is_on_the_server_of_before_is_not_gone(
+    faulty: Faulty, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = made_of_all()
+    with serving() as other:
+        name_region(monkeypatch, tmp_path, other.url, other.key)
+        for provider, (id_, outs) in made.items():
+            operations = [lambda: provider.read(id_, outs), lambda: provider.delete(id_, outs)]  # noqa: B023 - at once
+            if not isinstance(provider, N8nTagProvider):
+                operations.append(lambda: provider.update(id_, outs, outs))  # noqa: B023
+            for work in operations:
+                said = failure(work, ConfigurationError, faulty.key, other.key)
+                assert MARK.rpartition("/")[2] in said
+                assert f"is at {faulty.url}, but the region now has {other.url}" in said
+                assert "Set the region's n8n.url back" in said
+        assert [other.names(kind) for kind in ("tag", "credential", "workflow")] == [[], [], []]
+    assert [len(faulty.names(kind)) for kind in ("tag", "credential", "workflow")] == [1, 1, 1]
+    name_region(monkeypatch, tmp_path, faulty.url, faulty.key)
+    for provider, (id_, outs) in reversed(made.items()):
+        assert provider.read(id_, outs).outs == outs
+        provider.delete(id_, outs)
+    assert [faulty.names(kind) for kind in ("tag", "credential", "workflow")] == [[], [], []]
+
+
+def test_a_server_at_a_new_address_has_all_it_had(
+    faulty: Faulty, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As that of `tenantry dev`, whose port somebody has taken since."""
+    made = made_of_all()
+    with serving(faulty.n8n) as moved:
+        name_region(monkeypatch, tmp_path, moved.url, faulty.key)
+        for provider, (id_, outs) in made.items():
+            assert provider.read(id_, outs).id == id_
+        workflow = next(one for one in made if isinstance(one, N8nWorkflowProvider))
+        id_, outs = made[workflow]
+        assert workflow.update(id_, outs, inputs(MARK)).outs["server"] == moved.url
+        for provider, (id_, outs) in reversed(made.items()):
+            provider.delete(id_, outs)
+    assert [faulty.names(kind) for kind in ("tag", "credential", "workflow")] == [[], [], []]
+
+
+def test_a_state_without_the_server_is_as_it_was(
+    faulty: Faulty, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = {provider: (id_, outs) for provider, (id_, outs) in made_of_all().items() if outs.pop("server")}
+    assert len(made) == 3
+    for provider, (id_, outs) in reversed(made.items()):
+        assert provider.read(id_, outs).outs == outs
+        provider.delete(id_, outs)
+    assert [faulty.names(kind) for kind in ("tag", "credential", "workflow")] == [[], [], []]
+    with serving() as other:
+        name_region(monkeypatch, tmp_path, other.url, other.key)
+        assert [provider.read(id_, outs).id for provider, (id_, outs) in made.items()] == ["", "", ""]
 
 
 def test_a_cursor_that_never_ends_does(faulty: Faulty) -> None:
