@@ -5,12 +5,14 @@ Decides what the application runs where a manifest names none: Tenantry's own sa
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from components.container import AppSpec
 from components.department import DepartmentArgs
@@ -38,6 +40,7 @@ def department_args(resolved: ResolvedManifest[DepartmentManifest], mark: str) -
     settings = DepartmentSettings.model_validate(dict(resolved.settings))
     backends = backends_of(manifest.region)
     plans = workflow_plans(resolved.settings["workflows"])
+    _demand_reachable(manifest.region, backends)
     _demand_secrets(backends, plans)
     size = settings.size
     return DepartmentArgs(
@@ -61,6 +64,27 @@ def department_args(resolved: ResolvedManifest[DepartmentManifest], mark: str) -
         policy=GatewayPolicy(auth=settings.gateway.auth, requests_per_minute=settings.gateway.requests_per_minute),
         public_url=public_url(backends.gateway, f"{manifest.slug}.{backends.gateway.domain}"),
     )
+
+
+def _demand_reachable(region: str, backends: BackendSet) -> None:
+    """What the application is told of our own loopback would be itself to it, and no check of ours would notice."""
+    if isinstance(backends.container, ProcessBackend):
+        return
+    told = {"database.host": backends.database.host, "oauth.issuer": urlsplit(backends.oauth.issuer).hostname or ""}
+    ours = [f"{key} ({host})" for key, host in told.items() if _is_of_this_machine(host)]
+    if ours:
+        raise ConfigurationError(
+            f"region {region!r}: from inside a container on {backends.container.platform}, {' and '.join(ours)} cannot "
+            f"be reached. Give an address that works from there and from here, in {os.environ.get(VARIABLE, VARIABLE)}."
+        )
+
+
+def _is_of_this_machine(host: str) -> bool:
+    """A name or an address of the loopback, or the folder of a socket."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.startswith("/") or host == "localhost" or host.endswith(".localhost")
 
 
 def _demand_secrets(backends: BackendSet, plans: Sequence[WorkflowPlan]) -> None:

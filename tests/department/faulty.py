@@ -39,9 +39,12 @@ class Rule:
 
 
 class FaultyApi:
-    """Stands before `target`. Bodies name it by its own URL, so that a server's links lead through it again."""
+    """Stands before `target`. Bodies name it by its own URL, so that a server's links lead through it again.
 
-    def __init__(self, target: str) -> None:
+    `address` is one of this machine's, which it is reached at.
+    """
+
+    def __init__(self, target: str, address: str = "127.0.0.1") -> None:
         self.target = target.rstrip("/")
         self.calls: list[str] = []
         self._rule: Rule | None = None
@@ -49,9 +52,9 @@ class FaultyApi:
         self._lock = threading.Lock()
         self._free = threading.Event()
         self._client = httpx.Client(timeout=60, trust_env=False)
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = ThreadingHTTPServer((address, 0), self._handler())
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.url = f"http://{address}:{self._server.server_port}"
 
     @contextmanager
     def serving(self) -> Iterator[FaultyApi]:

@@ -91,3 +91,20 @@ def test_how_it_is_asked_and_who_it_runs_as(region: Region) -> None:
 def test_it_never_runs_as_root(region: Region, user: object) -> None:
     with pytest.raises(ManifestError, match=r"application\.user"):
         region.args("docker", user=user)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.9.9.9", "::1", "db.localhost", "/run/postgresql"])
+def test_what_would_be_the_container_itself_is_refused(region: Region, platform: str, host: str) -> None:
+    database = {"host": host}
+    if platform == "process":
+        assert region.args(platform, database=database).region == "eu"
+        return
+    with pytest.raises(ConfigurationError, match=rf"region 'eu': from inside a container on {platform}") as told:
+        region.args(platform, database=database)
+    assert f"database.host ({host}) cannot be reached" in str(told.value)
+
+
+def test_all_addresses_are_told_at_once(region: Region) -> None:
+    with pytest.raises(ConfigurationError, match=r"database\.host \(localhost\) and oauth\.issuer \(::1\) cannot"):
+        region.args("docker", database={"host": "localhost"}, oauth={"issuer": "http://[::1]:8080/realms/x"})

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import select
+import socket
+import threading
 from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -17,6 +21,7 @@ import yaml
 from providers.n8n.naming import tag_name
 from sandbox.region import DATABASE
 from sandbox.sample_app import image
+from tests.department.faulty import FaultyApi
 from tests.department.test_end_to_end import page
 from tests.department.yard import Yard
 from tests.oauth.places import KeycloakPlace
@@ -33,8 +38,42 @@ NEEDED = {
 NOTHING = {"clients": 0, "containers": 0, "networks": 0, "schemas": 0, "roles": 0, "workflows": 0, "tags": 0}
 
 
+@contextmanager
+def door(address: str, target: tuple[str, int]) -> Iterator[int]:
+    """The port at `address`, one of this machine's, by which the server at `target` is reached, too."""
+    server = socket.create_server((address, 0), backlog=50)
+
+    def relay(client: socket.socket) -> None:
+        with client, suppress(OSError), socket.create_connection(target, timeout=30) as there:
+            while found := select.select([client, there], [], [], 600)[0]:
+                for ready in found:
+                    data = ready.recv(65536)
+                    if not data:
+                        return
+                    (there if ready is client else client).sendall(data)
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = server.accept()
+                threading.Thread(target=relay, args=(client,), daemon=True).start()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield int(server.getsockname()[1])
+    finally:
+        server.shutdown(socket.SHUT_RDWR)
+        server.close()
+        thread.join(10)
+
+
 class Real:
-    """The servers, and what there is of a tenant on each."""
+    """The servers, and what there is of a tenant on each.
+
+    They listen on loopback, which is another one in a container: for as long as this is open, they are reached at the
+    address of the engine's bridge as well, which no other machine has a way to.
+    """
 
     def __init__(self, yard: Yard) -> None:
         missing = {name: variable for name, variable in NEEDED.items() if not AMBIENT.get(variable)}
@@ -55,6 +94,18 @@ class Real:
             resource=("", ""),
         )
 
+    @contextmanager
+    def open(self) -> Iterator[Real]:
+        [config] = self.docker.networks.get("bridge").attrs["IPAM"]["Config"]
+        self.address = str(config["Gateway"])
+        server, _, realm = self.keycloak.issuer.partition("/realms/")
+        postgres = (str(self.postgres.hostname), self.postgres.port or 5432)
+        with ExitStack() as stack:
+            self.port = stack.enter_context(door(self.address, postgres))
+            login = stack.enter_context(FaultyApi(server, self.address).serving())
+            self.issuer = f"{login.url}/realms/{realm}"
+            yield self
+
     def secrets(self) -> dict[str, str]:
         return {
             "TENANTRY_BACKEND_REAL_DB": unquote(self.postgres.password or ""),
@@ -66,15 +117,15 @@ class Real:
     def region(self) -> dict[str, Any]:
         return {
             "database": {
-                "host": self.postgres.hostname,
-                "port": self.postgres.port,
+                "host": self.address,
+                "port": self.port,
                 "user": self.postgres.username,
                 "passwordFrom": "TENANTRY_BACKEND_REAL_DB",
                 "name": DATABASE,
                 "sslmode": "require",
             },
             "oauth": {
-                "issuer": self.keycloak.issuer,
+                "issuer": self.issuer,
                 "adminUserFrom": "TENANTRY_BACKEND_REAL_USER",
                 "adminPasswordFrom": "TENANTRY_BACKEND_REAL_OAUTH",
             },
@@ -121,17 +172,17 @@ class Real:
 def real(yard: Yard) -> Iterator[Real]:
     """The servers; the department's region is all of them."""
     made = Real(yard)
-    file = yard.project / "backends.yaml"
-    file.write_text(yaml.safe_dump({"regions": {"local": made.region()}}))
-    yard.environment |= made.secrets()
-    image.build(made.docker)
-    yard.write(customSettings={"application": {"image": image.TAG}})
-    try:
-        yield made
-    finally:
-        if made.objects() != NOTHING:
-            yard.run("destroy", yard.slug, "--yes", seconds=300)
-        made.docker.close()
+    with closing(made.docker), made.open():
+        file = yard.project / "backends.yaml"
+        file.write_text(yaml.safe_dump({"regions": {"local": made.region()}}))
+        yard.environment |= made.secrets()
+        image.build(made.docker)
+        yard.write(customSettings={"application": {"image": image.TAG}})
+        try:
+            yield made
+        finally:
+            if made.objects() != NOTHING:
+                yard.run("destroy", yard.slug, "--yes", seconds=300)
 
 
 def test_a_department_on_real_servers_from_nothing_to_nothing(real: Real) -> None:
@@ -142,6 +193,13 @@ def test_a_department_on_real_servers_from_nothing_to_nothing(real: Real) -> Non
     answer = page(yard)
     assert answer.status_code == 200
     assert f"Department {yard.slug}" in answer.text
+    # What the container itself says of the database and the credential that it was given, having used both.
+    parts = page(yard, "/parts")
+    assert parts.status_code == 200, parts.text
+    used = {name: (part["ok"], part.get("given", True)) for name, part in parts.json().items()}
+    assert used == dict.fromkeys(("database", "credential", "route"), (True, True))
+    assert parts.json()["database"]["role"] == f"department_{yard.slug.replace('-', '_')}_app"
+    assert parts.json()["database"]["visits"] == 1
     assert not yard.run("up", yard.slug, "--expect-no-changes")["changed"]
     assert yard.run("refresh", yard.slug)["drift"] == []
     yard.run("destroy", yard.slug, "--yes", seconds=300)
