@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, Connection, cast, func, select
+from sqlalchemy import BigInteger, Connection, cast, func, insert, select
 
-from automation import manifests, queries
+from automation import history, manifests, queries
 from automation.errors import InputError, NotFoundError, TenantryError
 from automation.models import DeploymentStatus, deployments, tenants
 from automation.models_jobs import purges
 from automation.settings import PROJECT_NAME
 from providers import retention
-from providers.errors import ProviderError
+from providers.errors import MissingTableError, ProviderError
 from providers.retention import Retained
 from stacks.pricing import VARIABLE, Period, PriceError, Prices, Sizing, accrued, estimate, load_prices
 
@@ -109,14 +109,22 @@ def cost(of: Facts) -> dict[str, Any]:
     """
     table, warnings = prices(), []
     sizing = _sizing(of.line, of.manifest) if of.manifest is not None else None
-    counted, warning = _counted_runs(of)
-    if warning:
-        warnings.append(warning)
+    counted, why = (0, None) if of.manifest is None else counted_runs(of.tenant, of.line, of.manifest)
+    runs = None if counted is None else of.purged_runs + counted
+    if why:
+        warnings.append(f"{why}: of them, the amount has only the {of.purged_runs} that were deleted before")
+    counts = _counts(of)
+    if uncounted := sorted(name for name, one in counts.items() if not one):
+        warnings.append(
+            f"runs of {', '.join(uncounted)} are not counted, at least of a version in its history, and not in the "
+            "amount: such a template has no credential `runs`"
+        )
+        # A number that nobody has counted is none.
+        runs = None if not runs and not any(counts.values()) else runs
     spans = periods(of.runs, lambda manifest: _sizing(of.line, manifest), of.now)
     if any(span.sizing is None for span in spans):
         warnings.append("a time in its history has a manifest that this version cannot read: it is not in the amount")
-    runs = of.purged_runs + counted
-    since = accrued(spans, runs, table).to_dict()
+    since = accrued(spans, of.purged_runs if runs is None else runs, table).to_dict()
     begin = spans[0].start.isoformat() if spans else None
     document = _document(of.tenant, of.line, table, sizing)
     return {**document, "since": {"from": begin, "workflow_runs": runs, **since}, "warnings": warnings}
@@ -156,19 +164,58 @@ def _sizing(line: str, manifest: Mapping[str, Any]) -> Sizing | None:
         return None
 
 
-def _counted_runs(of: Facts) -> tuple[int, str | None]:
-    """The workflow runs that the tenant's database has now; and why they are not known."""
-    if of.manifest is None:
-        return 0, None
+def _counts(of: Facts) -> dict[str, bool]:
+    """Of each workflow that the tenant has, or had, whether all of its runs were counted."""
+    undone = {run.rollback_of for run in of.runs if run.rollback_of is not None and run.status == _SUCCEEDED}
+    found: dict[str, bool] = {}
+    for manifest in (of.manifest, *(run.manifest for run in of.runs if _took_effect(run, undone))):
+        if manifest is None:
+            continue
+        try:
+            one = manifests.line_named(of.line).counted_runs(manifests.restored(manifest))
+        except InputError:
+            continue  # a warning of its own tells that its time is not in the amount
+        for name, counted in one.items():
+            found[name] = found.get(name, True) and counted
+    return found
+
+
+def counted_runs(tenant: str, line: str, manifest: Mapping[str, Any]) -> tuple[int | None, str | None]:
+    """The workflow runs that the tenant's database has now; None, and why, where they are not known."""
     try:
-        where: Retained | None = manifests.line_named(of.line).retained(
-            manifests.restored(of.manifest), f"{PROJECT_NAME}/{of.tenant}"
-        )
+        where = _retained(tenant, line, manifest)
         return (retention.count_runs(where), None) if where is not None else (0, None)
     except InputError as error:
-        return 0, f"workflow runs are not known: {error.message}"
+        return None, f"workflow runs are not known: {error.message}"
     except ProviderError as error:
-        return 0, f"workflow runs are not known: {error}"
+        return None, f"workflow runs are not known: {error}"
+
+
+def _retained(tenant: str, line: str, manifest: Mapping[str, Any]) -> Retained | None:
+    return manifests.line_named(line).retained(manifests.restored(manifest), f"{PROJECT_NAME}/{tenant}")
+
+
+def table_is_gone(tenant: str, line: str, manifest: Mapping[str, Any]) -> bool:
+    """Whether the tenant's table of workflow runs is removed. Not known is no."""
+    try:
+        where = _retained(tenant, line, manifest)
+        if where is not None:
+            retention.count_runs(where)
+    except MissingTableError:
+        return True
+    except (InputError, ProviderError):
+        return False
+    return False
+
+
+def keep_runs(connection: Connection, tenant: str, line: str, manifest: Mapping[str, Any], runs: int) -> None:
+    """Records the runs whose table was removed with the tenant, as if a purge had deleted them."""
+    where = _retained(tenant, line, manifest)
+    if where is None or not runs:
+        return
+    row = {"tenant": tenant, "retention": str(where.retention), "rows": {_RUNS: runs}, "total": runs}
+    times = dict.fromkeys(("cutoff", "started_at"), func.now())
+    connection.execute(insert(purges).values(**row, **times, complete=True, actor=history.actor()))
 
 
 def _document(tenant: str, line: str, table: Prices, sizing: Sizing | None) -> dict[str, Any]:

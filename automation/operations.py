@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from automation import checks, history, manifests
+from automation import checks, costs, history, manifests
 from automation.database import engine_for, ensure_ready, transaction
 from automation.engine_events import called, planned_change
 from automation.errors import ChangesFoundError, InputError, TenantryError
@@ -213,15 +213,35 @@ def destroy(context: Context, tenant: str, *, correlation: str | None = None) ->
 
 
 def _remove(run: Run, held: Held, undone: uuid.UUID | None = None) -> RunResult:
+    runs = _runs(run, held)
+
+    def keep(connection: Any) -> None:
+        if runs and held.facts.last_good is not None:
+            costs.keep_runs(connection, run.new.tenant, run.new.line, held.facts.last_good, runs)
+
     outcome, left = _removal(run, held)
     if not outcome.ok:
+        if runs and costs.table_is_gone(run.new.tenant, run.new.line, held.facts.last_good or {}):
+            with transaction(held.database, run.context.settings) as connection:
+                keep(connection)
         return _given_up(run, outcome, left)
 
     def also(connection: Any) -> None:
+        keep(connection)
         if undone is not None:
             history.mark_rolled_back(connection, undone)
 
     return run.finish(DeploymentStatus.SUCCEEDED, TenantStatus.REMOVED, last_good_manifest=None, also=also)
+
+
+def _runs(run: Run, held: Held) -> int | None:
+    """The workflow runs that go with the tenant. What they cost stays, so they are counted before."""
+    if held.facts.last_good is None:
+        return None
+    counted, why = costs.counted_runs(run.new.tenant, run.new.line, held.facts.last_good)
+    if why is not None:
+        run.tracker.log("warning", f"{why}: those that are not recorded yet will not be in the tenant's cost")
+    return counted
 
 
 def _removal(run: Run, held: Held) -> tuple[Outcome, tuple[str, ...]]:

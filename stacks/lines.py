@@ -53,6 +53,10 @@ def _no_address(_manifest: Mapping[str, Any] | None) -> str | None:
     return None
 
 
+def _no_runs(_resolved: ResolvedManifest[Any]) -> dict[str, bool]:
+    return {}
+
+
 def _no_sizing(_resolved: ResolvedManifest[Any]) -> Sizing:
     return Sizing()
 
@@ -64,7 +68,8 @@ class Line:
     `skips` says by which values of the manifest a step is left out: only these steps can be skipped. `kind` is the
     manifest's, and `noun` what one tenant of the line is called. `build` makes the tenant of a resolved manifest and a
     tenant mark, inside a Pulumi program. `pinned` finds what a tenant with a mark was built from.
-    `retained` says which of a tenant's data is purged by age, `sizing` what it uses, for its cost.
+    `retained` says which of a tenant's data is purged by age; `sizing` what it uses, for its cost; `counted_runs` of
+    which of its workflows the runs are counted, too.
     `address` is where the tenant of a manifest's document is reached, if anywhere. `checked` says that each part of a
     tenant can be asked whether it works.
     """
@@ -84,6 +89,7 @@ class Line:
     skips: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     retained: Callable[[ResolvedManifest[Any], str], Retained | None] = _nothing_retained
     sizing: Callable[[ResolvedManifest[Any]], Sizing] = _no_sizing
+    counted_runs: Callable[[ResolvedManifest[Any]], dict[str, bool]] = _no_runs
     address: Callable[[Mapping[str, Any] | None], str | None] = _no_address
     checked: bool = False
 
@@ -129,6 +135,7 @@ DEPARTMENT = Line(
     templates=partial(TemplateStore, shape=DEPARTMENT_SHAPE),
     retained=department_usage.retained,
     sizing=department_usage.sizing,
+    counted_runs=department_usage.counted_runs,
     address=department_usage.address,
     checked=True,
 )

@@ -168,9 +168,12 @@ class CostOfHours(Document):
 
 
 class CostSince(CostOfHours):
-    """What a tenant has cost since it was created; `from` is null where nothing of it has worked yet."""
+    """What a tenant has cost since it was created; `from` is null where nothing of it has worked yet.
 
-    workflow_runs: int
+    `workflow_runs` is null where they are not known or not counted, which a warning tells.
+    """
+
+    workflow_runs: int | None
 
 
 class CostDocument(Document):

@@ -161,7 +161,7 @@ def workflow_plans(resolved: Mapping[str, Any]) -> list[WorkflowPlan]:
 
 
 def _plan(slot: str, kind: str, given: Mapping[str, Any] | None) -> CredentialPlan:
-    if kind == DATABASE_TYPE and given is None:
+    if kind == DATABASE_TYPE and not given:
         return CredentialPlan(slot=slot, type=kind, own_database=True)
     given = given or {}
     variables = {

@@ -15,6 +15,7 @@ from providers.names import department_identifier
 from providers.retention import Retained, parse
 from stacks.department.manifest import DepartmentManifest
 from stacks.department.settings import DepartmentSettings
+from stacks.department.workflows import counted
 from stacks.pricing import Sizing
 from stacks.resolve import ResolvedManifest
 
@@ -27,6 +28,11 @@ def retained(resolved: ResolvedManifest[DepartmentManifest], mark: str) -> Retai
         tenant_mark=mark,
         retention=parse(resolved.settings["dataRetention"]),
     )
+
+
+def counted_runs(resolved: ResolvedManifest[DepartmentManifest]) -> dict[str, bool]:
+    """Of each workflow, whether its runs are counted: a template's own nodes do that, or nobody does."""
+    return counted(resolved.settings)
 
 
 def address(manifest: Mapping[str, Any] | None) -> str | None:

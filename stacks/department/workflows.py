@@ -14,6 +14,8 @@ from stacks.workflows import WorkflowTemplate, WorkflowTemplates
 
 DATABASE_TYPE = "postgres"
 """n8n's type of a credential that is the department's own database, where the settings say nothing else."""
+RUNS = "runs"
+"""The credential by which a template counts its runs in the department's table of them, for its cost (docs)."""
 _FIELD = "customSettings.workflows"
 
 
@@ -23,6 +25,12 @@ def versions(settings: Mapping[str, Any]) -> dict[str, str]:
     return {
         name: str(own["version"]) for name, own in resolved.items() if isinstance(own, Mapping) and own.get("version")
     }
+
+
+def counted(settings: Mapping[str, Any]) -> dict[str, bool]:
+    """Of each workflow in resolved settings, whether its runs are counted."""
+    resolved = settings.get("workflows") or {}
+    return {name: RUNS in (own.get("credentialTypes") or {}) for name, own in resolved.items()}
 
 
 def pinned(

@@ -21,8 +21,8 @@ from tests.automation.helpers import ROOT
 from tests.department.yard import NOTHING, Yard
 
 pytestmark = pytest.mark.timeout(400)
-ONE = {**dict.fromkeys(NOTHING, 1), "credentials": 2}
-"""The workflow `database` has the department's database and its webhook's key as credentials."""
+ONE = {**dict.fromkeys(NOTHING, 1), "credentials": 3}
+"""The workflow `database` has the department's database, for events and for its runs, and its webhook's key."""
 STEPS = ("validation", "record", "database", "credential", "container", "workflows", "gateway", "health")
 
 
@@ -170,6 +170,29 @@ def _route_ids(yard: Yard) -> list[str]:
     config = httpx.get(f"{yard.region.gateway.admin}/config/", timeout=20, trust_env=False).json()
     routes = config["apps"]["http"]["servers"][yard.region.gateway.server]["routes"]
     return [str(route["@id"]) for route in routes if "@id" in route]
+
+
+def test_runs_that_were_counted_stay_in_the_cost_of_a_department_that_is_removed(yard: Yard) -> None:
+    yard.run("up", yard.slug)
+    identifier = f"department_{yard.slug.replace('-', '_')}"
+    with psycopg.connect(yard.postgres.url(DATABASE), autocommit=True) as connection:
+        connection.execute("SELECT set_config('tenantry.tenant', %s, false)", (f"tenantry/{yard.slug}",))
+        connection.execute(
+            f"INSERT INTO {identifier}.workflow_runs (workflow, status) VALUES ('database', 'succeeded'), "
+            "('database', 'succeeded'), ('database', 'succeeded')".encode()
+        )
+
+    def runs() -> tuple[int, list[str]]:
+        found = yard.run("cost", yard.slug)
+        items = {item["what"]: float(item["quantity"]) for item in found["since"]["items"]}
+        assert items["workflow runs"] == found["since"]["workflow_runs"]
+        return found["since"]["workflow_runs"], found["warnings"]
+
+    assert runs() == (3, [])
+    yard.run("destroy", yard.slug, "--yes")
+    assert runs() == (3, [])
+    yard.run("destroy", yard.slug, "--yes")
+    assert runs() == (3, [])
 
 
 def test_a_newer_template_of_a_workflow_changes_no_department_unasked(yard: Yard, tmp_path: Path) -> None:

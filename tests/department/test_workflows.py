@@ -40,8 +40,8 @@ def test_what_fits_is_pinned_with_its_definition() -> None:
     assert problems == []
     email = chosen["email"]
     assert (email["version"], email["credentialTypes"], email["credentials"]) == (
-        "1.0.0",
-        {"smtp": "smtp"},
+        "1.1.0",
+        {"smtp": "smtp", "runs": "postgres"},
         {"smtp": {**SMTP, "port": 587, "secure": False, "user": ""}},
     )
     assert email["definition"]["nodes"]
@@ -50,7 +50,8 @@ def test_what_fits_is_pinned_with_its_definition() -> None:
 def test_n8n_is_given_the_defaults_of_a_credential() -> None:
     chosen, _ = pinned(["email"], {"email": {"parameters": {"from": "a@b.example"}, "credentials": {"smtp": SMTP}}})
     (plan,) = workflow_plans(chosen)
-    assert plan.credentials == [
+    assert [one.own_database for one in plan.credentials] == [False, True]
+    assert plan.credentials[:1] == [
         CredentialPlan(
             slot="smtp",
             type="smtp",
@@ -94,7 +95,7 @@ def test_only_a_database_is_the_departments_own(tmp_path: Path, monkeypatch: pyt
     assert problems == []
     mine, database = workflow_plans(chosen)
     assert mine.credentials == [CredentialPlan(slot="mail", type="smtp", data={"host": "mail.invalid"})]
-    assert [one.own_database for one in database.credentials] == [True]
+    assert [one.own_database for one in database.credentials] == [True, True]
 
 
 def test_a_newer_template_comes_only_where_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,3 +113,12 @@ def test_a_newer_template_comes_only_where_it_is_asked_for(tmp_path: Path, monke
     assert chosen({}, {"other": "1.0.0"}) == "1.1.0"
     assert chosen({}, {"mine": "1.0.0"}) == "1.0.0"
     assert chosen({"version": "1.1.0"}, {"mine": "1.0.0"}) == "1.1.0"
+
+
+def test_there_is_nothing_to_give_to_the_credential_that_counts_runs() -> None:
+    _, (problem,) = pinned(["database"], {"database": {"credentials": {"runs": {"host": "elsewhere.example"}}}})
+    assert (problem.field, problem.valid) == ("customSettings.workflows.database.credentials.runs.host", "no key here")
+    chosen, problems = pinned(["database"], {"database": {"credentials": {"runs": {}}}})
+    assert problems == []
+    (plan,) = workflow_plans(chosen)
+    assert [one.own_database for one in plan.credentials] == [True, True]

@@ -30,9 +30,12 @@ def email(sender: str = "acme@example.com") -> WorkflowArgs:
     definition = template.definition({"from": sender}, source="a test")
     given = {"host": "smtp.invalid", "user": "acme", "password": PASSWORD}
     data = template.credential_data("smtp", given, source="a test", field="credentials.smtp")
-    return WorkflowArgs(
-        key="email", definition=definition, credentials={"smtp": CredentialArgs(type="smtp", data=data)}
-    )
+    own = {"host": "db.invalid", "database": "d", "user": "u", "password": PASSWORD}
+    credentials = {
+        "smtp": CredentialArgs(type="smtp", data=data),
+        "runs": CredentialArgs(type="postgres", data=own),
+    }
+    return WorkflowArgs(key="email", definition=definition, credentials=credentials)
 
 
 def guarded() -> WorkflowArgs:
@@ -127,8 +130,8 @@ def test_slots_and_credentials_belong_together() -> None:
         return str(caught.value)
 
     mail = email()
-    assert "smtp: give it" in refused(WorkflowArgs(key="x", definition=mail.definition))
-    assert "no node uses the credential smtp" in refused(
+    assert "runs, smtp: give it" in refused(WorkflowArgs(key="x", definition=mail.definition))
+    assert "no node uses the credential runs, smtp" in refused(
         WorkflowArgs(key="x", definition=echo(), credentials=mail.credentials)
     )
     webhook = {"webhook": CredentialArgs(type="httpHeaderAuth", data={})}

@@ -18,6 +18,7 @@ GIVEN = {"email": {"from": "a@example.com"}, "google_drive": {"folderId": "1AbC"
 FIELDS = {
     "smtp": {"host": "smtp.invalid", "user": "u", "password": "pass-word"},
     "google": {"email": "a@b.iam.example.com", "privateKey": "-----BEGIN PRIVATE KEY-----\nx"},
+    "runs": {},
     "postgres": {"host": "db.invalid", "database": "d", "user": "u", "password": "pass-word"},
 }
 
@@ -136,14 +137,14 @@ def test_a_broken_template_is_refused(tmp_path: Path, change: dict[str, Any], fi
 def test_custom_ones_stand_beside_those_that_ship(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "email").mkdir()
     text = (BUILTIN_DIR / "email" / "1.0.0.yaml").read_text()
-    (tmp_path / "email" / "1.1.0.yaml").write_text(text.replace('"1.0.0"', '"1.1.0"'))
+    (tmp_path / "email" / "1.2.0.yaml").write_text(text.replace('"1.0.0"', '"1.2.0"'))
     monkeypatch.setenv("TENANTRY_WORKFLOW_TEMPLATES", str(tmp_path))
     store = WorkflowTemplates()
-    assert store.get("email").version == "1.1.0"
+    assert store.get("email").version == "1.2.0"
     assert store.get("email", "1.0.0").version == "1.0.0"
     with pytest.raises(InputError, match=r"Did you mean email\?"):
         store.get("emial")
-    with pytest.raises(InputError, match=r"one of 1\.0\.0, 1\.1\.0"):
+    with pytest.raises(InputError, match=r"one of 1\.0\.0, 1\.1\.0, 1\.2\.0"):
         store.get("email", "3.0.0")
     (tmp_path / "email" / "1.0.0.yaml").write_text(text.replace("sent", "gone"))
     with pytest.raises(InputError, match="a published version never changes"):

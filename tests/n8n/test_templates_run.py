@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -96,18 +97,9 @@ def called(url: str, body: Any) -> httpx.Response:
     return httpx.post(url, json=body, headers={"X-Webhook-Key": KEY}, timeout=60)
 
 
-def test_an_email_is_sent(n8n: Server, tenant: str, mailbox: MailBox) -> None:
-    data = {"host": "127.0.0.1", "port": mailbox.port}
-    url = made_of(tenant, "email", "smtp", data, **{"from": "acme@example.com", "replyTo": "desk@example.com"})
-    answer = called(url, {"to": "someone@example.com", "subject": "Hello there", "text": "The text."})
-    assert (answer.status_code, answer.json()) == (200, {"status": "sent"})
-    (message,) = mailbox.messages
-    for line in ("From: acme@example.com", "To: someone@example.com", "Subject: Hello there", "The text."):
-        assert line in message
-    assert "Reply-To: desk@example.com" in message
-
-
-def test_an_event_becomes_a_row(n8n: Server, tenant: str, postgres: EmbeddedPostgres) -> None:
+@pytest.fixture
+def database(tenant: str, postgres: EmbeddedPostgres) -> Iterator[str]:
+    """A department's database, as far as the templates use it, and the credentials by which they count their runs."""
     name = f"n8n_{tenant[-8:]}"
     with psycopg.connect(postgres.url(), autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
@@ -117,21 +109,62 @@ def test_an_event_becomes_a_row(n8n: Server, tenant: str, postgres: EmbeddedPost
                 "CREATE TABLE events (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, kind text NOT NULL, "
                 "source text, payload jsonb NOT NULL DEFAULT '{}', created_at timestamptz NOT NULL DEFAULT now())"
             )
-        login = {"host": postgres.host, "port": postgres.port, "user": postgres.user, "password": postgres.password}
-        url = made_of(tenant, "database", "postgres", {**login, "database": name, "ssl": "disable"}, source="a form")
-        payload = {"answer": 42, "quote": 'O\'Brien, "x"; DROP TABLE events; --', "list": [1, 2]}
-        answer = called(url, {"kind": "form.sent", "payload": payload})
-        assert answer.status_code == 200, answer.text
-        assert answer.json()["kind"] == "form.sent"
-        with psycopg.connect(postgres.url(name)) as connection:
-            rows = connection.execute("SELECT kind, source, payload FROM events").fetchall()
-        assert rows == [("form.sent", "a form", payload)]
+            connection.execute(
+                "CREATE TABLE workflow_runs (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, "
+                "workflow text NOT NULL, external_id text, status text NOT NULL DEFAULT 'running', "
+                "ended_at timestamptz, UNIQUE (workflow, external_id))"
+            )
+        for each in ("email", "google_drive", "database"):
+            credential(tenant, credential_key(each, "runs"), "postgres", login(postgres, name))
+        yield name
     finally:
         with psycopg.connect(postgres.url(), autocommit=True) as connection:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-def test_google_drive_is_published(n8n: Server, tenant: str) -> None:
+def login(postgres: EmbeddedPostgres, name: str) -> dict[str, Any]:
+    where = {"host": postgres.host, "port": postgres.port, "user": postgres.user, "password": postgres.password}
+    return {**where, "database": name, "ssl": "disable"}
+
+
+def counted(postgres: EmbeddedPostgres, name: str) -> list[tuple[Any, ...]]:
+    """The runs on record. A run is counted after its answer: one is waited for."""
+    until = time.monotonic() + 20
+    while True:
+        with psycopg.connect(postgres.url(name)) as connection:
+            rows = connection.execute("SELECT workflow, status FROM workflow_runs ORDER BY id").fetchall()
+        if rows or time.monotonic() > until:
+            return rows
+        time.sleep(0.1)
+
+
+def test_an_email_is_sent(
+    n8n: Server, tenant: str, mailbox: MailBox, postgres: EmbeddedPostgres, database: str
+) -> None:
+    data = {"host": "127.0.0.1", "port": mailbox.port}
+    url = made_of(tenant, "email", "smtp", data, **{"from": "acme@example.com", "replyTo": "desk@example.com"})
+    answer = called(url, {"to": "someone@example.com", "subject": "Hello there", "text": "The text."})
+    assert (answer.status_code, answer.json()) == (200, {"status": "sent"})
+    (message,) = mailbox.messages
+    for line in ("From: acme@example.com", "To: someone@example.com", "Subject: Hello there", "The text."):
+        assert line in message
+    assert "Reply-To: desk@example.com" in message
+    assert counted(postgres, database) == [("email", "succeeded")]
+
+
+def test_an_event_becomes_a_row(n8n: Server, tenant: str, postgres: EmbeddedPostgres, database: str) -> None:
+    url = made_of(tenant, "database", "postgres", login(postgres, database), source="a form")
+    payload = {"answer": 42, "quote": 'O\'Brien, "x"; DROP TABLE events; --', "list": [1, 2]}
+    answer = called(url, {"kind": "form.sent", "payload": payload})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["kind"] == "form.sent"
+    with psycopg.connect(postgres.url(database)) as connection:
+        rows = connection.execute("SELECT kind, source, payload FROM events").fetchall()
+    assert rows == [("form.sent", "a form", payload)]
+    assert counted(postgres, database) == [("database", "succeeded")]
+
+
+def test_google_drive_is_published(n8n: Server, tenant: str, database: str) -> None:
     data = {"email": "a@b.iam.example.com", "privateKey": "no key at all"}
     url = made_of(tenant, "google_drive", "google", data, folderId="1AbC")
     answer = called(url, {"name": "x", "content": "y"})
