@@ -10,7 +10,7 @@ GIVEN_VARIABLES = frozenset(
     {
         *WHERE_TO_LISTEN,
         *("TENANT", "DATABASE_URL", "PUBLIC_URL"),
-        *("OAUTH_TOKEN_ENDPOINT", "OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET", "OAUTH_SCOPE", "OAUTH_CA_FILE"),
+        *("OAUTH_TOKEN_ENDPOINT", "OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET", "OAUTH_SCOPE", "OAUTH_CA_PEM"),
     }
 )
 """All that a department's application is told, which its manifest may not say otherwise."""

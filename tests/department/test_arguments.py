@@ -10,6 +10,7 @@ import yaml
 
 from components.department import DepartmentArgs
 from providers.errors import ConfigurationError
+from providers.names import GIVEN_VARIABLES
 from stacks.department.arguments import department_args
 from stacks.lines import DEPARTMENT
 from stacks.problems import ManifestError
@@ -64,6 +65,7 @@ def test_certificates_are_handed_over_and_no_path_of_ours(region: Region, tmp_pa
     file.write_text(f"somebody's\n{CERTIFICATE}{KEY}{CERTIFICATE}", encoding="utf-8")
     found = region.args(platform, oauth={"caFile": str(file)}, environment={"LEVEL": "info"}).environment
     assert found == {"LEVEL": "info", "OAUTH_CA_PEM": CERTIFICATE * 2}
+    assert set(found) - {"LEVEL"} <= GIVEN_VARIABLES
     assert region.args(platform).environment == {}
 
 

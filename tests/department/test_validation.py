@@ -36,7 +36,7 @@ def problems(**application: Any) -> tuple[FieldProblem, ...]:
     "name",
     [
         *("HOST", "PORT", "TENANT", "DATABASE_URL", "PUBLIC_URL", "OAUTH_TOKEN_ENDPOINT", "OAUTH_CLIENT_ID"),
-        *("OAUTH_CLIENT_SECRET", "OAUTH_SCOPE", "OAUTH_CA_FILE"),
+        *("OAUTH_CLIENT_SECRET", "OAUTH_SCOPE", "OAUTH_CA_PEM"),
     ],
 )
 def test_a_variable_that_the_application_is_given_is_no_manifests_to_give(name: str) -> None:
@@ -53,7 +53,7 @@ def test_all_that_a_department_sets_is_refused() -> None:
     credential: Any = SimpleNamespace(token_endpoint="https://login.example", client_id="i", client_secret="s")
     told = set(environment_of(args, database, credential))
     # Those of the platform, and one that only some regions have.
-    assert told | {*WHERE_TO_LISTEN, "OAUTH_CA_FILE"} == GIVEN_VARIABLES
+    assert told | {*WHERE_TO_LISTEN, "OAUTH_CA_PEM"} == GIVEN_VARIABLES
 
 
 @pytest.mark.parametrize("path", ["/health", "/", "/a/b-c_d~e.f"])
