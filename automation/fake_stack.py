@@ -28,7 +28,7 @@ class FakeBackend:
 
     `failures` maps (operation, step) to the errors of its next calls; `hold` is called before each resource operation
     with (operation, step, stop) and may block until `stop` is set; `changed` are the steps an `up` updates;
-    `command_errors` are raised by the next commands, before any event.
+    `command_errors` are raised by the next commands, before any event; `refreshed` are the steps that were read.
     """
 
     stacks: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -39,6 +39,7 @@ class FakeBackend:
     hold: Callable[[str, str, threading.Event], None] | None = None
     calls: list[str] = field(default_factory=list)
     drift: dict[str, str] = field(default_factory=dict)
+    refreshed: list[str] = field(default_factory=list)
     pending: list[dict[str, Any]] = field(default_factory=list)
     stubborn: bool = False
     skipped: frozenset[str] = frozenset()
@@ -83,10 +84,18 @@ class FakeStack:
             self._send(on_event, "resourcePreEvent", key, op)
         self._end(on_event)
 
-    def refresh(self, on_event: OnEvent, *, clear_pending: bool = False) -> None:
+    def refresh(self, on_event: OnEvent, *, targets: Sequence[str] = (), clear_pending: bool = False) -> None:
         self._begin("refresh")
-        for key in list(self._backend.stacks[self._tenant]):
+        for key in [key for key in self._backend.stacks[self._tenant] if not targets or self._is_hit(key, targets)]:
             self._send(on_event, "resourcePreEvent", key, "refresh")
+            if self._backend.hold is not None:
+                self._backend.hold("refresh", key, self._stop)
+            if errors := self._backend.failures.get(("refresh", key)):
+                said = {"urn": self._urn(key), "severity": "error", "message": errors.pop(0), "color": "never"}
+                self._raw(on_event, {"diagnosticEvent": said})
+                self._end(on_event)
+                raise _error("error: refresh failed")
+            self._backend.refreshed.append(key)
             self._send(on_event, "resOutputsEvent", key, self._backend.drift.get(key, "refresh"))
         if clear_pending:
             self._backend.pending.clear()
@@ -179,8 +188,11 @@ class FakeStack:
     def _targeted(self, targets: Sequence[str]) -> list[str]:
         """Each step depends on the one before it, so that the first target and all after it take part."""
         keys = self._keys()
-        hit = [fnmatchcase(self._urn(key), target.replace("**", "*")) for key in keys for target in targets]
-        return keys if not targets else keys[hit.index(True) // len(targets) :] if any(hit) else []
+        first = next((place for place, key in enumerate(keys) if self._is_hit(key, targets)), len(keys))
+        return keys[first:] if targets else keys
+
+    def _is_hit(self, key: str, targets: Sequence[str]) -> bool:
+        return any(fnmatchcase(self._urn(key), target.replace("**", "*")) for target in targets)
 
     def _keys(self) -> list[str]:
         return [step.key for step in STEPS if step.component_type is not None and step.key not in self._backend.skipped]

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 class TenantFacts:
     """What is known of a tenant before a run. `record` is None where no line has a record of that slug.
 
-    `line` is None for a tenant that we have no row of; `removed` says that the row is all that is left of it. `pinned`
-    is what it was built from.
+    `line` is None for a tenant that we have no row of; `removed` says that the row is all that is left of it; `failed`
+    that a run broke off in its middle, so that its state may not say what is there. `pinned` is what it was built from.
     """
 
     exists: bool
@@ -49,6 +49,7 @@ class TenantFacts:
     was_active: bool
     line: str | None = None
     removed: bool = False
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +108,7 @@ def tenant_facts(connection: Connection, slug: str) -> TenantFacts:
         was_active=record is not None and record.active,
         line=tenant.line if tenant is not None else None,
         removed=tenant is not None and tenant.status == TenantStatus.REMOVED,
+        failed=tenant is not None and tenant.status == TenantStatus.FAILED,
     )
 
 

@@ -25,8 +25,7 @@ from automation.models import DeploymentStatus, TenantStatus, deployments
 from automation.previewing import preview
 from automation.results import RunResult
 from automation.rollback import Decision, Plan
-from automation.run import Context, Held, Run
-from automation.settings import PROJECT_NAME
+from automation.run import Context, Held, Run, targets_of
 from automation.skipping import skipped_steps
 from automation.steps import RunState, complete, new_run
 from automation.supervision import Outcome
@@ -95,9 +94,10 @@ def _apply(run: Run, held: Held, resolved: ResolvedManifest[Any], options: UpOpt
     def work() -> None:
         run.stack.ensure()
         heed = _of_these(run, options.steps) if options.steps else run.tracker.engine_event
-        run.stack.up(manifests.program(resolved), heed, targets=_targets(run.new, options.steps))
+        run.stack.up(manifests.program(resolved), heed, targets=targets_of(run.new, options.steps))
 
-    outcome = run.execute(work, "up")
+    looked = _looked(run, held, options.steps)
+    outcome = run.execute(work, "up") if looked.ok else looked
     run.end_events(outcome)
     if not outcome.ok:
         last_good = held.facts.last_good
@@ -118,13 +118,6 @@ def _apply(run: Run, held: Held, resolved: ResolvedManifest[Any], options: UpOpt
     return run.finish(DeploymentStatus.SUCCEEDED, TenantStatus.ACTIVE, error=error, **_good(resolved))
 
 
-def _targets(new: NewDeployment, steps: Sequence[str]) -> list[str]:
-    """The URNs of all that belongs to these steps, made or not yet made, as globs."""
-    line = manifests.line_named(new.line)
-    stack = f"urn:pulumi:{new.tenant}::{PROJECT_NAME}::"
-    return [f"{stack}**{line.step(key).component_type}{end}" for key in steps for end in ("::**", "$**")]
-
-
 def _of_these(run: Run, steps: Sequence[str]) -> Callable[[EngineEvent], None]:
     """Leaves out what the engine says of resources that are no targets: `same`, whether they exist or not."""
     step_of = manifests.line_named(run.new.line).step_of
@@ -136,6 +129,11 @@ def _of_these(run: Run, steps: Sequence[str]) -> Callable[[EngineEvent], None]:
         run.tracker.engine_event(event)
 
     return heed
+
+
+def _looked(run: Run, held: Held, steps: Sequence[str] = ()) -> Outcome:
+    """What a run that broke off has changed is not always in the state: without looking, it would be taken for same."""
+    return run.look_again(steps) if held.facts.failed or held.dead else Outcome()
 
 
 def _remaining(run: Run, resolved: ResolvedManifest[Any]) -> tuple[str, ...]:
@@ -303,15 +301,16 @@ def rollback(context: Context, deployment: str, *, force: bool = False, correlat
         with Run(context, held, new, _validated(_line(held), began)) as run:
             if previous is None:
                 return _remove(run, held, undone=row["id"])
-            return _reapply(run, manifests.restored(previous), row["id"])
+            return _reapply(run, held, manifests.restored(previous), row["id"])
 
 
-def _reapply(run: Run, resolved: ResolvedManifest[Any], undone: uuid.UUID) -> RunResult:
+def _reapply(run: Run, held: Held, resolved: ResolvedManifest[Any], undone: uuid.UUID) -> RunResult:
     def work() -> None:
         run.stack.ensure()
         run.stack.up(manifests.program(resolved), run.tracker.engine_event)
 
-    outcome = run.execute(work, "up")
+    looked = _looked(run, held)
+    outcome = run.execute(work, "up") if looked.ok else looked
     run.end_events(outcome)
     if not outcome.ok:
         return _given_up(run, outcome)

@@ -11,12 +11,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import Connection, Engine, RowMapping
 
 from automation import endings, history, manifests, queries, records
 from automation.database import transaction
+from automation.engine_events import called, run_event
 from automation.engines import EngineChoice
 from automation.errors import DatabaseError, EngineError, RollbackFailedError, RunFailedError, TenantryError
 from automation.history import NewDeployment, TenantFacts
@@ -29,10 +30,13 @@ from automation.redaction import redactor
 from automation.results import RunResult
 from automation.rollback import Decision, Plan, Situation, Stop, decide
 from automation.settings import PROJECT_NAME, Settings
-from automation.steps import Ended, Mode, ModeChanged, Retried, RunEvent, RunState, reducer
+from automation.steps import Ended, Mode, ModeChanged, Retried, RunEvent, RunState, Said, reducer
 from automation.supervision import CancelRequests, Outcome, Supervisor
 from automation.tracking import HistoryWriter, Observer, Silent, Tracker
 from automation.workspace import Program, StackFactory, TenantStack, holder_is_dead, open_stack, processes_of
+
+if TYPE_CHECKING:
+    from pulumi.automation.events import EngineEvent
 
 _RUN_LIMIT = "TENANTRY_RUN_TIMEOUT"
 _ROLLBACK_LIMIT = "TENANTRY_ROLLBACK_TIMEOUT"
@@ -72,6 +76,7 @@ class Run:
         self._started = time.monotonic()
         self._ended = False
         self._commands: list[tuple[str, float]] = []
+        self._rollback_until: float | None = None
         events = JobEvents.from_environment()
         rows = [history.step_row(new.id, position, step) for position, step in enumerate(state.steps)]
         with transaction(held.database, context.settings) as connection:
@@ -128,19 +133,30 @@ class Run:
             self._count(connection)
 
     def _status_now(self) -> TenantStatus:
-        return TenantStatus.ACTIVE if self._held.facts.last_good is not None else TenantStatus.FAILED
+        facts = self._held.facts
+        return TenantStatus.ACTIVE if facts.last_good is not None and not facts.failed else TenantStatus.FAILED
 
     # Running the engine
 
-    def execute(self, work: Callable[[], None], command: str | None, *, rolling_back: bool = False) -> Outcome:
+    def execute(
+        self,
+        work: Callable[[], None],
+        command: str | None,
+        *,
+        rolling_back: bool = False,
+        why: Callable[[Outcome], str] | None = None,
+    ) -> Outcome:
         """Runs `work` under the run's limits, again after errors that pass. Leaves the last `Ended` to `end_events`.
 
         `command` is what the engine's time is counted for: preview, up, refresh or destroy; None is not counted.
+        All commands of a rollback share its limit. `why` says why it failed, where no step tells that.
         """
         settings = self.context.settings
         seconds = settings.rollback_timeout if rolling_back else settings.run_timeout
         name = _ROLLBACK_LIMIT if rolling_back else _RUN_LIMIT
         deadline = time.monotonic() + seconds
+        if rolling_back:
+            deadline = self._rollback_until = self._rollback_until or deadline
         failures: Counter[str | None] = Counter()
         while True:
             began = time.monotonic()
@@ -156,7 +172,7 @@ class Run:
                 raise outcome.error
             if outcome.ok or outcome.stop is not Stop.NONE:
                 return outcome
-            step, text = self.failure(outcome)
+            step, text = self.failure(outcome) if why is None else (None, why(outcome))
             failures[step] += 1
             delay = settings.retry_delay(step, failures[step]) if is_transient(text) else None
             if delay is None or time.monotonic() + delay >= deadline:
@@ -167,6 +183,31 @@ class Run:
             if not self._supervisor.pause(delay):
                 return Outcome(stop=Stop.USER, reason="cancelled by a signal")
             self.tracker.take(Retried(at=history.now()))
+
+    def look_again(self, steps: Sequence[str] = (), *, rolling_back: bool = False) -> Outcome:
+        """Reads what is really there into the state, where there is one: of these steps, or of all.
+
+        A provider that has changed its server and then failed leaves the old state. What is found belongs to no step.
+        """
+        said: list[str] = []
+
+        def heed(event: EngineEvent) -> None:
+            if (told := run_event(event, history.now(), self._redact)) is None:
+                self.tracker.engine_event(event)
+            elif isinstance(told, Said) and told.severity == "error":
+                said.append(f"{called(told.urn)}: {told.message}" if told.urn else told.message)
+
+        def work() -> None:
+            said.clear()
+            if self.stack.exists():
+                self.stack.refresh(heed, targets=targets_of(self.new, steps))
+
+        def why(outcome: Outcome) -> str:
+            words = "; ".join(dict.fromkeys(said)) or self._redact(summary(str(outcome.error)))
+            return f"what is there could not be read: {words}"
+
+        outcome = self.execute(work, "refresh", rolling_back=rolling_back, why=why)
+        return outcome if outcome.ok or outcome.stop is not Stop.NONE else replace(outcome, reason=why(outcome))
 
     def export(self) -> dict[str, Any]:
         """The stack's state. Raises EngineError when it cannot be read."""
@@ -245,7 +286,14 @@ class Run:
 
     def _reapplied(self, program: Program, text: str, step: str | None) -> RunResult:
         self.tracker.take(ModeChanged(mode=Mode.ROLLBACK_APPLY, at=history.now()))
-        outcome = self.execute(lambda: self.stack.up(program, self.tracker.engine_event), "up", rolling_back=True)
+        # Of the steps that were begun only: what else cannot be read now has not been changed.
+        begun = [step.key for step in self.tracker.state.steps if step.changed]
+        looked = self.look_again(begun, rolling_back=True)
+        outcome = looked
+        if looked.stop is Stop.NONE:
+            # Whatever could not be read: the rest is taken back.
+            outcome = self.execute(lambda: self.stack.up(program, self.tracker.engine_event), "up", rolling_back=True)
+            outcome = looked if outcome.ok else outcome
         self.end_events(outcome)
         if outcome.stop is Stop.LOCK_LOST:
             return self._broken_off(outcome, step)
@@ -417,6 +465,13 @@ class Run:
         """Counts the run. Last in its transaction: the rows are everybody's."""
         engine = totals.of_engine(self.context.choice.name, self._commands)
         totals.add_now(connection, [*totals.of_runs(connection, [self.new.id]), *engine])
+
+
+def targets_of(new: NewDeployment, steps: Sequence[str]) -> list[str]:
+    """The URNs of all that belongs to these steps, made or not yet made, as globs."""
+    line = manifests.line_named(new.line)
+    stack = f"urn:pulumi:{new.tenant}::{PROJECT_NAME}::"
+    return [f"{stack}**{line.step(key).component_type}{end}" for key in steps for end in ("::**", "$**")]
 
 
 def _is_provider(resource: dict[str, Any]) -> bool:

@@ -337,6 +337,9 @@ def _rollback_ended(state: RunState, event: Ended) -> RunState:
 
 
 def _retried(state: RunState) -> RunState:
+    if state.mode is not Mode.FORWARD:
+        # Of a rollback: the step that failed has failed.
+        return replace(state, errors=())
     steps = [
         replace(
             step, status=StepStatus.RUNNING, attempts=step.attempts + 1, error=None, ended_at=None, open=frozenset()

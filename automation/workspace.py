@@ -47,8 +47,8 @@ class TenantStack(Protocol):
     def preview(self, program: Program, on_event: OnEvent) -> None:
         """Announces by events what `up` would do. Writes nothing."""
 
-    def refresh(self, on_event: OnEvent, *, clear_pending: bool = False) -> None:
-        """Reads what is really there into the state."""
+    def refresh(self, on_event: OnEvent, *, targets: Sequence[str] = (), clear_pending: bool = False) -> None:
+        """Reads what is really there into the state; with `targets`, URNs with globs, only of these."""
 
     def destroy(self, on_event: OnEvent, *, continue_on_error: bool = False) -> None:
         """Removes all resources."""
@@ -165,9 +165,13 @@ class PulumiStack:
     def preview(self, program: Program, on_event: OnEvent) -> None:
         self._selected.preview(program=program, on_event=on_event, color="never")
 
-    def refresh(self, on_event: OnEvent, *, clear_pending: bool = False) -> None:
+    def refresh(self, on_event: OnEvent, *, targets: Sequence[str] = (), clear_pending: bool = False) -> None:
         self._selected.refresh(
-            on_event=on_event, color="never", show_secrets=False, clear_pending_creates=clear_pending or None
+            on_event=on_event,
+            color="never",
+            show_secrets=False,
+            target=list(targets) or None,
+            clear_pending_creates=clear_pending or None,
         )
 
     def destroy(self, on_event: OnEvent, *, continue_on_error: bool = False) -> None:

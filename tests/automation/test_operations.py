@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from dataclasses import replace
 from pathlib import Path
@@ -125,6 +126,63 @@ def test_a_failing_change_goes_back_to_the_last_good_settings(context: Context, 
     assert now["last_good_manifest"] == good
     assert now["deployment"]["status"] == "rolled_back"
     assert now["deployment"]["id"] != first.deployment
+    # What a failed step has changed is not in the state: only its server knows, and the last good settings equal the
+    # state. What has not been begun is not read.
+    assert backend.calls == ["up", "up", "refresh", "up"]
+    assert backend.refreshed == ["settings"]
+    # The record before, and the five of the last good settings: what was read counts for nothing.
+    assert sum(result.state.changes.values()) == 3 + 5
+
+
+def test_a_rollback_that_cannot_look_does_not_claim_to_be_one(context: Context, backend: FakeBackend) -> None:
+    run_up(context)
+    backend.changed = {"settings"}
+    backend.failures = {("up", "settings"): ["no such colour"], ("refresh", "settings"): ["nobody answers"]}
+    result = run_up(context)
+    assert result.error is not None
+    assert result.error.exit_code == 4
+    assert "step 'settings' failed: no such colour" in result.error.message
+    assert "could not be read: Object acme-settings: nobody answers" in result.error.message
+    assert backend.calls == ["up", "up", "refresh", "up"]
+    assert statuses(result)["settings"] == "failed"
+    assert tenant(context)["status"] == "failed"
+    # The next run looks at everything first, and changes nothing where it cannot.
+    backend.failures = {("refresh", "database"): ["nobody answers"]}
+    blind = run_up(context)
+    assert blind.error is not None
+    assert blind.error.exit_code == 9
+    assert "what is there could not be read: Object acme-database: nobody answers" in blind.error.message
+    assert tenant(context)["status"] == "failed"
+    assert backend.calls[4:] == ["refresh"]
+    backend.refreshed.clear()
+    assert run_up(context).error is None
+    assert backend.refreshed == ["record", "database", "schema", "settings", "activation"]
+    assert tenant(context)["status"] == "active"
+    run_up(context)
+    assert backend.calls[5:] == ["refresh", "up", "up"]
+
+
+def test_the_commands_of_a_rollback_share_its_limit(context: Context, backend: FakeBackend) -> None:
+    run_up(context)
+    backend.changed = {"settings"}
+    backend.failures = {("up", "settings"): ["no such colour"]}
+    began: list[float] = []
+    stopped: list[float] = []
+
+    def hold(operation: str, step: str, stop: threading.Event) -> None:
+        if operation == "refresh":
+            began.append(time.monotonic())
+            time.sleep(2)
+        if began and (operation, step) == ("up", "record"):
+            assert stop.wait(20)
+            stopped.append(time.monotonic())
+
+    backend.hold = hold
+    result = run_up(limited(context, rollback_timeout=3))
+    assert stopped[0] - began[0] < 4
+    assert result.error is not None
+    assert result.error.exit_code == 4
+    assert "TENANTRY_ROLLBACK_TIMEOUT" in result.error.message
 
 
 def test_without_rollback_a_failure_stays(context: Context, backend: FakeBackend) -> None:
