@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import Connection, Engine, RowMapping
 
-from automation import endings, history, manifests, queries, records
+from automation import endings, history, leftovers, manifests
 from automation.database import transaction
 from automation.engine_events import called, run_event
 from automation.engines import EngineChoice
@@ -359,19 +359,10 @@ class Run:
         return outcome, left
 
     def _leftovers(self, before: dict[str, Any], outcome: Outcome) -> tuple[str, ...]:
-        names: dict[str, list[str]] = {"Database": [], "Role": []}
-        for resource in before.get("resources", []):
-            kind = str(resource.get("type", "")).rsplit(":", 1)[-1]
-            if str(resource.get("type", "")).startswith("postgresql:") and kind in names:
-                names[kind].append(str((resource.get("inputs") or {}).get("name") or resource.get("id")))
         try:
-            state = [] if outcome.stop is Stop.STUCK else self.export().get("resources", [])
-            left = [_described(resource) for resource in state if resource.get("custom") and not _is_provider(resource)]
-            with transaction(self._held.database, self.context.settings) as connection:
-                left += queries.leftovers(connection, names["Database"], names["Role"])
-                mark = f"{PROJECT_NAME}/{self.new.tenant}"
-                if (record := records.owned(connection, self.new.tenant, mark)) is not None:
-                    left.append(f"{record.line} record in the main database")
+            after = [] if outcome.stop is Stop.STUCK else self.export().get("resources", [])
+            known = before.get("resources", [])
+            left = leftovers.found(self._held.database, self.context.settings, self.new, known, after)
         except (DatabaseError, EngineError) as error:
             left = [f"unknown, because {error.message}"]
         return tuple(dict.fromkeys(left))
@@ -472,12 +463,3 @@ def targets_of(new: NewDeployment, steps: Sequence[str]) -> list[str]:
     line = manifests.line_named(new.line)
     stack = f"urn:pulumi:{new.tenant}::{PROJECT_NAME}::"
     return [f"{stack}**{line.step(key).component_type}{end}" for key in steps for end in ("::**", "$**")]
-
-
-def _is_provider(resource: dict[str, Any]) -> bool:
-    return str(resource.get("type", "")).startswith("pulumi:providers:")
-
-
-def _described(resource: dict[str, Any]) -> str:
-    name = str(resource.get("urn", "")).rsplit("::", 1)[-1]
-    return f"{resource.get('type')} {name} (id {resource.get('id')})"

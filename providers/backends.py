@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from providers.connection import DatabaseSettings
@@ -48,6 +48,7 @@ class DatabaseBackend(_Model):
     password_from: SecretName | None = None
     name: str
     sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
+    _region: str = PrivateAttr("")
 
     def settings(self) -> DatabaseSettings:
         """As providers of databases want it. Raises ConfigurationError where the password's variable is not set."""
@@ -58,7 +59,12 @@ class DatabaseBackend(_Model):
             password=secret(self.password_from) if self.password_from else "",
             sslmode=self.sslmode,
             main_database=self.name,
+            region=self._region,
         )
+
+    def belong_to(self, region: str) -> None:
+        """Says whose it is, for messages."""
+        self._region = region
 
 
 class OAuthBackend(_Model):
@@ -161,6 +167,13 @@ class BackendSet(_Model):
 
 class _File(_Model):
     regions: Annotated[dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")], BackendSet], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        # So that what is said of a region's database says which region's it is.
+        for region, backends in self.regions.items():
+            backends.database.belong_to(region)
+        return self
 
 
 def regions(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:

@@ -25,7 +25,10 @@ _SSL_WORDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseSettings:
-    """The server, the administrator, and the main database. `connect_timeout` is in seconds."""
+    """The server, the administrator, and the main database. `connect_timeout` is in seconds.
+
+    `region` is whose database it is, by TENANTRY_BACKENDS; empty for our own, which the environment names.
+    """
 
     host: str
     port: int
@@ -35,6 +38,7 @@ class DatabaseSettings:
     main_database: str
     maintenance_database: str = MAINTENANCE_DATABASE
     connect_timeout: int = 10
+    region: str = ""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> DatabaseSettings:
@@ -54,6 +58,22 @@ class DatabaseSettings:
     def address(self) -> str:
         """`host:port`, for messages."""
         return f"{self.host}:{self.port}"
+
+    def named(self, *variables: str) -> str:
+        """What to correct: these variables, DB_HOST and so on, or what stands for them in the file of regions."""
+        if not self.region:
+            return " and ".join(variables)
+        keys = " and ".join(_KEYS[variable] for variable in variables)
+        return f"{keys} of the database of region {self.region!r} in TENANTRY_BACKENDS"
+
+
+_KEYS = {
+    "DB_HOST": "host",
+    "DB_PORT": "port",
+    "DB_USER": "user",
+    "DB_PASSWORD": "the secret that passwordFrom names",
+    "DB_SSL": "sslmode",
+}
 
 
 def application_name(what: str) -> str:

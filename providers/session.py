@@ -116,7 +116,7 @@ def _explained(error: psycopg.Error, where: DatabaseSettings, database: str, wha
     if state in _MISSING_STATES:
         return MissingTableError(f"{what}: {reason} (database {database!r} at {where.address}).")
     hints = {
-        "42501": f"Give {where.user!r} the rights for it, or set DB_USER to an administrator.",
+        "42501": f"Give {where.user!r} the rights for it, or set {where.named('DB_USER')} to an administrator.",
         "53100": "The server's disk is full: free space there, then retry.",
         "57014": f"It took longer than {STATEMENT_SECONDS} s: see what the server is busy with, then retry.",
         "55P03": f"Something else held a lock for over {LOCK_SECONDS} s: wait for it to end, then retry.",
@@ -134,7 +134,9 @@ def _is_operational(error: psycopg.Error) -> bool:
 def _unreachable(reason: str, where: DatabaseSettings, database: str, what: str) -> UnreachableError:
     if f'database "{database}" does not exist' in reason:
         advice = (
-            "Run: tenantry db upgrade" if database == where.main_database else "Run refresh, then up, to make it again."
+            "Run: tenantry db upgrade"
+            if database == where.main_database and not where.region
+            else "Run refresh, then up, to make it again."
         )
         return MissingDatabaseError(f"{what}: there is no database {database!r} at {where.address}. {advice}")
     # libpq's advice would stand in the middle of ours.
@@ -142,9 +144,10 @@ def _unreachable(reason: str, where: DatabaseSettings, database: str, what: str)
     if "authentication failed" in reason or "pg_hba.conf" in reason or "no password supplied" in reason:
         return UnreachableError(
             f"{what}: the PostgreSQL server at {where.address} refuses the login of {where.user!r}. "
-            "Correct DB_USER and DB_PASSWORD (and DB_SSL, if it insists on TLS)."
+            f"Correct {where.named('DB_USER', 'DB_PASSWORD')} (and {'sslmode' if where.region else 'DB_SSL'}, if it "
+            "insists on TLS)."
         )
     return UnreachableError(
         f"{what}: the PostgreSQL server at {where.address} cannot be reached: {reason}. "
-        "Start it, or correct DB_HOST and DB_PORT."
+        f"Start it, or correct {where.named('DB_HOST', 'DB_PORT')}."
     )

@@ -1,5 +1,6 @@
 """A department's schema: adopted or created, its fence kept closed, drift told, and nothing left when it goes."""
 
+import secrets
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -11,6 +12,7 @@ import pytest
 from automation.database import ensure_ready
 from automation.settings import Settings
 from providers.errors import ConfigurationError, MissingDatabaseError, OwnershipError, ProviderError, UnreachableError
+from providers.region_leftovers import left_in
 from tests.isolation.region import REGION, SCHEMA, TABLES, Department, Region, exists, make, make_role, remove
 
 ID = f"{REGION}/dept_one"
@@ -338,3 +340,10 @@ def test_a_session_that_holds_the_tables_does_not_hold_up_their_removal(fresh: R
             connection.execute(f"{groups} AND m.inherit_option", (department.role,)) if fresh.version() > 15 else None
         )
         assert before is None or before.fetchone() == (0,)
+
+
+def test_what_is_left_is_found_where_the_database_is_gone(fresh: Region) -> None:
+    department = Department(region=fresh, name="dept_alone", password=secrets.token_hex(12))
+    make_role(fresh, department)
+    left = left_in(REGION, tenant_mark=department.mark, roles=[department.role], role_mark="nobody's")
+    assert left == [f"role dept_alone_app in region {REGION}"]

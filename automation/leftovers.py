@@ -1,0 +1,73 @@
+"""What is left of a tenant after its removal: in its state, on its database server, in the main database. Reads only.
+
+A tenant's objects may be on the server of its region: they are looked for there, and not where they never were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Engine
+
+from automation import queries, records
+from automation.database import transaction
+from automation.history import NewDeployment
+from automation.settings import PROJECT_NAME, Settings
+
+Resources = Sequence[Mapping[str, Any]]
+_ON_SERVER = {"Database": "databases", "Role": "roles"}
+
+
+def found(database: Engine, settings: Settings, new: NewDeployment, before: Resources, after: Resources) -> list[str]:
+    """As readers would name it. `before` and `after` are the state's resources. Raises DatabaseError."""
+    names = _names(before)
+    regions = _regions(new, before)
+    left = [_described(resource) for resource in after if resource.get("custom") and not _is_provider(resource)]
+    mark = f"{PROJECT_NAME}/{new.tenant}"
+    with transaction(database, settings) as connection:
+        left += queries.leftovers(connection, names["databases"], [] if regions else names["roles"])
+        record = records.owned(connection, new.tenant, mark)
+    for region in regions:
+        left += _left_in(region, new, mark, names["roles"])
+    if record is not None:
+        left.append(f"{record.line} record in the main database")
+    return left
+
+
+def _left_in(region: str, new: NewDeployment, mark: str, roles: list[str]) -> list[str]:
+    # Late: most commands remove nothing, or nothing in a region.
+    from providers.errors import ProviderError
+    from providers.plugin.resource import MARK_PREFIX
+    from providers.region_leftovers import left_in
+
+    role_mark = f"{MARK_PREFIX}urn:pulumi:{new.tenant}::{PROJECT_NAME}::"
+    try:
+        return left_in(region, tenant_mark=mark, roles=roles, role_mark=role_mark)
+    except ProviderError as error:
+        return [f"unknown in region {region}, because {error}"]
+
+
+def _names(before: Resources) -> dict[str, list[str]]:
+    names: dict[str, list[str]] = {kind: [] for kind in _ON_SERVER.values()}
+    for resource in before:
+        package, _, kind = str(resource.get("type", "")).partition(":")
+        if package == "postgresql" and (into := _ON_SERVER.get(kind.rsplit(":", 1)[-1])) is not None:
+            names[into].append(str((resource.get("inputs") or {}).get("name") or resource.get("id")))
+    return names
+
+
+def _regions(new: NewDeployment, before: Resources) -> list[str]:
+    """Where the tenant is by its state; by its manifest too, for what has been made and is in no state."""
+    manifest = (new.manifest or new.previous_manifest or {}).get("manifest") or {}
+    places = [manifest.get("region"), *((resource.get("inputs") or {}).get("region") for resource in before)]
+    return list(dict.fromkeys(place for place in places if isinstance(place, str) and place))
+
+
+def _is_provider(resource: Mapping[str, Any]) -> bool:
+    return str(resource.get("type", "")).startswith("pulumi:providers:")
+
+
+def _described(resource: Mapping[str, Any]) -> str:
+    name = str(resource.get("urn", "")).rsplit("::", 1)[-1]
+    return f"{resource.get('type')} {name} (id {resource.get('id')})"

@@ -1,0 +1,45 @@
+"""What a region's PostgreSQL server still has of a tenant after its removal: schemas and roles, by the tenant's marks.
+
+Looks on the server itself, with the region's own settings. Removes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from providers.backends import backends_of
+from providers.errors import MissingDatabaseError
+from providers.schema_mark import mark_comment
+from providers.session import run_in
+
+if TYPE_CHECKING:
+    import psycopg
+
+_ROLES = """
+    SELECT rolname FROM pg_catalog.pg_roles
+    WHERE rolname = ANY(%s) OR starts_with(pg_catalog.shobj_description(oid, 'pg_authid'), %s) ORDER BY 1
+"""
+_SCHEMAS = "SELECT nspname FROM pg_catalog.pg_namespace WHERE obj_description(oid, 'pg_namespace') = %s ORDER BY 1"
+
+
+def left_in(region: str, *, tenant_mark: str, roles: list[str], role_mark: str) -> list[str]:
+    """Schemas that bear the tenant's mark, and roles of these names or whose mark begins with `role_mark`, in words.
+
+    Raises ProviderError, ConfigurationError among them.
+    """
+    where = backends_of(region).database.settings()
+    what = f"what is left of {tenant_mark} in region {region!r}"
+
+    def names(database: str, statement: str, *values: object) -> list[str]:
+        def read(connection: psycopg.Connection[Any]) -> list[str]:
+            return [str(row[0]) for row in connection.execute(statement.encode(), values)]
+
+        return run_in(database, what, read, settings=where)
+
+    found = [f"role {name} in region {region}" for name in names(where.maintenance_database, _ROLES, roles, role_mark)]
+    # A database that is gone took its schemas along.
+    with contextlib.suppress(MissingDatabaseError):
+        schemas = names(where.main_database, _SCHEMAS, mark_comment(tenant_mark))
+        found = [*(f"schema {name} in region {region}" for name in schemas), *found]
+    return found
