@@ -24,7 +24,7 @@ from automation.messages import summary
 from automation.models import DeploymentStatus, TenantStatus, deployments
 from automation.previewing import preview
 from automation.results import RunResult
-from automation.rollback import Decision, Plan
+from automation.rollback import Decision, Plan, Stop
 from automation.run import Context, Held, Run, targets_of
 from automation.skipping import skipped_steps
 from automation.steps import RunState, complete, new_run
@@ -96,8 +96,7 @@ def _apply(run: Run, held: Held, resolved: ResolvedManifest[Any], options: UpOpt
         heed = _of_these(run, options.steps) if options.steps else run.tracker.engine_event
         run.stack.up(manifests.program(resolved), heed, targets=targets_of(run.new, options.steps))
 
-    looked = _looked(run, held, options.steps)
-    outcome = run.execute(work, "up") if looked.ok else looked
+    outcome = _applied(run, held, work, options.steps)
     run.end_events(outcome)
     if not outcome.ok:
         last_good = held.facts.last_good
@@ -131,9 +130,21 @@ def _of_these(run: Run, steps: Sequence[str]) -> Callable[[EngineEvent], None]:
     return heed
 
 
-def _looked(run: Run, held: Held, steps: Sequence[str] = ()) -> Outcome:
-    """What a run that broke off has changed is not always in the state: without looking, it would be taken for same."""
-    return run.look_again(steps) if held.facts.failed or held.dead else Outcome()
+def _applied(run: Run, held: Held, work: Callable[[], None], steps: Sequence[str] = ()) -> Outcome:
+    """Runs `work`, an `up`. After a run that broke off, with a look at what is there first: it may have changed what
+    the state does not say, which would be taken for the same.
+    """
+    if not held.broken_off:
+        return run.execute(work, "up")
+    looked = run.look_again(steps)
+    if looked.stop is not Stop.NONE:
+        return looked
+    outcome = run.execute(work, "up")
+    if looked.ok or not outcome.ok:
+        return outcome
+    # It was looked at with the logins that the state had, which may have been what was wrong: now it has this run's.
+    looked = run.look_again(steps)
+    return run.execute(work, "up") if looked.ok else looked
 
 
 def _remaining(run: Run, resolved: ResolvedManifest[Any]) -> tuple[str, ...]:
@@ -309,8 +320,7 @@ def _reapply(run: Run, held: Held, resolved: ResolvedManifest[Any], undone: uuid
         run.stack.ensure()
         run.stack.up(manifests.program(resolved), run.tracker.engine_event)
 
-    looked = _looked(run, held)
-    outcome = run.execute(work, "up") if looked.ok else looked
+    outcome = _applied(run, held, work)
     run.end_events(outcome)
     if not outcome.ok:
         return _given_up(run, outcome)

@@ -65,6 +65,11 @@ class Held:
     facts: TenantFacts
     dead: Sequence[RowMapping]
 
+    @property
+    def broken_off(self) -> bool:
+        """Whether a run before ended in its middle, so that the state may not say what is there."""
+        return self.facts.failed or bool(self.dead)
+
 
 class Run:
     """A deployment in the making. As a context manager it never leaves a `running` row behind."""
@@ -286,8 +291,8 @@ class Run:
 
     def _reapplied(self, program: Program, text: str, step: str | None) -> RunResult:
         self.tracker.take(ModeChanged(mode=Mode.ROLLBACK_APPLY, at=history.now()))
-        # Of the steps that were begun only: what else cannot be read now has not been changed.
-        begun = [step.key for step in self.tracker.state.steps if step.changed]
+        # Of the steps that were begun only, if that is all: what else cannot be read now has not been changed.
+        begun = [] if self._held.broken_off else [step.key for step in self.tracker.state.steps if step.changed]
         looked = self.look_again(begun, rolling_back=True)
         outcome = looked
         if looked.stop is Stop.NONE:

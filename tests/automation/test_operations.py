@@ -146,20 +146,23 @@ def test_a_rollback_that_cannot_look_does_not_claim_to_be_one(context: Context, 
     assert backend.calls == ["up", "up", "refresh", "up"]
     assert statuses(result)["settings"] == "failed"
     assert tenant(context)["status"] == "failed"
-    # The next run looks at everything first, and changes nothing where it cannot.
-    backend.failures = {("refresh", "database"): ["nobody answers"]}
+    # The next run looks at everything. Where it cannot, it looks again with its own settings, and does without no look.
+    backend.changed = set()
+    backend.failures = {("refresh", "database"): ["nobody answers"] * 2}
     blind = run_up(context)
     assert blind.error is not None
     assert blind.error.exit_code == 9
     assert "what is there could not be read: Object acme-database: nobody answers" in blind.error.message
     assert tenant(context)["status"] == "failed"
-    assert backend.calls[4:] == ["refresh"]
+    assert backend.calls[4:] == ["refresh", "up", "refresh"]
     backend.refreshed.clear()
+    backend.failures = {("refresh", "database"): ["nobody answers"]}
     assert run_up(context).error is None
-    assert backend.refreshed == ["record", "database", "schema", "settings", "activation"]
+    assert backend.calls[7:] == ["refresh", "up", "refresh", "up"]
+    assert backend.refreshed == ["record", "record", "database", "schema", "settings", "activation"]
     assert tenant(context)["status"] == "active"
     run_up(context)
-    assert backend.calls[5:] == ["refresh", "up", "up"]
+    assert backend.calls[11:] == ["up"]
 
 
 def test_the_commands_of_a_rollback_share_its_limit(context: Context, backend: FakeBackend) -> None:
