@@ -1,4 +1,4 @@
-"""A proxy before an HTTP API that carries out what a test tells it to: refuse, hang, or do it and lose the answer."""
+"""A proxy before an HTTP API that carries out what a test tells it to: refuse, hang, or do it and not say so."""
 
 from __future__ import annotations
 
@@ -25,17 +25,23 @@ class Fault(StrEnum):
     REFUSE = "refuse"
     HANG = "hang"
     LOSE = "lose"
+    DENY = "deny"
+    """It is done, and the answer says that it was refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """Calls whose `METHOD /path` begins with a match of `pattern`. The first `spared` of them get through."""
+    """Calls whose `METHOD /path` begins with a match of `pattern`, and whose body has one of `body`.
+
+    The first `spared` of them get through.
+    """
 
     pattern: re.Pattern[str]
     fault: Fault
     status: int = 500
     spared: int = 0
     times: int = 10_000
+    body: re.Pattern[str] = re.compile("")
 
 
 class FaultyApi:
@@ -69,12 +75,12 @@ class FaultyApi:
             self._server.server_close()
             self._client.close()
 
-    def breaks(self, pattern: str, fault: Fault = Fault.REFUSE, **more: Any) -> None:
+    def breaks(self, pattern: str, fault: Fault = Fault.REFUSE, *, body: str = "", **more: Any) -> None:
         """From now on, calls that match go wrong."""
         with self._lock:
             self._matched = 0
             self._free.clear()
-            self._rule = Rule(pattern=re.compile(pattern), fault=fault, **more)
+            self._rule = Rule(pattern=re.compile(pattern), fault=fault, body=re.compile(body), **more)
 
     def heal(self) -> None:
         """All calls get through again; those that hang are let go."""
@@ -82,11 +88,11 @@ class FaultyApi:
             self._rule = None
             self._free.set()
 
-    def _fault_of(self, call: str) -> Rule | None:
+    def _fault_of(self, call: str, body: str) -> Rule | None:
         with self._lock:
             self.calls.append(call)
             rule = self._rule
-            if rule is None or rule.pattern.match(call) is None:
+            if rule is None or rule.pattern.match(call) is None or rule.body.search(body) is None:
                 return None
             self._matched += 1
             return rule if rule.spared < self._matched <= rule.spared + rule.times else None
@@ -99,7 +105,7 @@ class FaultyApi:
 
             def answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                rule = api._fault_of(f"{self.command} {self.path}")
+                rule = api._fault_of(f"{self.command} {self.path}", body.decode(errors="replace"))
                 if rule is not None and rule.fault is Fault.HANG:
                     api._free.wait(300)
                     self.close_connection = True
@@ -108,6 +114,9 @@ class FaultyApi:
                     self._send(rule.status, {"content-type": "application/json"}, b'{"message": "the test says no"}')
                     return
                 found = api._forward(self.command, self.path, dict(self.headers.items()), body)
+                if rule is not None and rule.fault is Fault.DENY:
+                    self._send(400, {"content-type": "application/json"}, b'{"message": "the test denies it"}')
+                    return
                 if rule is not None:
                     time.sleep(0.05)
                     self.close_connection = True

@@ -45,6 +45,7 @@ class Yard:
         self.slug = f"dep-{main[-8:]}"
         self.apis: dict[str, FaultyApi] = {}
         self.environment: dict[str, str] = {}
+        self._holding: list[psycopg.Connection[Any]] = []
 
     @contextmanager
     def open(self) -> Iterator[Self]:
@@ -68,7 +69,10 @@ class Yard:
                 "TENANTRY_RETRY_DELAYS": "[0.1]",
                 "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])),
             }
-            yield self
+            try:
+                yield self
+            finally:
+                self.lets_go()
 
     def write(self, slug: str | None = None, **changes: Any) -> None:
         """Writes the department's manifest."""
@@ -142,6 +146,63 @@ class Yard:
             cursor = connection.execute(statement.encode(), values)
             return cursor.fetchall() if cursor.description else []
 
+    def holds(self, database: str, statement: str) -> None:
+        """Whoever wants what this statement has locked waits from now on."""
+        connection = psycopg.connect(self.postgres.url(database), connect_timeout=10)
+        self._holding.append(connection)
+        connection.execute(statement.encode())
+
+    def lets_go(self) -> None:
+        """What is held is free again, and nothing of it is done."""
+        while self._holding:
+            connection = self._holding.pop()
+            connection.rollback()
+            connection.close()
+
+    def facts(self) -> dict[str, Any]:
+        """What each server has of the tenant, in full."""
+        identifier = f"department_{self.slug.replace('-', '_')}"
+        row = "SELECT name, admin_email, retention, status FROM departments WHERE slug = %s"
+        role = "SELECT rolconnlimit, rolconfig, rolcanlogin FROM pg_roles WHERE rolname = %s"
+        return {
+            "record": self.query(self.main, row, self.slug),
+            "role": self.query(DATABASE, role, f"{identifier}_app"),
+            "client": self._client_rows(),
+            "process": self._document(),
+            "workflows": [
+                {key: row[key] for key in ("id", "name", "nodes", "connections", "settings", "active")}
+                for row in self._n8n_rows("workflows", self.slug)
+            ],
+            "route": self._route(),
+        }
+
+    def _client_rows(self) -> list[tuple[Any, ...]]:
+        (file,) = (self.region.directory / "authorization").rglob("clients.sqlite")
+        connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
+        try:
+            wanted = "SELECT client_id, metadata FROM clients WHERE software_id = ?"
+            return connection.execute(wanted, (f"tenantry/{self.slug}",)).fetchall()
+        finally:
+            connection.close()
+
+    def _document(self) -> dict[str, Any]:
+        """The process's document, but for the number of its changes, and without a secret."""
+        server = supervisor.attach(self.region.directory / "supervisor")
+        assert server is not None
+        content: dict[str, Any] = json.loads((server.programs / f"tenant-{self.slug}.json").read_text())
+        environment = {name: hash(value) for name, value in content["environment"].items()}
+        return {**content, "environment": environment, "revision": None}
+
+    def _route(self) -> list[Any]:
+        """The tenant's routes, and what they lead to."""
+        config = httpx.get(f"{self.region.gateway.admin}/config/", timeout=20, trust_env=False).json()
+        server = config["apps"]["http"]["servers"][self.region.gateway.server]
+        named = server.get("named_routes") or {}
+        return [
+            *(route for route in server["routes"] if self.slug in json.dumps(route)),
+            *(route for name, route in sorted(named.items()) if self.slug in name or self.slug in json.dumps(route)),
+        ]
+
     def _count(self, database: str, of: str, *values: object) -> int:
         if database == self.main and not self.query(database, "SELECT to_regclass('departments')")[0][0]:
             return 0
@@ -165,7 +226,11 @@ class Yard:
         return sum(one["name"] == f"tenant-{slug}" or one["group"] == f"tenant-{slug}" for one in known)
 
     def _n8n(self, kind: str, slug: str) -> int:
-        found, cursor = [], ""
+        return len(self._n8n_rows(kind, slug))
+
+    def _n8n_rows(self, kind: str, slug: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        cursor = ""
         headers = {"X-N8N-API-KEY": self.region.environment["TENANTRY_BACKEND_LOCAL_N8N"]}
         for _ in range(100):
             answer = httpx.get(
@@ -181,7 +246,7 @@ class Yard:
             if not cursor:
                 break
         mark = f"tenantry/{slug}"
-        return sum(one["name"].startswith(f"{mark} ") or one["name"] == tag_name(mark) for one in found)
+        return [one for one in found if one["name"].startswith(f"{mark} ") or one["name"] == tag_name(mark)]
 
     def _routes(self, slug: str) -> int:
         config = httpx.get(f"{self.region.gateway.admin}/config/", timeout=20, trust_env=False).json()
