@@ -88,6 +88,8 @@ ANY       GET        /tenants
 CREATORS  GET        /tenants/new
 CREATORS  POST       /tenants/new
 READERS   GET        /tenants/{slug}
+READERS   GET        /tenants/{slug}/cost
+READERS   GET        /tenants/{slug}/health
 MANAGERS  GET        /tenants/{slug}/edit
 MANAGERS  POST       /tenants/{slug}/edit
 MANAGERS  POST       /tenants/{slug}/preview
