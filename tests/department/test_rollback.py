@@ -47,7 +47,7 @@ def _container(yard: Yard) -> None:
 
 def _token_of_new_scope(yard: Yard) -> None:
     # All is in place, and one part does not work as its users use it.
-    yard.apis["oauth"].breaks(r"POST ", body="reports")
+    yard.apis["oauth"].breaks(r"POST ", body="grant_type=client_credentials.*reports", status=400)
 
 
 CREATING: dict[str, Break] = {
@@ -57,7 +57,7 @@ CREATING: dict[str, Break] = {
     "container": _container,
     "workflows": lambda yard: yard.apis["n8n"].breaks(r"(POST|PUT) /api/v1/workflows"),
     "gateway": lambda yard: yard.apis["gateway"].breaks(r"(POST|PUT|PATCH) "),
-    "health": lambda yard: yard.apis["oauth"].breaks(r"POST ", body="grant_type=client_credentials"),
+    "health": lambda yard: yard.apis["oauth"].breaks(r"POST ", body="grant_type=client_credentials", status=400),
 }
 """How each step is made to fail when the department is made."""
 
@@ -301,7 +301,7 @@ def test_an_answer_that_is_lost_makes_no_second_object(yard: Yard, part: str, pa
 def _heal(yard: Yard) -> None:
     yard.lets_go()
     yard.environment.pop("TENANTRY_STEP_TIMEOUT", None)
-    yard.environment |= yard.region.environment | {"TENANTRY_BACKENDS": yard.environment["TENANTRY_BACKENDS"]}
+    yard.environment |= {**yard.region.environment, "TENANTRY_BACKENDS": yard.environment["TENANTRY_BACKENDS"]}
     yard.query(DATABASE, _ALLOW_TABLES)
     yard.query(yard.main, "DROP FUNCTION IF EXISTS refuse() CASCADE")
     for api in yard.apis.values():
