@@ -124,7 +124,7 @@ CHANGES = {
     "container": Change(
         step="container",
         changes=_LOG_LEVEL,
-        breaks=lambda yard: yard.apis["container"].breaks(r"POST /", body="reloadConfig", times=1),
+        breaks=lambda yard: yard.apis["container"].breaks(r"POST /", body="reloadConfig"),
     ),
     "container, done": Change(
         step="container",
