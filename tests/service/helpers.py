@@ -7,6 +7,8 @@ from typing import Any
 
 import jwt
 
+from tests.auth.helpers import LIFETIME
+
 SECRET = "a secret for tests that is long enough for HS256"
 MANIFEST: dict[str, Any] = {
     "kind": "cabinet",
@@ -20,7 +22,11 @@ MANIFEST: dict[str, Any] = {
 
 
 def token(
-    subject: str = "root", *, roles: tuple[str, ...] = (), tenants: dict[str, str] | None = None, seconds: int = 3600
+    subject: str = "root",
+    *,
+    roles: tuple[str, ...] = (),
+    tenants: dict[str, str] | None = None,
+    seconds: int = LIFETIME,
 ) -> str:
     """A token that is valid for so long."""
     claims = {
