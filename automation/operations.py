@@ -23,6 +23,7 @@ from automation.locks import tenant_lock
 from automation.messages import summary
 from automation.models import DeploymentStatus, TenantStatus, deployments
 from automation.previewing import preview
+from automation.recovery import recover
 from automation.results import RunResult
 from automation.rollback import Decision, Plan, Stop
 from automation.run import Context, Held, Run, targets_of
@@ -101,7 +102,7 @@ def _apply(run: Run, held: Held, resolved: ResolvedManifest[Any], options: UpOpt
     if not outcome.ok:
         last_good = held.facts.last_good
         again = (lambda: manifests.program(manifests.restored(last_good))) if last_good is not None else None
-        return run.recover(outcome, again)
+        return recover(run, outcome, again)
     if options.steps and (remains := _remaining(run, resolved)):
         run.tracker.log("warning", f"the retried steps are done; not yet in place: {', '.join(remains)}")
         return run.finish(DeploymentStatus.SUCCEEDED, _as_before(held))

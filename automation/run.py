@@ -1,6 +1,6 @@
-"""One deployment from its first row to its last: running the engine under watch, retrying, rolling back, recording.
+"""One deployment from its first row to its last: running the engine under watch, retrying, removing, recording.
 
-Decides in which order these happen. What follows a failure is decided in `rollback`, what a step is in `steps`.
+Decides in which order these happen. What follows a failure is in `recovery`, what a step is in `steps`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from automation import endings, history, leftovers, manifests
 from automation.database import transaction
 from automation.engine_events import called, run_event
 from automation.engines import EngineChoice
-from automation.errors import DatabaseError, EngineError, RollbackFailedError, RunFailedError, TenantryError
+from automation.errors import DatabaseError, EngineError, TenantryError
 from automation.history import NewDeployment, TenantFacts
 from automation.jobs import totals
 from automation.jobs.child_events import JobEvents
@@ -28,12 +28,12 @@ from automation.messages import engine_failure, is_transient, summary
 from automation.models import DeploymentStatus, TenantStatus
 from automation.redaction import redactor
 from automation.results import RunResult
-from automation.rollback import Decision, Plan, Situation, Stop, decide
+from automation.rollback import Decision, Stop
 from automation.settings import PROJECT_NAME, Settings
-from automation.steps import Ended, Mode, ModeChanged, Retried, RunEvent, RunState, Said, reducer
+from automation.steps import Ended, Retried, RunEvent, RunState, Said, reducer
 from automation.supervision import CancelRequests, Outcome, Supervisor
 from automation.tracking import HistoryWriter, Observer, Silent, Tracker
-from automation.workspace import Program, StackFactory, TenantStack, holder_is_dead, open_stack, processes_of
+from automation.workspace import StackFactory, TenantStack, holder_is_dead, open_stack, processes_of
 
 if TYPE_CHECKING:
     from pulumi.automation.events import EngineEvent
@@ -77,7 +77,7 @@ class Run:
     def __init__(self, context: Context, held: Held, new: NewDeployment, state: RunState) -> None:
         self.context = context
         self.new = new
-        self._held = held
+        self.held = held
         self._started = time.monotonic()
         self._ended = False
         self._commands: list[tuple[str, float]] = []
@@ -117,7 +117,7 @@ class Run:
             self.__exit__(type(error), error, error.__traceback__)
             raise
         self._supervisor = Supervisor(
-            self.context.settings, self.stack, self.tracker, self._held.lock, self.context.cancel
+            self.context.settings, self.stack, self.tracker, self.held.lock, self.context.cancel
         )
         return self
 
@@ -131,14 +131,14 @@ class Run:
         self.tracker.take(Ended(ok=False, at=history.now(), reason="the run could not go on"))
         self._writer.close()
         text = self._redact(str(error)) if error is not None else "the run ended without a result"
-        with contextlib.suppress(DatabaseError), transaction(self._held.database, self.context.settings) as connection:
+        with contextlib.suppress(DatabaseError), transaction(self.held.database, self.context.settings) as connection:
             history.finish(
                 connection, self.new.id, {"status": self._status_now()}, status=DeploymentStatus.FAILED, error=text
             )
             self._count(connection)
 
     def _status_now(self) -> TenantStatus:
-        facts = self._held.facts
+        facts = self.held.facts
         return TenantStatus.ACTIVE if facts.last_good is not None and not facts.failed else TenantStatus.FAILED
 
     # Running the engine
@@ -251,7 +251,7 @@ class Run:
         return outcome
 
     def _lock_is_stale(self) -> bool:
-        dead = {(row["host"], row["pid"]) for row in self._held.dead}
+        dead = {(row["host"], row["pid"]) for row in self.held.dead}
         # The stock CLI outlives a killed parent for a moment: it finishes what is in flight, then unlocks.
         until = time.monotonic() + (self.context.settings.cancel_grace if dead else 0)
         while True:
@@ -264,88 +264,7 @@ class Run:
                 return False
             time.sleep(_LOCK_POLL_SECONDS)
 
-    # Rolling back
-
-    def recover(self, outcome: Outcome, program: Callable[[], Program] | None) -> RunResult:
-        """Follows up on a failed run as `rollback.decide` says. `program` makes the last good one."""
-        state = self.tracker.state
-        if outcome.stop is Stop.NONE and not self._held.lock.alive():
-            # What failed may have failed because the database went away, and that is no fault of the tenant's.
-            outcome = replace(outcome, stop=Stop.LOCK_LOST, reason=endings.LOCK_LOST)
-        situation = Situation(
-            operation=self.new.operation,
-            stop=outcome.stop,
-            touched=any(step.changed for step in state.steps),
-            enable_rollback=self.new.enable_rollback,
-            has_last_good=program is not None,
-            was_active=self._held.facts.was_active,
-        )
-        decision = decide(situation)
-        step, text = self.failure(outcome)
-        if decision.plan is Plan.LEAVE:
-            return self.left(outcome, decision, step, text)
-        self.tracker.log("warning", f"rolling back: {decision.reason}", step=step)
-        if decision.plan is Plan.REAPPLY and program is not None:
-            return self._reapplied(program(), text, step)
-        return self._destroyed(text, step)
-
-    def _reapplied(self, program: Program, text: str, step: str | None) -> RunResult:
-        self.tracker.take(ModeChanged(mode=Mode.ROLLBACK_APPLY, at=history.now()))
-        # Of the steps that were begun only, if that is all: what else cannot be read now has not been changed.
-        begun = [] if self._held.broken_off else [step.key for step in self.tracker.state.steps if step.changed]
-        looked = self.look_again(begun, rolling_back=True)
-        outcome = looked
-        if looked.stop is Stop.NONE:
-            # Whatever could not be read: the rest is taken back.
-            outcome = self.execute(lambda: self.stack.up(program, self.tracker.engine_event), "up", rolling_back=True)
-            outcome = looked if outcome.ok else outcome
-        self.end_events(outcome)
-        if outcome.stop is Stop.LOCK_LOST:
-            return self._broken_off(outcome, step)
-        message = f"{self._where(step)} failed: {text}"
-        if outcome.ok:
-            error = RunFailedError(
-                f"{message.removesuffix('.')}. The last good settings of '{self.new.tenant}' are in force again",
-                hint="correct the manifest or the cause, preview, then run `up` again",
-            )
-            status = DeploymentStatus.ROLLED_BACK
-            return self.finish(status, TenantStatus.ACTIVE, error=error, rolled_back_to="last good settings")
-        left = (f"settings of '{self.new.tenant}' between the old and the new ones: {self._last_words(outcome)}",)
-        return self._rollback_failed(message, left, outcome)
-
-    def _destroyed(self, text: str, step: str | None) -> RunResult:
-        self.tracker.take(ModeChanged(mode=Mode.ROLLBACK_DESTROY, at=history.now()))
-        outcome, left = self.destroy(rolling_back=True)
-        if outcome.stop is Stop.LOCK_LOST:
-            return self._broken_off(outcome, step)
-        message = f"{self._where(step)} failed: {text}"
-        if outcome.ok and not left:
-            error = RunFailedError(
-                f"{message.removesuffix('.')}. What was made of '{self.new.tenant}' is removed; nothing is left",
-                hint="correct the cause, then run `up` again",
-            )
-            return self.finish(
-                DeploymentStatus.ROLLED_BACK,
-                TenantStatus.REMOVED,
-                error=error,
-                rolled_back_to="nothing",
-                last_good_manifest=None,
-            )
-        return self._rollback_failed(message, left or (self._last_words(outcome),), outcome)
-
-    def _broken_off(self, outcome: Outcome, step: str | None) -> RunResult:
-        """A rollback during which the tenant's lock was lost: whoever has the tenant next decides anew."""
-        decision = Decision(plan=Plan.LEAVE, reason="the tenant's lock was lost during the rollback")
-        return self.left(outcome, decision, step, outcome.reason)
-
-    def _rollback_failed(self, message: str, left: tuple[str, ...], outcome: Outcome) -> RunResult:
-        how = "was cancelled" if outcome.stop is Stop.USER else "is not complete"
-        error = RollbackFailedError(
-            f"{message}. Its rollback {how}; left: {'; '.join(left)}",
-            hint=f"remove the cause, then run `tenantry destroy {self.new.tenant}` or `tenantry up {self.new.tenant}`",
-            details={"leftovers": list(left)},
-        )
-        return self.finish(DeploymentStatus.ROLLBACK_FAILED, TenantStatus.FAILED, error=error, leftovers=left)
+    # Removing
 
     def destroy(self, *, rolling_back: bool) -> tuple[Outcome, tuple[str, ...]]:
         """Removes all resources, then the stack, and looks whether anything is left. Ends the events too."""
@@ -367,16 +286,18 @@ class Run:
         try:
             after = [] if outcome.stop is Stop.STUCK else self.export().get("resources", [])
             known = before.get("resources", [])
-            left = leftovers.found(self._held.database, self.context.settings, self.new, known, after)
+            left = leftovers.found(self.held.database, self.context.settings, self.new, known, after)
         except (DatabaseError, EngineError) as error:
             left = [f"unknown, because {error.message}"]
         return tuple(dict.fromkeys(left))
 
-    def _where(self, step: str | None) -> str:
+    def where(self, step: str | None) -> str:
+        """What failed, as the subject of a sentence."""
         subject = f"{self.new.operation} of '{self.new.tenant}'"
         return f"{subject}: step '{step}'" if step else subject
 
-    def _last_words(self, outcome: Outcome) -> str:
+    def last_words(self, outcome: Outcome) -> str:
+        """Why a command failed, where no step says it: the last of the engine's errors."""
         if outcome.reason:
             return outcome.reason
         state = self.tracker.state
@@ -425,7 +346,7 @@ class Run:
         try:
             if unwritten is not None:
                 raise unwritten
-            with transaction(self._held.database, self.context.settings) as connection:
+            with transaction(self.held.database, self.context.settings) as connection:
                 history.finish(
                     connection,
                     self.new.id,
@@ -440,7 +361,7 @@ class Run:
                     also(connection)
                 self._count(connection)
         except DatabaseError as lost:
-            ended = error.message if error is not None else f"{self._where(None)} succeeded"
+            ended = error.message if error is not None else f"{self.where(None)} succeeded"
             error = DatabaseError(f"{ended}. This could not be recorded: {lost.message}", hint=lost.hint)
         return RunResult(
             tenant=self.new.tenant,
