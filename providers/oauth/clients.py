@@ -166,6 +166,8 @@ class Clients:
             reason = "does not let it use client_credentials with client_secret_basic: allow both for clients"
         elif missing := self.wanted.missing(found):
             reason = f"does not give it the scopes {', '.join(missing)}: add them there, or take them away here"
+        elif kept := self.wanted.kept(found):
+            reason = f"leaves it the scopes {', '.join(kept)}, though none is wanted now: take them from it there"
         if not reason:
             return found
         if new:

@@ -31,11 +31,15 @@ class WrongTokenError(RefusedError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What a client is to be; `scopes` sorted. Its name holds the tenant's mark: some servers keep no software_id."""
+    """What a client is to be; `scopes` sorted. Its name holds the tenant's mark: some servers keep no software_id.
+
+    `dropped` are the scopes it had been given until all were taken from the manifest.
+    """
 
     name: str
     mark: str
     scopes: Sequence[str]
+    dropped: Sequence[str] = ()
 
     @property
     def full_name(self) -> str:
@@ -48,17 +52,22 @@ class Wanted:
             "response_types": [],
             "token_endpoint_auth_method": AUTH_METHOD,
             "software_id": self.mark,
-            # Without it a server gives its default ones.
-            **({"scope": " ".join(self.scopes)} if self.scopes else {}),
+            # Without it a server gives its default ones, or leaves those that a client has.
+            **({"scope": " ".join(self.scopes)} if self.scopes or self.dropped else {}),
         }
 
     def met_by(self, found: Registered) -> bool:
         """Whether nothing has to be changed."""
-        return found.name == self.full_name and found.as_asked and self.scoped(found) == tuple(self.scopes)
+        scoped = self.scoped(found) == tuple(self.scopes) and not self.kept(found)
+        return found.name == self.full_name and found.as_asked and scoped
 
     def missing(self, found: Registered) -> list[str]:
         """The scopes that the server does not give it."""
         return sorted(set(self.scopes) - set(found.scopes))
+
+    def kept(self, found: Registered) -> list[str]:
+        """The scopes that the server leaves it although all were taken away."""
+        return sorted(set(self.dropped) & set(found.scopes))
 
     def scoped(self, found: Registered) -> tuple[str, ...]:
         """The scopes that count: none, where the server was left the choice."""

@@ -68,7 +68,7 @@ class OAuthClientProvider(ResourceProvider):
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         now = int(time.time())
-        clients, held = clients_of(_news["region"], _wanted(_news)), _held(_olds)
+        clients, held = clients_of(_news["region"], _wanted(_news, _olds)), _held(_olds)
         rotation = None if _olds.get("rotation") == _news.get("rotation") else rotation_of(clients)
         retired = _retired(_olds) if rotation is None else rotation.left(held, _retired(_olds))
         # First what may fail without a loss: after a change, its answer has to reach the state.
@@ -135,9 +135,10 @@ LAST = 2**62
 """After every time of grace."""
 
 
-def _wanted(props: Mapping[str, Any]) -> Wanted:
+def _wanted(props: Mapping[str, Any], olds: Mapping[str, Any] | None = None) -> Wanted:
+    scopes, before = (tuple(sorted((each or {}).get("scopes") or ())) for each in (props, olds))
     return Wanted(
-        name=str(props["client_name"]), mark=str(props["tenant_mark"]), scopes=tuple(sorted(props.get("scopes") or ()))
+        name=str(props["client_name"]), mark=str(props["tenant_mark"]), scopes=scopes, dropped=() if scopes else before
     )
 
 

@@ -63,7 +63,9 @@ class Successor:
         return tuple(retired)
 
     def rotated(self, held: Held, retired: Sequence[Retired], grace_seconds: int, now: int) -> Rotated:
-        current = self.clients.made(known={held.client_id, *(each.held.client_id for each in retired)})
+        # A new client has no scopes that could be dropped.
+        anew = dataclasses.replace(self.clients, wanted=dataclasses.replace(self.clients.wanted, dropped=()))
+        current = anew.made(known={held.client_id, *(each.held.client_id for each in retired)})
         return Rotated(current=current, retired=Retired(kind=Kind.CLIENT, held=held, until=now + grace_seconds))
 
 

@@ -61,6 +61,19 @@ def test_scopes_are_changed_in_place(place: Place, props: Props) -> None:
         token(narrow, scopes=["workflows"])
 
 
+def test_scopes_are_all_taken_away(place: Place, props: Props) -> None:
+    outs = created(props)
+    none = props | {"scopes": []}
+    assert changes(outs, none) is True
+    bare = updated(outs, none)
+    assert (bare["client_id"], bare["scopes"], bare["as_registered"]) == (outs["client_id"], [], True)
+    with pytest.raises(RefusedError, match="scope"):
+        token(bare, scopes=["documents"])
+    assert token(bare)
+    assert changes(bare, none) is False
+    assert CLIENT.read("x", bare).outs == bare
+
+
 def test_two_tenants_with_one_name_have_a_client_each(place: Place, props: Props) -> None:
     others = props | {"tenant_mark": f"{props['tenant_mark']}x"}
     with ThreadPoolExecutor(2) as pool:
