@@ -157,7 +157,8 @@ def test_failures_have_exit_codes(tenantry: Tenantry, fake: FakeBackend) -> None
     assert tenantry("up acme").code == 4
     fake.failures = {("up", "schema"): ["no such table"]}
     assert tenantry("up acme --no-rollback").code == 9
-    fake.command_errors = ["error: incorrect passphrase"]
+    # To each command of it: after a run that was left as it was, it looks first at what is there.
+    fake.command_errors = ["error: incorrect passphrase"] * 2
     answer = tenantry("up acme --json")
     assert answer.code == 8
     assert answer.document["error"]["kind"] == "engine"
