@@ -75,6 +75,7 @@ TABLE: dict[int, dict[Why, str]] = {
     7: dict.fromkeys(ALL, "failed"),
     8: dict.fromkeys(ALL, "failed"),
     9: dict.fromkeys(ALL, "failed"),
+    10: dict.fromkeys(ALL, "failed"),
     130: {Why.NONE: AGAIN, Why.CANCEL: "cancelled", Why.DRAIN: AGAIN, Why.LEASE: AGAIN, Why.LIMIT: "failed"},
     ATTEMPT_LOST: dict.fromkeys(ALL, "nothing"),
 }
