@@ -95,7 +95,8 @@ def test_a_secret_is_named_and_never_shown() -> None:
     assert "pass-word" not in str(caught.value)
 
 
-def test_what_is_only_known_later_is_taken() -> None:
+async def test_what_is_only_known_later_is_taken() -> None:
+    # An Output needs a running loop, as it has in a program.
     template = WorkflowTemplates().get("database")
     later = pulumi.Output.from_input("later")
     data = template.credential_data("postgres", FIELDS["postgres"] | {"password": later}, source="m", field="c")
