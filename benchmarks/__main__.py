@@ -101,7 +101,9 @@ def _draw(path: Path, section: Section) -> None:
     spans = [one for one in section.figures if isinstance(one, SpanFigure)]
     if spans:
         text = timeline.picture(spans, title="Where the time of a new department goes")
-        (path.parent / page.PICTURE).write_text(text, encoding="utf-8")
+        picture = path.parent / page.PICTURE
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        picture.write_text(text, encoding="utf-8")
 
 
 def _found(path: str | None) -> Path | None:

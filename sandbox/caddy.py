@@ -29,6 +29,8 @@ SERVER = "tenants"
 _WHAT = "the Caddy"
 # How long a request that runs may go on when a route is changed.
 _GRACE = "1h"
+# Of its memory in use, how much may be garbage: Go's GOGC. Among 1,000 routes it was 70 MB by 100, 110 MB by 400.
+_GARBAGE_PERCENT = "400"
 _FALLBACK = "There is no tenant here.\n"
 
 
@@ -174,7 +176,8 @@ def _launch(directory: Path, home: Path, port: int, environment: Mapping[str, st
         return [str(program), "run", "--config", str(home / "caddy.json")]
 
     own = {"HOME": str(home), "XDG_CONFIG_HOME": str(home / "config"), "XDG_DATA_HOME": str(home / "data")}
-    env = {"PATH": os.defpath, **environment, **own}
+    # Caddy loads its whole configuration at each change: with the usual 100 a good part of that is collecting garbage.
+    env = {"PATH": os.defpath, "GOGC": _GARBAGE_PERCENT, **environment, **own}
     pid, chosen = launch(home, _WHAT, command, lambda at: _answers(home, at, admin), port=port, env=env)
     return EmbeddedCaddy(directory=directory, port=chosen, admin_port=admin, pid=pid)
 
