@@ -10,19 +10,18 @@ import contextlib
 import http.client
 import json
 import os
-import shutil
 import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from sandbox.commands import command_line
-from sandbox.errors import PortTakenError, SandboxError
-from sandbox.process import HOST, end, free_port, is_free, launch, locked, pid_of, port_of, private
+from sandbox.errors import SandboxError
+from sandbox.process import HOST, free_port, is_free, launch, locked, pid_of, port_of, private
+from sandbox.running import StoppedAtEnd, on_port, removed, stopped
 
 DOMAIN = "tenants.localhost"
 SERVER = "tenants"
@@ -35,7 +34,7 @@ _FALLBACK = "There is no tenant here.\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EmbeddedCaddy:
+class EmbeddedCaddy(StoppedAtEnd):
     """A running Caddy. As a context manager it is stopped at the end; its routes stay."""
 
     directory: Path
@@ -63,14 +62,6 @@ class EmbeddedCaddy:
     def stop(self) -> None:
         stop(self.directory)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
 
 def start(directory: Path, port: int = 0, *, environment: Mapping[str, str] | None = None) -> EmbeddedCaddy:
     """Start the folder's Caddy with the routes that it had, or find the one that runs.
@@ -84,9 +75,7 @@ def start(directory: Path, port: int = 0, *, environment: Mapping[str, str] | No
         running = attach(directory)
         if running is None:
             return _launch(directory, home, port, environment or {})
-    if port not in {0, running.port}:
-        raise PortTakenError(f"{_WHAT} in {directory} already runs on port {running.port}, not {port}: stop it first")
-    return running
+    return on_port(running, port, _WHAT, directory)
 
 
 def attach(directory: Path) -> EmbeddedCaddy | None:
@@ -102,24 +91,13 @@ def attach(directory: Path) -> EmbeddedCaddy | None:
 
 def stop(directory: Path) -> bool:
     """Stop the folder's Caddy. True when it was running. Raises StopError."""
-    home = _home(Path(directory).resolve())
-    if not home.exists():
-        return False
-    with locked(home, _WHAT):
-        return end(home, _WHAT)
+    return stopped(_home(Path(directory).resolve()), _WHAT)
 
 
 def remove(directory: Path) -> None:
     """Stop the folder's Caddy and delete its routes, certificates and keys."""
     directory = Path(directory).resolve()
-    home = _home(directory)
-    if not home.exists():
-        return
-    stop(directory)
-    shutil.rmtree(home)
-    # Somebody's own files may lie beside the server's.
-    with contextlib.suppress(OSError):
-        directory.rmdir()
+    removed(directory, _home(directory), _WHAT)
 
 
 def base_configuration(*, port: int, admin_port: int, domain: str = DOMAIN) -> dict[str, Any]:

@@ -20,13 +20,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 from urllib.parse import quote
 
 from sandbox.account import Placement, place
 from sandbox.errors import DiskFullError, PortTakenError, SandboxError, StartError, StopError
 from sandbox.process import command_of, free_port, is_free
+from sandbox.running import StoppedAtEnd
 
 HOST = "127.0.0.1"
 USER = "postgres"
@@ -48,7 +47,7 @@ _SETTINGS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EmbeddedPostgres:
+class EmbeddedPostgres(StoppedAtEnd):
     """A running server. As a context manager it is stopped at the end; its data stay."""
 
     directory: Path
@@ -75,14 +74,6 @@ class EmbeddedPostgres:
 
     def stop(self) -> None:
         stop(self.directory)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 def start(data_dir: Path, port: int = 0) -> EmbeddedPostgres:

@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from sandbox import authorization, caddy, supervisor
 from sandbox.errors import SandboxError
 from sandbox.n8n import server as n8n
 from sandbox.postgres import EmbeddedPostgres
 from sandbox.process import private
+from sandbox.running import StoppedAtEnd
 
 REGION = "local"
 DATABASE = "departments"
@@ -30,7 +30,7 @@ _SERVERS: Mapping[str, Any] = {"authorization": authorization, "n8n": n8n, "gate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EmbeddedRegion:
+class EmbeddedRegion(StoppedAtEnd):
     """A running region. As a context manager it is stopped at the end; what was made in it stays.
 
     `environment` names the file of backends and holds their secrets: pass it on, never show it.
@@ -43,14 +43,6 @@ class EmbeddedRegion:
 
     def stop(self) -> None:
         stop(self.directory)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 def start(directory: Path, postgres: EmbeddedPostgres, *, auth_url: str | None = None) -> EmbeddedRegion:

@@ -10,16 +10,14 @@ import contextlib
 import http.client
 import os
 import secrets
-import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from sandbox.commands import command_line
-from sandbox.errors import PortTakenError, SandboxError
-from sandbox.process import HOST, end, launch, locked, pid_of, port_of, private
+from sandbox.errors import SandboxError
+from sandbox.process import HOST, launch, locked, pid_of, port_of, private
+from sandbox.running import StoppedAtEnd, on_port, removed, stopped
 
 USER = "tenantry"
 _WHAT = "the supervisor"
@@ -52,7 +50,7 @@ files={home}/programs/*.conf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EmbeddedSupervisor:
+class EmbeddedSupervisor(StoppedAtEnd):
     """A running supervisor. As a context manager it and its processes are stopped at the end; their files stay."""
 
     directory: Path
@@ -74,14 +72,6 @@ class EmbeddedSupervisor:
     def stop(self) -> None:
         stop(self.directory)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
 
 def start(directory: Path, port: int = 0) -> EmbeddedSupervisor:
     """Start the folder's supervisor with the programs that it has, or find the one that runs.
@@ -96,9 +86,7 @@ def start(directory: Path, port: int = 0) -> EmbeddedSupervisor:
         running = attach(directory)
         if running is None:
             return _launch(directory, home, port)
-    if port not in {0, running.port}:
-        raise PortTakenError(f"{_WHAT} in {directory} already runs on port {running.port}, not {port}: stop it first")
-    return running
+    return on_port(running, port, _WHAT, directory)
 
 
 def attach(directory: Path) -> EmbeddedSupervisor | None:
@@ -117,25 +105,14 @@ def attach(directory: Path) -> EmbeddedSupervisor | None:
 
 def stop(directory: Path) -> bool:
     """Stop the folder's supervisor and all its processes. True when it was running. Raises StopError."""
-    home = _home(Path(directory).resolve())
-    if not home.exists():
-        return False
-    with locked(home, _WHAT):
-        # Asked to end, it first ends its processes; killed, they are ended by the kernel (see providers.supervisor).
-        return end(home, _WHAT)
+    # Asked to end, it first ends its processes; killed, they are ended by the kernel (see providers.supervisor).
+    return stopped(_home(Path(directory).resolve()), _WHAT)
 
 
 def remove(directory: Path) -> None:
     """Stop the folder's supervisor and delete its files, those of its programs too."""
     directory = Path(directory).resolve()
-    home = _home(directory)
-    if not home.exists():
-        return
-    stop(directory)
-    shutil.rmtree(home)
-    # Somebody's own files may lie beside the server's.
-    with contextlib.suppress(OSError):
-        directory.rmdir()
+    removed(directory, _home(directory), _WHAT)
 
 
 def _home(directory: Path) -> Path:

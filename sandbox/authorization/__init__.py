@@ -19,18 +19,16 @@ import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from sandbox.errors import PortTakenError
 from sandbox.process import HOST, end, launch, locked, pid_of, port_of, private
+from sandbox.running import StoppedAtEnd, on_port, stopped
 
 WHAT = "the authorization server"
 _SETTINGS = "settings.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AuthorizationServer:
+class AuthorizationServer(StoppedAtEnd):
     """A running server. As a context manager it is stopped at the end; its clients stay.
 
     `initial_token` lets register and look up clients; the resource server may introspect tokens, with its secret.
@@ -49,14 +47,6 @@ class AuthorizationServer:
 
     def stop(self) -> None:
         stop(self.directory)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 def start(data_dir: Path, port: int = 0, *, scopes: Sequence[str] | None = None) -> AuthorizationServer:
@@ -77,9 +67,7 @@ def start(data_dir: Path, port: int = 0, *, scopes: Sequence[str] | None = None)
             launch(home, WHAT, lambda chosen: _command(home, chosen), _answers, port=port or kept, env=_environment())
             running = _running(home)
             assert running is not None  # noqa: S101 - it has just answered, and the folder is ours
-    if port not in {0, running.port}:
-        raise PortTakenError(f"{WHAT} in {home} already runs on port {running.port}, not {port}: stop it first")
-    return running
+    return on_port(running, port, WHAT, home)
 
 
 def attach(data_dir: Path) -> AuthorizationServer | None:
@@ -89,11 +77,7 @@ def attach(data_dir: Path) -> AuthorizationServer | None:
 
 def stop(data_dir: Path) -> bool:
     """Stop the folder's server. True when one was running. Raises StopError."""
-    home = Path(data_dir).resolve()
-    if not home.exists():
-        return False
-    with locked(home, WHAT):
-        return end(home, WHAT)
+    return stopped(Path(data_dir).resolve(), WHAT)
 
 
 def remove(data_dir: Path) -> None:

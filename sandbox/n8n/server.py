@@ -15,21 +15,21 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from secrets import token_urlsafe
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from sandbox.errors import PortTakenError, StartError
+from sandbox.errors import StartError
 from sandbox.n8n.answers import Request
 from sandbox.n8n.api import N8n
 from sandbox.n8n.state import Store
 from sandbox.process import HOST, end, launch, locked, pid_of, port_of, private, python_env
+from sandbox.running import StoppedAtEnd, on_port, stopped
 
 WHAT = "the simulated n8n"
 EMAIL = "owner@tenantry.invalid"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SimulatedN8n:
+class SimulatedN8n(StoppedAtEnd):
     """A running server. As a context manager it is stopped at the end; what it knows stays."""
 
     directory: Path
@@ -43,14 +43,6 @@ class SimulatedN8n:
 
     def stop(self) -> None:
         stop(self.directory)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 def start(directory: Path, port: int = 0, *, delay: float = 0.2, startup: float = 0.0) -> SimulatedN8n:
@@ -83,9 +75,7 @@ def start(directory: Path, port: int = 0, *, delay: float = 0.2, startup: float 
             running = _running(directory)
     if running is None:
         raise StartError(f"{WHAT} in {directory} has ended at once; see {directory / 'server.log'}")
-    if port not in {0, running.port}:
-        raise PortTakenError(f"{WHAT} in {directory} already runs on port {running.port}, not {port}: stop it first")
-    return running
+    return on_port(running, port, WHAT, directory)
 
 
 def attach(directory: Path) -> SimulatedN8n | None:
@@ -96,10 +86,7 @@ def attach(directory: Path) -> SimulatedN8n | None:
 def stop(directory: Path) -> bool:
     """Stop the folder's server. True when one was running. Raises StopError."""
     directory = Path(directory).resolve()
-    if not directory.exists():
-        return False
-    with locked(directory, WHAT):
-        return end(directory, WHAT)
+    return stopped(directory, WHAT)
 
 
 def remove(directory: Path) -> None:

@@ -10,15 +10,12 @@ import contextlib
 import http.client
 import os
 import secrets
-import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from sandbox.errors import PortTakenError
-from sandbox.process import HOST, end, launch, locked, pid_of, port_of, private
+from sandbox.process import HOST, launch, locked, pid_of, port_of, private
+from sandbox.running import StoppedAtEnd, on_port, removed, stopped
 
 WHAT = "the simulator of Railway"
 WORKSPACE = "11111111-2222-4333-8444-555555555555"
@@ -27,7 +24,7 @@ _SOURCE = Path(__file__).resolve().parent.parent.parent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SimulatedRailway:
+class SimulatedRailway(StoppedAtEnd):
     """A running simulator with one workspace. As a context manager it is stopped at the end; what it keeps stays."""
 
     directory: Path
@@ -48,14 +45,6 @@ class SimulatedRailway:
     def stop(self) -> None:
         stop(self.directory)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
 
 def start(directory: Path, port: int = 0) -> SimulatedRailway:
     """Start the folder's simulator, or find the one that runs. Raises PortTakenError, StartError."""
@@ -71,9 +60,7 @@ def start(directory: Path, port: int = 0) -> SimulatedRailway:
             launch(home, WHAT, lambda chosen: [*command, str(chosen)], _answers, port=port, env=env)
             running = attach(directory)
     assert running is not None  # noqa: S101 - it answers
-    if port not in {0, running.port}:
-        raise PortTakenError(f"{WHAT} in {directory} already runs on port {running.port}, not {port}: stop it first")
-    return running
+    return on_port(running, port, WHAT, directory)
 
 
 def attach(directory: Path) -> SimulatedRailway | None:
@@ -89,22 +76,13 @@ def attach(directory: Path) -> SimulatedRailway | None:
 
 def stop(directory: Path) -> bool:
     """True when it was running. Raises StopError."""
-    home = _home(Path(directory).resolve())
-    if not home.exists():
-        return False
-    with locked(home, WHAT):
-        return end(home, WHAT)
+    return stopped(_home(Path(directory).resolve()), WHAT)
 
 
 def remove(directory: Path) -> None:
     """Stop the folder's simulator and delete what it keeps."""
     directory = Path(directory).resolve()
-    if not _home(directory).exists():
-        return
-    stop(directory)
-    shutil.rmtree(_home(directory))
-    with contextlib.suppress(OSError):
-        directory.rmdir()
+    removed(directory, _home(directory), WHAT)
 
 
 def _home(directory: Path) -> Path:
