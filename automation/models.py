@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest revision in `migrations/versions`; a test holds the two together."""
 
 
@@ -200,6 +200,23 @@ departments = Table(
     Column("template_id", Text),
     Column("template_version", Text),
     Column("workflows", ARRAY(Text)),
+    Column("created_at", TIMESTAMP, nullable=False, server_default=NOW),
+    Column("updated_at", TIMESTAMP, nullable=False, server_default=NOW),
+    Column("activated_at", TIMESTAMP),
+    one_of("status", ("provisioning", "active", "inactive")),
+)
+
+# Written by providers/isp_record.py. `customers` is how many it is sized for.
+isps = Table(
+    "isps",
+    metadata,
+    Column("id", Uuid, primary_key=True, server_default=text("gen_random_uuid()")),
+    Column("slug", Text, nullable=False, unique=True),
+    *(Column(name, Text, nullable=False) for name in ("tenant_mark", "name", "admin_email", "region", "plan")),
+    Column("customers", Integer, nullable=False),
+    Column("status", Text, nullable=False, server_default="provisioning"),
+    Column("template_id", Text),
+    Column("template_version", Text),
     Column("created_at", TIMESTAMP, nullable=False, server_default=NOW),
     Column("updated_at", TIMESTAMP, nullable=False, server_default=NOW),
     Column("activated_at", TIMESTAMP),
