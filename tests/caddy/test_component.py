@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,10 @@ import pytest
 from pulumi import automation
 
 from components.gateway import Gateway, GatewayPolicy
-from engine.command import EmbeddedCommand
 from sandbox.caddy import EmbeddedCaddy
 from tests.caddy.helpers import Visitor
 from tests.caddy.upstream import Upstream
+from tests.embedded import stacks_in
 
 ROUTES = "/config/apps/http/servers/tenants/routes"
 Program = Callable[[], None]
@@ -24,24 +23,7 @@ Program = Callable[[], None]
 
 @pytest.fixture
 def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    # A stock plugin on this machine would be found first.
-    monkeypatch.setenv("PATH", str(Path(shutil.which("env") or "/usr/bin/env").parent))
-    monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "home"))
-    (tmp_path / "state").mkdir()
-    project = automation.ProjectSettings(
-        name="tests", runtime="python", backend=automation.ProjectBackend(url=f"file://{tmp_path}/state")
-    )
-    return lambda program: automation.create_or_select_stack(
-        "dev",
-        project.name,
-        program,
-        opts=automation.LocalWorkspaceOptions(
-            work_dir=str(tmp_path),
-            pulumi_command=EmbeddedCommand(),
-            project_settings=project,
-            env_vars={"PULUMI_CONFIG_PASSPHRASE": "test"},
-        ),
-    )
+    return stacks_in(tmp_path, monkeypatch)
 
 
 def program_for(given: dict[str, Any]) -> Program:

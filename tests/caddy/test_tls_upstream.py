@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
-import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from providers.caddy import routes
 from providers.caddy.route import GatewayRouteProvider
@@ -19,35 +14,12 @@ from sandbox import caddy as sandbox_caddy
 from tests.caddy.conftest import name_region
 from tests.caddy.helpers import Visitor, props
 from tests.caddy.upstream import Upstream
-
-
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate of `localhost` that is its own authority, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "tls.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "tls.key").write_bytes(key.private_bytes(*form))
-    return folder / "tls.crt", folder / "tls.key"
+from tests.certificates import self_signed
 
 
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Iterator[Upstream]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate(tmp_path))
+    context = self_signed("localhost").server(tmp_path)
     made = Upstream(name="elsewhere")
     made._server.socket = context.wrap_socket(made._server.socket, server_side=True)
     with made:

@@ -1,21 +1,19 @@
 """The component on the platform `process`, run by the embedded engine: up, no-op, change, drift, destroy."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pulumi
 import pytest
-from pulumi import automation
 
 from components.container import AppSpec, Container
-from engine.command import EmbeddedCommand
 from providers.errors import ConfigurationError
 from providers.supervisor.files import Folder
 from sandbox.supervisor import EmbeddedSupervisor
 from tests.cabinet.conftest import recorder, run
 from tests.container.conftest import REGION, Regions
+from tests.embedded import stacks_in
 
 __all__ = ["recorder", "run"]
 
@@ -40,24 +38,7 @@ def container(name: str, **changes: Any) -> Container:
 
 @pytest.fixture
 def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    # A stock plugin on this machine would be found first.
-    monkeypatch.setenv("PATH", str(Path(shutil.which("env") or "/usr/bin/env").parent))
-    monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "home"))
-    (tmp_path / "state").mkdir()
-    project = automation.ProjectSettings(
-        name="tests", runtime="python", backend=automation.ProjectBackend(url=f"file://{tmp_path}/state")
-    )
-    return lambda program: automation.create_or_select_stack(
-        "dev",
-        project.name,
-        program,
-        opts=automation.LocalWorkspaceOptions(
-            work_dir=str(tmp_path),
-            pulumi_command=EmbeddedCommand(),
-            project_settings=project,
-            env_vars={"PULUMI_CONFIG_PASSPHRASE": "test"},
-        ),
-    )
+    return stacks_in(tmp_path, monkeypatch)
 
 
 @pytest.mark.timeout(500)

@@ -1,7 +1,5 @@
 """An engine behind TLS that asks for a client's certificate: a door with TLS to the real one."""
 
-import datetime
-import ipaddress
 import select
 import socket
 import ssl
@@ -13,11 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.certificates import self_signed
 from tests.providers.plugin import Plugin, PluginError
 
 
@@ -28,11 +23,6 @@ class Materials:
     key: str
 
 
-def _pem(key: ec.EllipticCurvePrivateKey) -> str:
-    form = serialization.PrivateFormat.PKCS8
-    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
-
-
 @pytest.fixture(scope="module")
 def materials() -> Materials:
     return own_authority()
@@ -40,23 +30,8 @@ def materials() -> Materials:
 
 def own_authority() -> Materials:
     """One certificate that is authority, server and client at once: who has its key is let in."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tests")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = made.public_bytes(serialization.Encoding.PEM).decode()
-    return Materials(ca=pem, cert=pem, key=_pem(key))
+    made = self_signed("127.0.0.1")
+    return Materials(ca=made.cert, cert=made.cert, key=made.key)
 
 
 @contextmanager
@@ -108,7 +83,7 @@ def test_with_the_certificate_and_without(
             PluginError, match=r"Check certPath, or caMaterial, certMaterial, keyMaterial|no Docker engine"
         ):
             plugin.create("Volume", "x", name=unique, keep=False)
-        process.configure(host=door, **given | {"caMaterial": _other_authority()})
+        process.configure(host=door, **given | {"caMaterial": self_signed("somebody.else").cert})
         with pytest.raises(PluginError, match="no TLS with") as caught:
             plugin.create("Volume", "x", name=unique, keep=False)
         assert materials.key.splitlines()[1] not in str(caught.value)
@@ -119,12 +94,3 @@ def test_with_the_certificate_and_without(
         process.configure(host=door, certPath=str(folder))
         assert plugin.refresh(made)
     process.configure(host=host)
-
-
-def _other_authority() -> str:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "somebody else")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    made = made.serial_number(1).not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
-    return made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()

@@ -1,21 +1,17 @@
 """One request to a real receiver that is kind, broken, slow, endless or sly."""
 
 import asyncio
-import datetime
 import ipaddress
 import ssl
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from automation.webhooks import targets
 from automation.webhooks.sending import Answer, new_client, post
 from automation.webhooks.targets import Policy
+from tests.certificates import self_signed
 from tests.webhooks.receiver import Behaviour, Receiver, answer, drip, flood, hang, raw, receiving
 
 POLICY = Policy(["127.0.0.0/8"])
@@ -141,48 +137,20 @@ async def test_another_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatc
         assert receiver.requests[0].headers["host"] == f"two.example:{receiver.port}"
 
 
-def certificate(folder: Path, name: str) -> tuple[ssl.SSLContext, Path]:
-    """A server's context with a self-signed certificate for `name`, and the certificate's file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    cert, private = folder / "cert.pem", folder / "key.pem"
-    cert.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    private.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(cert, private)
-    return context, cert
-
-
 async def test_the_certificate_must_be_the_names_although_the_connection_is_to_an_address(tmp_path: Path) -> None:
-    server, cert = certificate(tmp_path, "localhost")
-    async with receiving(context=server) as receiver:
+    shown = self_signed("localhost")
+    async with receiving(context=shown.server(tmp_path)) as receiver:
         url = f"https://localhost:{receiver.port}/hook"
-        trusting = new_client(ssl.create_default_context(cafile=str(cert)))
+        trusting = new_client(ssl.create_default_context(cadata=shown.cert))
         assert (await send(url, client=trusting)).ok
-        by_address = new_client(ssl.create_default_context(cafile=str(cert)))
+        by_address = new_client(ssl.create_default_context(cadata=shown.cert))
         got = await send(receiver.url, client=by_address)
         assert got.error.startswith("its TLS certificate is not valid: IP address mismatch")
         assert len(receiver.requests) == 1
 
 
 async def test_a_certificate_that_nobody_vouches_for(tmp_path: Path) -> None:
-    server, _ = certificate(tmp_path, "localhost")
-    async with receiving(context=server) as receiver:
+    async with receiving(context=self_signed("localhost").server(tmp_path)) as receiver:
         got = await send(f"https://localhost:{receiver.port}/hook")
         assert got.error.startswith("its TLS certificate is not valid: self")
         assert receiver.requests == []
