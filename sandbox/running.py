@@ -5,6 +5,7 @@ Decides that a server ends with its context, and that another port than the one 
 
 import contextlib
 import shutil
+from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
@@ -23,13 +24,13 @@ class OnPort(Protocol):
 R = TypeVar("R", bound=OnPort)
 
 
-class StoppedAtEnd:
+class StoppedAtEnd(ABC):
     """A running server that is stopped at the end of its context."""
 
     __slots__ = ()
 
-    def stop(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def stop(self) -> None: ...
 
     def __enter__(self) -> Self:
         return self
