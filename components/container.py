@@ -18,7 +18,7 @@ from providers.backends import (
     KubernetesBackend,
     ProcessBackend,
     RailwayBackend,
-    backends_of,
+    container_of,
 )
 
 __all__ = ["AppSpec", "Container"]
@@ -54,7 +54,7 @@ class Container(StepComponent):
             tenant_mark=tenant_mark,
             options=self.child_options,
         )
-        backend = backends_of(region).container
+        backend = container_of(region)
         placed = _platform(backend)(placing, backend)
         self.upstream, self.url = placed.upstream, placed.url
         self.anchor, self.ready = placed.anchor, placed.ready

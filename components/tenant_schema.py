@@ -15,7 +15,7 @@ import pulumi_postgresql as postgresql
 
 from components.database import administrator
 from components.step import StepComponent
-from providers.backends import backends_of
+from providers.backends import database_of
 from providers.connection import DatabaseSettings
 from providers.isolated_schema import IsolatedSchema
 from providers.migrations import SchemaMigrations
@@ -53,7 +53,7 @@ class TenantSchema(StepComponent):
         after: Sequence[pulumi.Resource],
     ) -> None:
         super().__init__("tenantry:department:TenantSchema", name, tenant=tenant, after=after)
-        settings = backends_of(region).database.settings()
+        settings = database_of(region).settings()
         self.admin = administrator(name, settings, self.child_options())
         on_server = pulumi.ResourceOptions.merge(self.child_options(), pulumi.ResourceOptions(provider=self.admin))
         generated = Password(name, owner=role, opts=self.child_options())

@@ -13,7 +13,7 @@ import pulumi
 
 from components.tenant_schema import TenantSchema
 from components.workflows import CredentialArgs, WorkflowArgs
-from providers.backends import backends_of, secret
+from providers.backends import database_of, secret
 
 _SSL = {"disable": "disable", "require": "require", "verify-ca": "require", "verify-full": "require"}
 
@@ -66,6 +66,6 @@ def _credential(plan: CredentialPlan, database: TenantSchema, region: str) -> Cr
             "database": database.database,
             "user": database.role,
             "password": database.password,
-            "ssl": _SSL.get(backends_of(region).database.sslmode, "allow"),
+            "ssl": _SSL.get(database_of(region).sslmode, "allow"),
         },
     )

@@ -10,6 +10,9 @@ that holds one, TENANTRY_BACKEND_..., so that a resource's inputs need no more t
         container: {platform: docker, host: "unix:///var/run/docker.sock"}
         n8n: {url: "https://n8n.eu.example", keyFrom: TENANTRY_BACKEND_EU_N8N}
         gateway: {admin: "http://127.0.0.1:2019", domain: tenants.eu.example, authUrl: "https://tenantry.example"}
+
+A region may lack parts that its tenants do not need: whoever asks for one that it lacks is told so. Without a file
+there is one region, `default`, which the environment describes (`environment_region`).
 """
 
 from __future__ import annotations
@@ -17,9 +20,9 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
@@ -27,12 +30,16 @@ from pydantic.alias_generators import to_camel
 from providers.connection import DatabaseSettings
 from providers.errors import ConfigurationError
 
+P = TypeVar("P")
+
 VARIABLE = "TENANTRY_BACKENDS"
+DEFAULT_REGION = "default"
 SECRET_PREFIX = "TENANTRY_BACKEND_"  # noqa: S105 - how the variables are called
 SecretName = Annotated[str, Field(pattern=rf"^{SECRET_PREFIX}[A-Z0-9_]{{1,60}}$")]
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _CONTROL_IN_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/@]+[^\s@]*$")]
+Address = Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^\s:/@]+):[1-9][0-9]{0,4}$")]
 
 
 class _Model(BaseModel):
@@ -105,18 +112,46 @@ class ProcessBackend(_Model):
     password_from: SecretName | None = None
 
 
-class DockerBackend(_Model):
+class _Images(_Model):
+    """Where images are: `registry` is put before their names, `tag` after those that have none and no digest."""
+
+    registry: str | None = None
+    tag: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")] | None = None
+
+
+class DockerBackend(_Images):
     platform: Literal["docker"]
     host: str | None = None
-    registry: str | None = None
     published_on: str = "127.0.0.1"
 
 
-class KubernetesBackend(_Model):
+class IngressBackend(_Model):
+    """How requests get into a cluster: the class of its ingress controller, whose pods are in `namespace`.
+
+    Each tenant has a host under `domain`. `issuer` is cert-manager's ClusterIssuer. Where hosts are not in DNS as it is
+    seen from here, `address` is the host:port at which the controller serves https, `http_address` http. `ca_file`
+    holds the certificates of its authority.
+    """
+
+    class_: Annotated[str, Field(alias="class")] = "nginx"
+    namespace: str = "ingress-nginx"
+    domain: str | None = None
+    issuer: str | None = None
+    address: Address | None = None
+    http_address: Address | None = None
+    ca_file: str | None = None
+
+
+class KubernetesBackend(_Images):
+    """`namespace` is one that all tenants share; without it, each has its own. `storage_class` is the cluster's default
+    where none is named."""
+
     platform: Literal["kubernetes"]
     kubeconfig: str | None = None
     context: str | None = None
     namespace: str | None = None
+    storage_class: str | None = None
+    ingress: IngressBackend = IngressBackend()
 
 
 class RailwayBackend(_Model):
@@ -156,7 +191,7 @@ class GatewayBackend(_Model):
 
 
 class BackendSet(_Model):
-    """All backends of one region."""
+    """All backends of one region, which a department needs."""
 
     database: DatabaseBackend
     oauth: OAuthBackend
@@ -165,27 +200,50 @@ class BackendSet(_Model):
     gateway: GatewayBackend
 
 
+class RegionParts(_Model):
+    """The backends of one region that may lack some."""
+
+    database: DatabaseBackend | None = None
+    oauth: OAuthBackend | None = None
+    container: ContainerBackend | None = None
+    n8n: N8nBackend | None = None
+    gateway: GatewayBackend | None = None
+
+    def lacking(self, names: Iterable[str]) -> list[str]:
+        """Which of these parts the region has not."""
+        return [name for name in names if getattr(self, name) is None]
+
+
+PARTS = tuple(RegionParts.model_fields)
+
+
 class _File(_Model):
-    regions: Annotated[dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")], BackendSet], Field(min_length=1)]
+    regions: Annotated[dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")], RegionParts], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _named(self) -> Self:
         # So that what is said of a region's database says which region's it is.
-        for region, backends in self.regions.items():
-            backends.database.belong_to(region)
+        for region, parts in self.regions.items():
+            if parts.database is not None:
+                parts.database.belong_to(region)
         return self
 
 
 def regions(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
-    """The regions there are, in the file's order; none where no file is named. Raises ConfigurationError."""
+    """The regions there are, in the file's order; without a file, the environment's. Raises ConfigurationError."""
     path = environ.get(VARIABLE)
-    return tuple(_read(path, _stamp(path)).regions) if path else ()
+    return tuple(_read(path, _stamp(path)).regions) if path else (DEFAULT_REGION,)
 
 
-def backends_of(region: str, environ: Mapping[str, str] = os.environ) -> BackendSet:
-    """The backends of `region`. Raises ConfigurationError naming the regions that there are."""
+def parts_of(region: str, environ: Mapping[str, str] = os.environ) -> RegionParts:
+    """The backends that `region` has. Raises ConfigurationError naming the regions that there are."""
     path = environ.get(VARIABLE)
     if not path:
+        if region == DEFAULT_REGION:
+            # Late: only the environment's region is read by it.
+            from providers.environment_region import environment_region
+
+            return environment_region(environ)
         raise ConfigurationError(
             f"region {region!r} is not known: set {VARIABLE} to a file that says which servers a region has."
         )
@@ -193,6 +251,56 @@ def backends_of(region: str, environ: Mapping[str, str] = os.environ) -> Backend
     if region not in known:
         raise ConfigurationError(f"region {region!r} is not one of {', '.join(known)}, which are in {path}.")
     return known[region]
+
+
+def backends_of(region: str, environ: Mapping[str, str] = os.environ) -> BackendSet:
+    """All backends of `region`. Raises ConfigurationError naming the regions that there are, or the parts it lacks."""
+    parts = parts_of(region, environ)
+    missing = parts.lacking(PARTS)
+    if missing:
+        raise _lacks(region, missing, environ)
+    return BackendSet(**{name: getattr(parts, name) for name in PARTS})
+
+
+def database_of(region: str, environ: Mapping[str, str] = os.environ) -> DatabaseBackend:
+    """The region's database server. Raises ConfigurationError where it has none."""
+    return _had(parts_of(region, environ).database, region, "database", environ)
+
+
+def container_of(region: str, environ: Mapping[str, str] = os.environ) -> ContainerBackend:
+    """The platform of the region's containers. Raises ConfigurationError where it has none."""
+    found = parts_of(region, environ).container
+    # Not by _had: the type that its alternatives share has nothing of them.
+    if found is None:
+        raise _lacks(region, ["container"], environ)
+    return found
+
+
+def oauth_of(region: str, environ: Mapping[str, str] = os.environ) -> OAuthBackend:
+    """The region's authorization server. Raises ConfigurationError where it has none."""
+    return _had(parts_of(region, environ).oauth, region, "oauth", environ)
+
+
+def n8n_backend_of(region: str, environ: Mapping[str, str] = os.environ) -> N8nBackend:
+    """The region's n8n. Raises ConfigurationError where it has none."""
+    return _had(parts_of(region, environ).n8n, region, "n8n", environ)
+
+
+def gateway_of(region: str, environ: Mapping[str, str] = os.environ) -> GatewayBackend:
+    """The region's gateway. Raises ConfigurationError where it has none."""
+    return _had(parts_of(region, environ).gateway, region, "gateway", environ)
+
+
+def _had(part: P | None, region: str, name: str, environ: Mapping[str, str]) -> P:
+    if part is None:
+        raise _lacks(region, [name], environ)
+    return part
+
+
+def _lacks(region: str, missing: Sequence[str], environ: Mapping[str, str]) -> ConfigurationError:
+    path = environ.get(VARIABLE)
+    where = f"to {path}" if path else f"in a file that {VARIABLE} names: the environment's region has none"
+    return ConfigurationError(f"region {region!r} has no {' and no '.join(missing)}. Add what is missing {where}.")
 
 
 def secret(name: str, environ: Mapping[str, str] = os.environ, *, lines: bool = False) -> str:
@@ -217,11 +325,11 @@ def secret(name: str, environ: Mapping[str, str] = os.environ, *, lines: bool = 
     return value
 
 
-def unset_secrets(chosen: BackendSet, environ: Mapping[str, str] = os.environ) -> list[str]:
+def unset_secrets(chosen: BackendSet | RegionParts, environ: Mapping[str, str] = os.environ) -> list[str]:
     """The variables of these backends' secrets that providers read and that are not set."""
     # The gateway's is not among them: it is for Caddy and for our service.
     parts = (chosen.database, chosen.oauth, chosen.container, chosen.n8n)
-    names = [str(value) for part in parts for key, value in part if key.endswith("_from") and value]
+    names = [str(value) for part in parts if part is not None for key, value in part if key.endswith("_from") and value]
     return [name for name in dict.fromkeys(names) if not environ.get(name, "").strip()]
 
 

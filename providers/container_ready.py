@@ -14,7 +14,7 @@ from typing import Any
 import pulumi
 from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
 
-from providers.backends import DockerBackend, ProcessBackend, RailwayBackend, backends_of
+from providers.backends import DockerBackend, ProcessBackend, RailwayBackend, container_of
 from providers.errors import NotReadyError
 from providers.props import diff_of, required
 
@@ -116,7 +116,7 @@ def _waited(props: dict[str, Any]) -> dict[str, Any]:
 def _look(props: dict[str, Any]) -> Callable[[], Seen]:
     """How to look at the container, on the platform of its region."""
     region, name = str(props["region"]), str(props["name"])
-    backend = backends_of(region).container
+    backend = container_of(region)
     if isinstance(backend, ProcessBackend):
         return lambda: _process(backend, name, str(props["url"]))
     if isinstance(backend, RailwayBackend):

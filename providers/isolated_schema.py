@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pulumi
 from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
 
-from providers.backends import backends_of
+from providers.backends import database_of
 from providers.connection import DatabaseSettings
 from providers.errors import ConfigurationError, MissingDatabaseError, OwnershipError, ProviderError
 from providers.props import diff_of, required
@@ -44,7 +44,7 @@ class IsolatedSchemaProvider(ResourceProvider):
         return diff_of(_olds, _news, identity=IDENTITY, owned=OWNED)
 
     def create(self, props: dict[str, Any]) -> CreateResult:
-        where = backends_of(str(props["region"])).database.settings()
+        where = database_of(str(props["region"])).settings()
         _refuse_main(where, _what(props))
         try:
             _on_region(props, where, lambda connection: _created(connection, props, where))
@@ -54,7 +54,7 @@ class IsolatedSchemaProvider(ResourceProvider):
         return CreateResult(f"{props['region']}/{props['schema']}", _outputs(props, connect=True))
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        where = backends_of(str(props["region"])).database.settings()
+        where = database_of(str(props["region"])).settings()
         try:
             owner, connect = _on_region(props, where, lambda connection: _found(connection, props))
         except MissingDatabaseError:
@@ -67,7 +67,7 @@ class IsolatedSchemaProvider(ResourceProvider):
         return UpdateResult(self.create(_news).outs)
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
-        where = backends_of(str(_props["region"])).database.settings()
+        where = database_of(str(_props["region"])).settings()
         # A database that is gone took the schema along.
         with contextlib.suppress(MissingDatabaseError):
             _on_region(_props, where, lambda connection: _drop(connection, _props))

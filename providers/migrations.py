@@ -106,9 +106,9 @@ def _what(props: dict[str, Any]) -> str:
 
 def _of_region(region: str) -> DatabaseSettings:
     # Late: what reads the file of regions takes as long to load as all the rest of a plugin's process.
-    from providers.backends import backends_of
+    from providers.backends import database_of
 
-    return backends_of(region).database.settings()
+    return database_of(region).settings()
 
 
 def _on_schema(props: dict[str, Any], work: Any, *, writes: bool = True) -> Any:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, Resource, ResourceProvider
 
-from providers.backends import DockerBackend, backends_of
+from providers.backends import DockerBackend, container_of
 from providers.errors import ConfigurationError, OwnershipError, ProviderError
 from providers.props import diff_of, required
 
@@ -68,7 +68,7 @@ def engine_of(region: str, name: str) -> Iterator[tuple[DockerBackend, Client]]:
     from providers.docker.client import Client
     from providers.docker.config import resolve
 
-    backend = backends_of(region).container
+    backend = container_of(region)
     if not isinstance(backend, DockerBackend):
         raise ConfigurationError(
             f"container {name!r}: region {region!r} now runs containers on {backend.platform}. "

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from providers.backends import backends_of
+from providers.backends import database_of
 from providers.errors import MissingDatabaseError
 from providers.schema_mark import mark_comment
 from providers.session import run_in
@@ -28,7 +28,7 @@ def left_in(region: str, *, tenant_mark: str, roles: list[str], role_mark: str) 
 
     Raises ProviderError, ConfigurationError among them.
     """
-    where = backends_of(region).database.settings()
+    where = database_of(region).settings()
     what = f"what is left of {tenant_mark} in region {region!r}"
 
     def names(database: str, statement: str, *values: object) -> list[str]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from providers.backends import backends_of
+from providers.backends import database_of
 from providers.connection import DatabaseSettings
 from providers.errors import MissingTableError, OwnershipError, ProviderError
 from providers.row_security import become
@@ -168,7 +168,7 @@ def count_runs(of: Retained) -> int:
 
 def _for_tenant(of: Retained, work: Callable[[psycopg.Connection[Any]], Any], *, patient: bool = True) -> Any:
     """`work` on a connection that acts for the tenant, whose schema is known to be its own."""
-    where: DatabaseSettings = backends_of(of.region).database.settings()
+    where: DatabaseSettings = database_of(of.region).settings()
     if not patient:
         where = replace(where, connect_timeout=_BRIEF_SECONDS)
     what = f"data in schema {of.schema!r} of region {of.region!r}"

@@ -23,7 +23,7 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
-from providers.backends import GatewayBackend, backends_of
+from providers.backends import GatewayBackend, gateway_of
 from providers.caddy import batch, probe
 from providers.caddy.admin import Gateway
 from providers.caddy.plan import Drop, Put
@@ -156,7 +156,7 @@ def _server(backend: GatewayBackend) -> str:
 
 
 def _backend(props: Mapping[str, Any]) -> GatewayBackend:
-    return backends_of(str(props["region"])).gateway
+    return gateway_of(str(props["region"]))
 
 
 def _host(props: Mapping[str, Any], backend: GatewayBackend) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from providers.backends import backends_of, secret
+from providers.backends import n8n_backend_of, secret
 from providers.errors import NotReadyError, ProviderError, RefusedError
 from providers.http import Api
 from providers.moved import check_kept
@@ -108,7 +108,7 @@ class N8n:
 
 def n8n_of(region: str, *, hidden: Collection[str] = ()) -> N8n:
     """The server of a region. `hidden` are values that no error may show. Raises ConfigurationError."""
-    backend = backends_of(region).n8n
+    backend = n8n_backend_of(region)
     key = secret(backend.key_from)
     url, hooks = backend.url.rstrip("/"), (backend.webhook_url or backend.url).rstrip("/")
     secrets = (key, *filter(None, hidden))

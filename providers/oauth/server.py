@@ -62,9 +62,9 @@ class Server:
 
 def server_of(region: str, what: str) -> Server:
     """The authorization server of `region`. Raises ProviderError."""
-    from providers.backends import backends_of, secret
+    from providers.backends import oauth_of, secret
 
-    backend = backends_of(region).oauth
+    backend = oauth_of(region)
     metadata = _metadata(backend, what)
     issuer = backend.issuer.rstrip("/")
     if str(metadata.get("issuer", "")).rstrip("/") != issuer:

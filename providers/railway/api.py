@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from providers.backends import RailwayBackend, backends_of, secret
+from providers.backends import RailwayBackend, container_of, secret
 from providers.errors import ConfigurationError, ProviderError, RefusedError
 from providers.http import Api
 from providers.masking import masked
@@ -35,7 +35,7 @@ class Railway:
     @classmethod
     def of(cls, region: str, what: str, hidden: Collection[str] = ()) -> Railway:
         """Raises ConfigurationError where the region is not on Railway, or its token is not set."""
-        backend = backends_of(region).container
+        backend = container_of(region)
         if not isinstance(backend, RailwayBackend):
             raise ConfigurationError(
                 f"{what}: region {region!r} now runs containers on {backend.platform}. "

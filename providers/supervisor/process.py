@@ -13,7 +13,7 @@ from typing import Any
 import pulumi
 from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
 
-from providers.backends import ProcessBackend, backends_of
+from providers.backends import ProcessBackend, container_of
 from providers.errors import ConfigurationError, OwnershipError, ProviderError
 from providers.moved import check_kept
 from providers.props import diff_of, required
@@ -161,7 +161,7 @@ def _kept(id_: str, props: dict[str, Any]) -> tuple[Folder, Supervisor]:
 
 
 def _place(region: str, name: str) -> tuple[Folder, Supervisor]:
-    backend = backends_of(region).container
+    backend = container_of(region)
     if not isinstance(backend, ProcessBackend):
         raise ConfigurationError(
             f"process {name!r}: region {region!r} now runs containers on {backend.platform}. "

@@ -19,7 +19,7 @@ import structlog
 from fastapi import APIRouter, Request, Response
 
 from automation.jobs.database import looking_up
-from providers.backends import backends_of, regions, secret
+from providers.backends import parts_of, regions, secret
 from providers.errors import ConfigurationError
 from service.auth.deps import Auth, bearer, roles_of
 from service.auth.errors import AuthenticationError, ForbiddenError
@@ -113,8 +113,8 @@ def _demand_gateway(request: Request) -> None:
 
 def _named() -> dict[str, str]:
     """By region, the variable of its gateway's secret. Raises ConfigurationError where there is no reading the file."""
-    found = {region: backends_of(region).gateway.auth_secret_from for region in regions()}
-    return {region: name for region, name in found.items() if name is not None}
+    found = {region: parts_of(region).gateway for region in regions()}
+    return {region: name for region, gateway in found.items() if gateway and (name := gateway.auth_secret_from)}
 
 
 def _usable(request: Request, named: Mapping[str, str]) -> list[str]:
@@ -168,7 +168,8 @@ def _tenant_of(host: str) -> str | None:
     name = host.partition(":")[0].lower()
     for region in regions():
         label, dot, domain = name.partition(".")
-        if dot and domain == backends_of(region).gateway.domain.lower():
+        gateway = parts_of(region).gateway
+        if dot and gateway is not None and domain == gateway.domain.lower():
             return label
     return None
 

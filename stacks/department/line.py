@@ -6,15 +6,15 @@ parameters that do not fit one. Imports the SDK only where a program is built.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from providers.backends import regions
-from providers.errors import ConfigurationError
+from providers.backends import PARTS
 from stacks.department import workflows
 from stacks.department.manifest import DEPARTMENT_SHAPE, DepartmentManifest
-from stacks.problems import FieldProblem, ManifestError, closest, shown
+from stacks.problems import FieldProblem, ManifestError
+from stacks.regions import region_problems
 from stacks.resolve import ResolvedManifest
 from stacks.resolve import resolve as over_template
 from stacks.schemas import schema_of
@@ -49,7 +49,10 @@ def resolve(
     Raises ManifestError with every problem found.
     """
     resolved = over_template(manifest, store, pinned=pinned, source=source)
-    problems = [*_region_problems(manifest.region), *_given_results(manifest.custom_settings)]
+    problems = [
+        *region_problems(manifest.region, PARTS, noun="a department"),
+        *_given_results(manifest.custom_settings),
+    ]
     settings = dict(resolved.settings)
     if manifest.data_retention is not None:
         settings["dataRetention"] = manifest.data_retention
@@ -69,17 +72,6 @@ def _given_results(overrides: Mapping[str, Any]) -> list[FieldProblem]:
         for key in ("definition", "credentialTypes")
         if isinstance(own, Mapping) and own.get(key) is not None
     ]
-
-
-def _region_problems(region: str) -> Sequence[FieldProblem]:
-    try:
-        known = regions()
-    except ConfigurationError as error:
-        return [FieldProblem(field="region", given=shown(region), valid=f"a region that is set up ({error})")]
-    if region in known:
-        return []
-    valid = f"one of {', '.join(known)}" if known else "none: TENANTRY_BACKENDS names no file of regions"
-    return [FieldProblem(field="region", given=shown(region), valid=valid, suggestion=closest(region, known))]
 
 
 def build(resolved: ResolvedManifest[DepartmentManifest], mark: str) -> Department:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from providers.backends import backends_of
+from providers.backends import parts_of
 from providers.caddy.probe import public_url
 from providers.errors import ConfigurationError
 from providers.names import department_identifier
@@ -38,7 +38,7 @@ def counted_runs(resolved: ResolvedManifest[DepartmentManifest]) -> dict[str, bo
 def address(manifest: Mapping[str, Any] | None) -> str | None:
     """Where a department of that manifest is reached; None where its region is not known here."""
     try:
-        gateway = backends_of(str(manifest["region"])).gateway if manifest else None
+        gateway = parts_of(str(manifest["region"])).gateway if manifest else None
     except (ConfigurationError, KeyError):
         return None
     return public_url(gateway, f"{manifest['slug']}.{gateway.domain}") if gateway and manifest else None
