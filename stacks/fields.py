@@ -1,4 +1,4 @@
-"""What a name, an e-mail address, a phone number, a country and a postal code may look like.
+"""What a name, an e-mail address, a phone number, a country, a postal code and a region may look like.
 
 Decides validity and the normal form of single values. It never looks at other fields, except a postal code at its
 country.
@@ -151,6 +151,23 @@ def check_postal_code(value: object, country: str | None) -> str:
     return text
 
 
+def matching(pattern: str, valid: str) -> BeforeValidator:
+    """Takes text that is all of `pattern`; `valid` says which text that is."""
+    compiled = re.compile(pattern, re.ASCII)
+
+    def check(value: object) -> str:
+        if not isinstance(value, str) or not compiled.fullmatch(value):
+            raise ValueError(valid)
+        return value
+
+    return BeforeValidator(check)
+
+
+def listed(value: object) -> object:
+    """A list of YAML as the tuple that models keep."""
+    return tuple(value) if isinstance(value, list) else value
+
+
 def _text(longest: int) -> BeforeValidator:
     return BeforeValidator(lambda value: check_text(value, longest=longest))
 
@@ -163,3 +180,8 @@ Slug = Annotated[str, BeforeValidator(check_slug), Field(description="the tenant
 Email = Annotated[str, BeforeValidator(check_email), Field(description="an e-mail address")]
 Phone = Annotated[str, BeforeValidator(check_phone), Field(description="a phone number such as +41 22 555 01 42")]
 Country = Annotated[str, BeforeValidator(check_country), Field(description="a two-letter country code such as CH")]
+Region = Annotated[
+    str,
+    matching(r"[a-z][a-z0-9-]{0,40}", "a region's name, such as eu-central"),
+    Field(description="the region whose servers it is built on"),
+]

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from stacks.fields import Email, LineText, LongText, ShortText
+from stacks.fields import Email, LineText, LongText, ShortText, listed, matching
 from stacks.problems import FieldProblem, closest, shown
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -48,17 +48,6 @@ def _is_timezone(value: str) -> bool:
     return True
 
 
-def _matching(pattern: str, valid: str) -> BeforeValidator:
-    compiled = re.compile(pattern, re.ASCII)
-
-    def check(value: object) -> str:
-        if not isinstance(value, str) or not compiled.fullmatch(value):
-            raise ValueError(valid)
-        return value
-
-    return BeforeValidator(check)
-
-
 def _https(value: object) -> str:
     if not isinstance(value, str) or len(value) > 500 or not re.fullmatch(r"https://[^\s/?#]+(?:[/?#]\S*)?", value):
         raise ValueError("an https:// address")
@@ -67,9 +56,9 @@ def _https(value: object) -> str:
 
 TimeOfDay = Annotated[str, BeforeValidator(_time)]
 Timezone = Annotated[str, BeforeValidator(_timezone)]
-Locale = Annotated[str, _matching(r"[a-z]{2,3}(?:-[A-Z][a-z]{3})?(?:-[A-Z]{2})?", "a locale such as fr-CH or de")]
-Currency = Annotated[str, _matching(r"[A-Z]{3}", "a three-letter ISO 4217 code such as CHF")]
-Color = Annotated[str, _matching(r"#[0-9a-fA-F]{6}", 'a colour such as "#0F766E"'), AfterValidator(str.upper)]
+Locale = Annotated[str, matching(r"[a-z]{2,3}(?:-[A-Z][a-z]{3})?(?:-[A-Z]{2})?", "a locale such as fr-CH or de")]
+Currency = Annotated[str, matching(r"[A-Z]{3}", "a three-letter ISO 4217 code such as CHF")]
+Color = Annotated[str, matching(r"#[0-9a-fA-F]{6}", 'a colour such as "#0F766E"'), AfterValidator(str.upper)]
 HttpsUrl = Annotated[str, BeforeValidator(_https)]
 Channel = Literal["email", "sms"]
 
@@ -98,11 +87,7 @@ def _periods(value: tuple[Period, ...]) -> tuple[Period, ...]:
     return ordered
 
 
-def _listed(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
-
-
-Day = Annotated[tuple[Period, ...], BeforeValidator(_listed), AfterValidator(_periods), Field(max_length=6)]
+Day = Annotated[tuple[Period, ...], BeforeValidator(listed), AfterValidator(_periods), Field(max_length=6)]
 
 
 class WorkingHours(Section):
@@ -118,7 +103,7 @@ class WorkingHours(Section):
 
 
 class AppointmentType(Section):
-    code: Annotated[str, _matching(r"[a-z][a-z0-9-]{0,39}", "a code such as check-up")]
+    code: Annotated[str, matching(r"[a-z][a-z0-9-]{0,39}", "a code such as check-up")]
     title: ShortText
     minutes: Annotated[int, Field(ge=5, le=480)]
     bookable_online: bool = True
@@ -128,7 +113,7 @@ class Appointments(Section):
     slot_minutes: Annotated[int, Field(ge=5, le=240)] = 30
     buffer_minutes: Annotated[int, Field(ge=0, le=120)] = 0
     chairs: Annotated[int, Field(ge=1, le=100)] = 1
-    types: Annotated[tuple[AppointmentType, ...], BeforeValidator(_listed), Field(max_length=100)] = ()
+    types: Annotated[tuple[AppointmentType, ...], BeforeValidator(listed), Field(max_length=100)] = ()
 
 
 class Cancellation(Section):
@@ -160,13 +145,13 @@ class EmailChannel(Section):
 
 class SmsChannel(Section):
     enabled: bool = False
-    sender_name: Annotated[str, _matching(r"[A-Za-z0-9]{1,11}", "1 to 11 letters and digits")] | None = None
+    sender_name: Annotated[str, matching(r"[A-Za-z0-9]{1,11}", "1 to 11 letters and digits")] | None = None
 
 
 class Notifications(Section):
     email: EmailChannel = EmailChannel()
     sms: SmsChannel = SmsChannel()
-    reminders: Annotated[tuple[Reminder, ...], BeforeValidator(_listed), Field(max_length=20)] = ()
+    reminders: Annotated[tuple[Reminder, ...], BeforeValidator(listed), Field(max_length=20)] = ()
 
 
 class Branding(Section):

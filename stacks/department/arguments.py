@@ -22,8 +22,9 @@ from components.workflow_plans import CredentialPlan, WorkflowPlan
 from providers.backends import VARIABLE, BackendSet, ProcessBackend, backends_of, unset_secrets
 from providers.caddy.probe import public_url
 from providers.errors import ConfigurationError
+from stacks.application import Application
 from stacks.department.manifest import DepartmentManifest
-from stacks.department.settings import Application, DepartmentSettings
+from stacks.department.settings import DepartmentSettings
 from stacks.department.workflows import DATABASE_TYPE
 from stacks.resolve import ResolvedManifest
 from stacks.workflows import SECRET_SUFFIX

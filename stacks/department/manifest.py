@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from stacks.department.fields import Region, Retention, WorkflowName, listed
+from stacks.department.fields import Retention, WorkflowName
 from stacks.department.settings import DepartmentSettings
-from stacks.fields import Email, NameText, Slug
+from stacks.fields import Email, NameText, Region, Slug, listed
 from stacks.shape import Shape, TemplateId, TenantManifest, Version
 
 

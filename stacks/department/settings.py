@@ -10,8 +10,9 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, JsonValue
 from pydantic.json_schema import SkipJsonSchema
 
-from stacks.department.fields import EnvironmentName, HealthPath, ImageName, Retention, Scope, listed
-from stacks.fields import LineText
+from stacks.application import Application
+from stacks.department.fields import Retention, Scope
+from stacks.fields import listed
 from stacks.settings import Section
 from stacks.shape import Version
 
@@ -28,22 +29,6 @@ class Size(Section):
     connections: Annotated[int, Field(ge=1, le=1000)] = 10
     statement_seconds: Annotated[int, Field(ge=1, le=3600)] = 15
     workflow_runs_per_month: Annotated[int, Field(ge=0, le=1_000_000_000)] = 1000
-
-
-class Application(Section):
-    """What the container runs. Without an image it is the sample application of Tenantry.
-
-    `healthCommand` is run in the container, where the image has nothing that could ask its health path there; `user` is
-    the number of the account that it runs as.
-    """
-
-    image: ImageName | None = None
-    command: Annotated[tuple[LineText, ...], BeforeValidator(listed), Field(max_length=50)] = ()
-    port: Annotated[int, Field(ge=1, le=65_535)] = 8080
-    health_path: HealthPath = "/health"
-    health_command: Annotated[tuple[LineText, ...], BeforeValidator(listed), Field(max_length=50)] = ()
-    user: Annotated[int, Field(ge=1, le=2_147_483_647)] = 65_534
-    environment: Annotated[dict[EnvironmentName, LineText], Field(max_length=100)] = Field(default_factory=dict)
 
 
 class Credential(Section):

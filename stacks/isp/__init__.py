@@ -1,0 +1,1 @@
+"""The line of ISP containers (ISP): manifest, settings, sizing, steps, and the component of a resolved manifest."""
