@@ -169,9 +169,10 @@ def _tenants(settings: Settings) -> list[str]:
 
 def _options(settings: Settings, workers: int, *, allow_destroy: bool) -> Options:
     from automation.ci.run import Options
+    from stacks.lines import LINES
 
     # A run limits itself; this is for a process that hangs before or after it.
-    limit = settings.run_timeout + settings.rollback_timeout + 120
+    limit = max(settings.run_limit(line).seconds + settings.rollback_limit(line).seconds for line in LINES) + 120
     return Options(workers=workers, allow_destroy=allow_destroy, limit=limit)
 
 

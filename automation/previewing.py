@@ -86,9 +86,9 @@ def _watched(
         observer=Silent(),
         writer=None,
     )
-    supervisor = Supervisor(context.settings, stack, tracker, None, context.cancel)
-    seconds = context.settings.run_timeout
-    return supervisor.call(work, seconds=seconds, limit_name="TENANTRY_RUN_TIMEOUT", steps=False)
+    supervisor = Supervisor(context.settings, stack, tracker, None, context.cancel, line=line.kind)
+    limit = context.settings.run_limit(line.kind)
+    return supervisor.call(work, limit, steps=False)
 
 
 @contextlib.contextmanager

@@ -38,8 +38,6 @@ from automation.workspace import StackFactory, TenantStack, holder_is_dead, open
 if TYPE_CHECKING:
     from pulumi.automation.events import EngineEvent
 
-_RUN_LIMIT = "TENANTRY_RUN_TIMEOUT"
-_ROLLBACK_LIMIT = "TENANTRY_ROLLBACK_TIMEOUT"
 _LOCK_POLL_SECONDS = 0.5
 
 
@@ -117,7 +115,12 @@ class Run:
             self.__exit__(type(error), error, error.__traceback__)
             raise
         self._supervisor = Supervisor(
-            self.context.settings, self.stack, self.tracker, self.held.lock, self.context.cancel
+            self.context.settings,
+            self.stack,
+            self.tracker,
+            self.held.lock,
+            self.context.cancel,
+            line=self.new.line,
         )
         return self
 
@@ -157,9 +160,9 @@ class Run:
         All commands of a rollback share its limit. `why` says why it failed, where no step tells that.
         """
         settings = self.context.settings
-        seconds = settings.rollback_timeout if rolling_back else settings.run_timeout
-        name = _ROLLBACK_LIMIT if rolling_back else _RUN_LIMIT
-        deadline = time.monotonic() + seconds
+        line = self.new.line
+        limit = settings.rollback_limit(line) if rolling_back else settings.run_limit(line)
+        deadline = time.monotonic() + limit.seconds
         if rolling_back:
             deadline = self._rollback_until = self._rollback_until or deadline
         failures: Counter[str | None] = Counter()
@@ -167,7 +170,7 @@ class Run:
             began = time.monotonic()
             outcome = self._unlocked(
                 lambda: self._supervisor.call(
-                    work, seconds=max(0.1, deadline - time.monotonic()), limit_name=name, steps=not rolling_back
+                    work, replace(limit, seconds=max(0.1, deadline - time.monotonic())), steps=not rolling_back
                 )
             )
             if command is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -22,6 +23,7 @@ from providers.errors import ConfigurationError
 PROJECT_NAME = "tenantry"
 _SOURCE_ROOT = Path(__file__).resolve().parent.parent
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+HEALTH_SECONDS = 60.0
 
 
 def _words(value: object) -> object:
@@ -42,6 +44,22 @@ class StepLimits(BaseModel):
     retry_delays: Annotated[tuple[Seconds, ...], Field(min_length=1)] | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """How long something may take, in seconds, and the variable that says so."""
+
+    seconds: float
+    variable: str
+
+
+_OF_LINES = {
+    ("isp", "run"): "isp_run_timeout",
+    ("isp", "rollback"): "isp_rollback_timeout",
+    ("isp", "health"): "isp_health_timeout",
+}
+"""The settings that a line has for its runs, rollbacks or a step: one that is set goes before those of all lines."""
+
+
 class Settings(BaseSettings):
     """Settings from environment variables. Times are in seconds."""
 
@@ -54,6 +72,9 @@ class Settings(BaseSettings):
     step_timeout: Seconds = Field(60, validation_alias="TENANTRY_STEP_TIMEOUT")
     run_timeout: Seconds = Field(300, validation_alias="TENANTRY_RUN_TIMEOUT")
     rollback_timeout: Seconds = Field(120, validation_alias="TENANTRY_ROLLBACK_TIMEOUT")
+    isp_run_timeout: Seconds | None = Field(None, validation_alias="PROVISIONING_TIMEOUT")
+    isp_rollback_timeout: Seconds | None = Field(None, validation_alias="ROLLBACK_TIMEOUT")
+    isp_health_timeout: Seconds | None = Field(None, validation_alias="HEALTH_CHECK_TIMEOUT")
     cancel_grace: Seconds = Field(15, validation_alias="TENANTRY_CANCEL_GRACE")
     retries: Annotated[int, Field(ge=0, le=20)] = Field(3, validation_alias="TENANTRY_RETRIES")
     retry_delays: Annotated[tuple[Seconds, ...], Field(min_length=1)] = Field(
@@ -115,12 +136,36 @@ class Settings(BaseSettings):
         """Where manifests and the stacks' own settings live."""
         return self.project_root / "stacks"
 
-    def step_limit(self, step: str | None, own: float | None = None) -> float:
-        """How long `step` may take, in seconds. `own` is what its line gives it, where nothing else is configured."""
+    def run_limit(self, line: str) -> Limit:
+        """How long a run of a tenant of `line` may take."""
+        return self._own_limit(line, "run") or self._limit("run_timeout")
+
+    def rollback_limit(self, line: str) -> Limit:
+        """How long the rollback of a tenant of `line` may take."""
+        return self._own_limit(line, "rollback") or self._limit("rollback_timeout")
+
+    def step_limit(self, step: str | None, own: float | None = None, *, line: str = "") -> Limit:
+        """How long `step` of a tenant of `line` may take. `own` is what its line gives it: anything set goes before."""
         special = self.steps.get(step or "")
         if special and special.timeout:
-            return special.timeout
-        return own if own is not None and "step_timeout" not in self.model_fields_set else self.step_timeout
+            return Limit(seconds=special.timeout, variable="TENANTRY_STEPS")
+        if (named := self._own_limit(line, step or "")) is not None:
+            return named
+        if own is not None and "step_timeout" not in self.model_fields_set:
+            return Limit(seconds=own, variable="TENANTRY_STEP_TIMEOUT")
+        return self._limit("step_timeout")
+
+    @property
+    def health_limit(self) -> Limit:
+        """How long the health of an ISP may be asked for (ISP-7)."""
+        return self._own_limit("isp", "health") or Limit(seconds=HEALTH_SECONDS, variable="HEALTH_CHECK_TIMEOUT")
+
+    def _own_limit(self, line: str, what: str) -> Limit | None:
+        name = _OF_LINES.get((line, what))
+        return self._limit(name) if name is not None and getattr(self, name) is not None else None
+
+    def _limit(self, name: str) -> Limit:
+        return Limit(seconds=getattr(self, name), variable=str(type(self).model_fields[name].validation_alias))
 
     def retry_delay(self, step: str | None, failures: int) -> float | None:
         """Seconds to wait before trying again after `failures` failures of `step`; None when that was the last try."""

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from automation.endings import LOCK_LOST
 from automation.rollback import Stop
-from automation.settings import Settings
+from automation.settings import Limit, Settings
 from automation.tracking import Tracker
 
 _TICK = 0.1
@@ -90,8 +90,17 @@ class Supervisor:
     """Watches the commands of one run."""
 
     def __init__(
-        self, settings: Settings, stack: Stoppable, tracker: Tracker, lock: Alive | None, cancel: CancelRequests
+        self,
+        settings: Settings,
+        stack: Stoppable,
+        tracker: Tracker,
+        lock: Alive | None,
+        cancel: CancelRequests,
+        *,
+        line: str,
     ) -> None:
+        """`line` is the tenant's, which may have limits of its own."""
+        self._line = line
         self._settings = settings
         self._stack = stack
         self._tracker = tracker
@@ -100,8 +109,8 @@ class Supervisor:
         self._heeded = 0
         self._next_lock_check = time.monotonic() + _LOCK_CHECK_SECONDS
 
-    def call(self, work: Callable[[], None], *, seconds: float, limit_name: str, steps: bool = True) -> Outcome:
-        """Runs `work` for at most `seconds`. `steps` says whether the limits of single steps hold too."""
+    def call(self, work: Callable[[], None], limit: Limit, *, steps: bool = True) -> Outcome:
+        """Runs `work` for no longer than `limit`. `steps` says whether the limits of single steps hold too."""
         errors: list[Exception] = []
         done = threading.Event()
 
@@ -115,9 +124,9 @@ class Supervisor:
 
         self._tracker.begin_command()
         threading.Thread(target=run, name="engine-command", daemon=True).start()
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + limit.seconds
         while not done.wait(_TICK):
-            stop, reason = self._why_stop(deadline, seconds, limit_name, steps=steps)
+            stop, reason = self._why_stop(deadline, limit, steps=steps)
             if stop is not Stop.NONE:
                 return self._stop(done, errors, stop, reason)
         self._await_events()
@@ -127,18 +136,18 @@ class Supervisor:
         """Waits before a retry. False when somebody asked to stop meanwhile."""
         return not self._cancel.arrived.wait(seconds)
 
-    def _why_stop(self, deadline: float, seconds: float, limit_name: str, *, steps: bool) -> tuple[Stop, str]:
+    def _why_stop(self, deadline: float, limit: Limit, *, steps: bool) -> tuple[Stop, str]:
         if self._cancel.count > self._heeded:
             self._heeded = self._cancel.count
             return Stop.USER, "cancelled by a signal"
         if time.monotonic() > deadline:
-            return Stop.LIMIT, f"it took longer than {_seconds(seconds)} ({limit_name})"
+            return Stop.LIMIT, f"it took longer than {_seconds(limit.seconds)} ({limit.variable})"
         for key, elapsed in self._tracker.running_for().items() if steps else ():
             step = self._tracker.state.step(key)
-            limit = self._settings.step_limit(key, step.seconds)
-            if elapsed > limit:
-                took = f"step '{key}' ({step.title}) took longer than {_seconds(limit)}"
-                return Stop.LIMIT, f"{took} (TENANTRY_STEP_TIMEOUT)"
+            most = self._settings.step_limit(key, step.seconds, line=self._line)
+            if elapsed > most.seconds:
+                took = f"step '{key}' ({step.title}) took longer than {_seconds(most.seconds)}"
+                return Stop.LIMIT, f"{took} ({most.variable})"
         if self._lock is not None and time.monotonic() > self._next_lock_check:
             self._next_lock_check = time.monotonic() + _LOCK_CHECK_SECONDS
             if not self._lock.alive():

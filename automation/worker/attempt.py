@@ -91,7 +91,7 @@ class Attempt:
         held_until = self._since + self._own.lease
         renew_at = self._since + self._own.lease / 3
         poll_at = time.monotonic() + _POLL_SECONDS
-        deadline = time.monotonic() + _limit(self._settings)
+        deadline = time.monotonic() + _limit(self._settings, self._job.line)
         while True:
             await asyncio.sleep(min(_TICK, self._own.lease / 6))
             moment = time.monotonic()
@@ -156,7 +156,7 @@ class Attempt:
             return
 
 
-def _limit(settings: Settings) -> float:
+def _limit(settings: Settings, line: str) -> float:
     """How long an attempt may take at the most: what its own limits add up to, and room for what has none."""
     graces = 8 * settings.cancel_grace
-    return 2 * settings.run_timeout + settings.rollback_timeout + graces + _ROOM_SECONDS
+    return 2 * settings.run_limit(line).seconds + settings.rollback_limit(line).seconds + graces + _ROOM_SECONDS

@@ -247,6 +247,9 @@ def test_a_wrong_variable_is_named(project: Path, monkeypatch: pytest.MonkeyPatc
         ("TENANTRY_ENGINE", "steam"),
         ("TENANTRY_RETRIES", "-1"),
         ("TENANTRY_STEPS", '{"schema": {"timeout": 0}}'),
+        ("PROVISIONING_TIMEOUT", "0"),
+        ("ROLLBACK_TIMEOUT", "two minutes"),
+        ("HEALTH_CHECK_TIMEOUT", "-1"),
     ):
         with monkeypatch.context() as patch:
             patch.setenv(name, value)
@@ -261,9 +264,10 @@ def test_a_wrong_variable_is_named(project: Path, monkeypatch: pytest.MonkeyPatc
 def test_limits_of_single_steps(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TENANTRY_STEPS", '{"schema": {"timeout": 120, "retries": 1, "retry_delays": [0.5]}}')
     settings = load_settings()
-    assert settings.step_limit("schema") == 120
-    assert settings.step_limit("database") == 60
-    assert (settings.step_limit("container", 240), settings.step_limit("schema", 240)) == (240, 120)
+    assert settings.step_limit("schema").seconds == 120
+    assert settings.step_limit("database").seconds == 60
+    own = (settings.step_limit("container", 240), settings.step_limit("schema", 240))
+    assert [(one.seconds, one.variable) for one in own] == [(240, "TENANTRY_STEP_TIMEOUT"), (120, "TENANTRY_STEPS")]
     assert [settings.retry_delay("database", n) for n in (1, 2, 3, 4)] == [1, 2, 4, None]
     assert [settings.retry_delay("schema", n) for n in (1, 2)] == [0.5, None]
 
@@ -272,7 +276,34 @@ def test_a_limit_for_all_steps_is_also_for_those_that_may_take_longer(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TENANTRY_STEP_TIMEOUT", "20")
-    assert load_settings().step_limit("container", 240) == 20
+    assert load_settings().step_limit("container", 240).seconds == 20
+
+
+def test_what_isps_have_of_their_own_goes_before_what_all_lines_have(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told() -> list[tuple[float, str]]:
+        settings = load_settings()
+        limits = (
+            *(settings.run_limit("isp"), settings.rollback_limit("isp"), settings.health_limit),
+            settings.step_limit("health", 45, line="isp"),
+        )
+        return [(one.seconds, one.variable) for one in limits]
+
+    own = ("PROVISIONING_TIMEOUT", "ROLLBACK_TIMEOUT", "HEALTH_CHECK_TIMEOUT")
+    general = ("TENANTRY_RUN_TIMEOUT", "TENANTRY_ROLLBACK_TIMEOUT", "TENANTRY_STEP_TIMEOUT")
+    # What nobody sets is what their requirements name: 300, 120 and 60 s, the step within its budget.
+    assert told() == [(300, general[0]), (120, general[1]), (60, own[2]), (45, general[2])]
+    for name, seconds in zip(general, ("500", "50", "20"), strict=True):
+        monkeypatch.setenv(name, seconds)
+    assert told() == [(500, general[0]), (50, general[1]), (60, own[2]), (20, general[2])]
+    for name, seconds in zip(own, ("240", "100", "30"), strict=True):
+        monkeypatch.setenv(name, seconds)
+    assert told() == [(240, own[0]), (100, own[1]), (30, own[2]), (30, own[2])]
+    settings = load_settings()
+    assert settings.run_limit("department").seconds == 500
+    assert settings.rollback_limit("cabinet").seconds == 50
+    assert settings.step_limit("health", 60, line="department").seconds == 20
 
 
 def test_a_passphrase_is_needed(tmp_path: Path) -> None:
