@@ -17,6 +17,9 @@ from stacks.department import line as department
 from stacks.department import steps as department_steps
 from stacks.department import usage as department_usage
 from stacks.department.manifest import DEPARTMENT_SHAPE
+from stacks.isp import line as isp
+from stacks.isp import steps as isp_steps
+from stacks.isp.manifest import ISP_SHAPE
 from stacks.manifest import CABINET_SHAPE, ManifestError, parse_manifest
 from stacks.pricing import Sizing
 from stacks.problems import FieldProblem, closest, shown
@@ -140,7 +143,25 @@ DEPARTMENT = Line(
     checked=True,
 )
 
-LINES: Mapping[str, Line] = {line.kind: line for line in (CABINET, DEPARTMENT)}
+ISP = Line(
+    kind="isp",
+    title="ISPs",
+    noun="ISP",
+    steps=isp_steps.STEPS,
+    step_of=isp_steps.step_of,
+    parse=partial(parse, ISP_SHAPE),
+    resolve=isp.resolve,
+    restore=partial(restore, ISP_SHAPE),
+    schema=isp.schema,
+    build=isp.build,
+    pinned=isp.pinned,
+    templates=partial(TemplateStore, shape=ISP_SHAPE),
+    sizing=isp.sizing,
+    address=isp.address,
+    checked=True,
+)
+
+LINES: Mapping[str, Line] = {line.kind: line for line in (CABINET, DEPARTMENT, ISP)}
 
 
 def line_of(mapping: object, source: str = "manifest") -> Line:

@@ -23,7 +23,7 @@ class IspManifest(TenantManifest):
     kind: Literal["isp"] = Field(description="isp")
     name: NameText
     slug: Slug
-    admin_email: Email
+    admin_email: Email | None = Field(default=None, description="who is responsible for it, if anyone is to be named")
     region: Region = "default"
     customer_count: CustomerCount
     plan_type: PlanType = Field(description="standard, premium or enterprise")

@@ -205,7 +205,7 @@ class TestStore:
         (departments / "archive.yaml").write_text(yaml.safe_dump(content | {"settings": {"dataRetention": "10y"}}))
         # The same id in both lines: each has its own.
         (departments / "evening.yaml").write_text(yaml.safe_dump(content | {"id": "evening", "settings": {}}))
-        cabinets, others = (line.templates() for line in LINES.values())
+        cabinets, others = (LINES[kind].templates() for kind in ("cabinet", "department"))
         assert {one.line for one in cabinets.list()} == {"cabinet"}
         assert "archive" not in cabinets.ids()
         assert {one.id for one in others.list() if not one.builtin} == {"archive", "evening"}

@@ -18,7 +18,7 @@ def upgrade() -> None:
             slug TEXT NOT NULL,
             tenant_mark TEXT NOT NULL,
             name TEXT NOT NULL,
-            admin_email TEXT NOT NULL,
+            admin_email TEXT,
             region TEXT NOT NULL,
             plan TEXT NOT NULL,
             customers INTEGER NOT NULL,

@@ -1,0 +1,144 @@
+"""The ISP line as the operations know it: how its manifests are resolved, and what is built of one.
+
+Decides what is refused before anything is touched: a region without what an ISP is made of, a size that this
+installation does not allow, an application that nobody named. Imports the SDK only where a program is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from providers.backends import parts_of
+from providers.errors import ConfigurationError
+from stacks.isp.address import url_of
+from stacks.isp.caps import caps_of
+from stacks.isp.manifest import ISP_SHAPE, IspManifest
+from stacks.isp.settings import Ingress, IspSettings, Resources
+from stacks.isp.sizing import ResourceRequirements, size_of, size_problems
+from stacks.pricing import Sizing
+from stacks.problems import MISSING, FieldProblem, ManifestError, problems_of, shown
+from stacks.regions import region_problems
+from stacks.resolve import ResolvedManifest
+from stacks.resolve import resolve as over_template
+from stacks.schemas import schema_of
+from stacks.shape import Pinned
+from stacks.templates import TemplateStore
+
+if TYPE_CHECKING:
+    from components.tenant import Tenant
+
+PARTS = ("database", "container")
+"""What of a region an ISP is made of."""
+PLATFORMS = ("docker", "kubernetes")
+_HELP = {
+    "region": "where it runs; default is that of the environment, where no file of regions is named",
+    "templateId": "left out, the standard one",
+    "templateVersion": "such as 1.0.0; left out, the one that the tenant was built from, or for a new one the newest",
+    "enableRollback": "a run that fails is undone by itself; without this, what it made is left to be looked at",
+}
+
+
+def schema() -> dict[str, Any]:
+    """The manifest's schema."""
+    return schema_of(ISP_SHAPE, _HELP)
+
+
+def resolve(
+    manifest: IspManifest, store: TemplateStore, *, pinned: Pinned | None = None, source: str = "manifest"
+) -> ResolvedManifest[IspManifest]:
+    """`manifest` over its template, its size computed and written into the settings: going back gives the same size.
+
+    Raises ManifestError with every problem found.
+    """
+    resolved = over_template(manifest, store, pinned=pinned, source=source)
+    settings = IspSettings.model_validate(dict(resolved.settings))
+    region = region_problems(manifest.region, PARTS, noun="an ISP") or _platform_problems(manifest.region)
+    problems = [*region, *_size_problems(manifest, settings)]
+    if settings.application.image is None:
+        valid = "the image of its application, such as registry.example/isp:1.2"
+        problems.append(FieldProblem(field="customSettings.application.image", given=MISSING, valid=valid))
+    if problems:
+        raise ManifestError(source, problems)
+    return replace(resolved, settings={**resolved.settings, "resources": _sized(manifest, settings, source)})
+
+
+def _platform_problems(region: str) -> list[FieldProblem]:
+    container = parts_of(region).container
+    if container is None or container.platform in PLATFORMS:
+        return []
+    valid = f"a region whose containers run on {' or '.join(PLATFORMS)}: here they run on {container.platform}"
+    return [FieldProblem(field="region", given=shown(region), valid=valid)]
+
+
+def _size_problems(manifest: IspManifest, settings: IspSettings) -> list[FieldProblem]:
+    try:
+        caps = caps_of()
+    except ConfigurationError as error:
+        valid = f"sizes that this installation allows ({error})"
+        return [FieldProblem(field="planType", given=shown(manifest.plan_type), valid=valid)]
+    found = size_problems(manifest.plan_type, rules=settings.sizing, overrides=settings.resources, caps=caps)
+    return list(found)
+
+
+def _sized(manifest: IspManifest, settings: IspSettings, source: str) -> dict[str, Any]:
+    size = size_of(
+        manifest.customer_count,
+        manifest.plan_type,
+        manifest.features,
+        rules=settings.sizing,
+        overrides=settings.resources,
+        caps=caps_of(),
+    )
+    values = {name: getattr(size, name) for name in Resources.model_fields}
+    try:
+        checked = Resources.model_validate({Resources.model_fields[name].alias: values[name] for name in values})
+    except ValidationError as error:
+        # A template of somebody's own may ask for more than there is anywhere.
+        raise ManifestError(source, problems_of(error, Resources, prefix="customSettings.resources")) from None
+    return checked.model_dump(mode="json", by_alias=True)
+
+
+def size(resolved: ResolvedManifest[IspManifest]) -> ResourceRequirements:
+    """The size that a resolved ISP has, whatever caps hold by now."""
+    given = Resources.model_validate(resolved.settings["resources"])
+    return ResourceRequirements(**given.model_dump())
+
+
+def build(resolved: ResolvedManifest[IspManifest], mark: str) -> Tenant:
+    """The ISP, inside a Pulumi program. Raises ProviderError for a wrong environment."""
+    arguments = import_module("stacks.isp.arguments")
+    made: Tenant = import_module("components.isp").Isp(resolved.slug, arguments.isp_args(resolved, mark))
+    return made
+
+
+def pinned(slug: str, mark: str) -> Pinned:
+    """What the ISP's record says. Raises ProviderError for a database that cannot be read."""
+    return Pinned(template=import_module("providers.isp_record").ISPS.template(slug, mark))
+
+
+def sizing(resolved: ResolvedManifest[IspManifest]) -> Sizing:
+    """What an ISP may use, for its cost: its whole size, however many replicas share it."""
+    given = size(resolved)
+    return Sizing(
+        cpu=given.cpu_cores,
+        memory_mb=given.memory_mib,
+        storage_mb=given.storage_mib,
+        connections=given.max_connections,
+    )
+
+
+def address(manifest: Mapping[str, Any] | None) -> str | None:
+    """Where an ISP of that manifest is reached; None where only its state says so, or its region is not known here."""
+    try:
+        parts = parts_of(str(manifest["region"])) if manifest else None
+    except (ConfigurationError, KeyError):
+        return None
+    if manifest is None or parts is None:
+        return None
+    ingress = (manifest.get("customSettings") or {}).get("ingress") or {}
+    return url_of(str(manifest["slug"]), Ingress.model_validate(ingress), parts)
