@@ -82,7 +82,7 @@ def event(
     reason: str, message: str, *, about: Document, kind: str = "Warning", at: str = "2026-01-01T00:00:00Z", **more: Any
 ) -> Document:
     involved = {"kind": about["kind"], "name": about["metadata"]["name"], "uid": about["metadata"]["uid"]}
-    name = f"{involved['name']}.{reason}.{abs(hash((message, at)))}"
+    name = f"{involved['name']}.{reason}.{len(message)}.{at}"
     return doc(
         "v1",
         "Event",

@@ -4,6 +4,7 @@ The words are those of `kubectl wait --for`: `condition=Ready`, `condition=Ready
 `jsonpath={.status.phase}=Running`.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,8 @@ from providers.kubernetes.awaiting.verdict import Ready, Related, Verdict, Waiti
 from providers.kubernetes.seam import Document
 
 _SHOWN = 80
+_PATH = re.compile(r"['\"]?\{(.*?)\}['\"]?(?:=(.*))?")
+"""Up to the first brace after which the path can be over: a filter may have one in it, and so may the value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,20 +45,18 @@ def parse_wish(written: str) -> Wish:
             raise ValueError("a condition's type, or its status, is missing")
         return ConditionWish(kind=name, status=status or "True")
     if kind == "jsonpath":
-        return _path_wish(rest.strip().strip("'\""))
+        return _path_wish(rest.strip())
     raise ValueError(f"it begins with {kind!r}")
 
 
 def _path_wish(rest: str) -> PathWish:
-    if not rest.startswith("{") or "}" not in rest:
-        raise ValueError("the path is not in braces")
-    # The last brace: a value has none, and a filter within the path may.
-    inner, _, tail = rest[1:].rpartition("}")
-    if tail and not tail.startswith("="):
-        raise ValueError(f"{tail!r} follows the path")
-    if tail == "=":
+    found = _PATH.fullmatch(rest)
+    if found is None:
+        raise ValueError("the path is not in braces, or something other than =value follows it")
+    inner, value = found[1], found[2]
+    if value == "":
         raise ValueError("there is no value after the equals sign")
-    return PathWish(written=f"{{{inner}}}", path=parse(inner), value=tail[1:].strip("'\"") if tail else None)
+    return PathWish(written=f"{{{inner}}}", path=parse(inner), value=value)
 
 
 def judge_wishes(wishes: tuple[Wish, ...], obj: Document) -> Verdict:
