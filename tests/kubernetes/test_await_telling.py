@@ -14,12 +14,14 @@ from providers.kubernetes.awaiting.explaining import Explainer
 from providers.kubernetes.awaiting.pods import trouble, troubles
 from providers.kubernetes.awaiting.rules import rule_of
 from providers.kubernetes.seam import Document
+from providers.plugin.errors import UnreachableError
 from tests.kubernetes.documents import conditions, deployment, doc, event, pod, unready_pod
 from tests.kubernetes.fake_cluster import FakeCluster
 
 _CRASHED = {"terminated": {"exitCode": 1, "reason": "Error", "message": "password is hunter22"}}
 _KILLED = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
-_BACK_OFF = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 20s restarting failed container"}}
+_BACKING_OFF = "back-off 20s restarting failed container"
+_BACK_OFF = {"waiting": {"reason": "CrashLoopBackOff", "message": _BACKING_OFF}}
 _UNSCHEDULED = conditions(PodScheduled="False Unschedulable 0/3 nodes: insufficient cpu")
 
 
@@ -35,17 +37,11 @@ _UNSCHEDULED = conditions(PodScheduled="False Unschedulable 0/3 nodes: insuffici
         ),
         (
             unready_pod(state=_BACK_OFF, last=_CRASHED),
-            (
-                "container app: CrashLoopBackOff: back-off 20s restarting failed container; last time it ended with exit "
-                "code 1, 3 restarts"
-            ),
+            f"container app: CrashLoopBackOff: {_BACKING_OFF}; last time it ended with exit code 1, 3 restarts",
         ),
         (
             unready_pod(state=_BACK_OFF, last=_KILLED),
-            (
-                "container app: CrashLoopBackOff: back-off 20s restarting failed container; last time it ended with exit "
-                "code 137 (OOMKilled), 3 restarts"
-            ),
+            f"container app: CrashLoopBackOff: {_BACKING_OFF}; last time it ended with exit code 137 (OOMKilled), 3 restarts",
         ),
         (unready_pod(state=_CRASHED), "container app: it ended with exit code 1"),
         (
@@ -257,3 +253,16 @@ def test_events_of_an_object_of_the_same_name_before_are_not_of_this_one() -> No
 )
 def test_selectors(found: Any, query: str) -> None:
     assert selector(found) == query
+
+
+def test_a_server_that_goes_while_it_explains_is_asked_once() -> None:
+    bad = [
+        unready_pod(f"web-{number}", state={"running": {}}, phase="Running", node=f"n{number}") for number in range(3)
+    ]
+    cluster = FakeCluster(*bad)
+    cluster.forbidden = {"Node"}
+    explainer = Explainer(cluster=cluster, rule=rule_of(deployment()))
+    cluster.failing.append(UnreachableError("away"))
+    assert explainer.account(deployment(), {}) == ""
+    assert cluster.asked == [("list", "Pod")]
+    assert "it runs and is not ready" in explainer.account(deployment(), {})

@@ -3,8 +3,9 @@
 Decides how much is asked, and that what may not be read is left out: an explanation is never what a wait fails by.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from providers.kubernetes.awaiting.confidential import hidden, secret_names, secrets_of
 from providers.kubernetes.awaiting.documents import name_of, namespace_of, text, uid_of
@@ -14,6 +15,8 @@ from providers.kubernetes.awaiting.verdict import Related, Rule
 from providers.kubernetes.awaiting.workloads import REPLICA_SETS, is_blamed, new_replica_set
 from providers.kubernetes.seam import Cluster, Document
 from providers.plugin.errors import CancelledError, ProviderError
+
+T = TypeVar("T")
 
 _PODS_ASKED = 3
 _NODES_ASKED = 5
@@ -30,9 +33,12 @@ class Explainer:
     rule: Rule | None
     _secrets: tuple[str, ...] | None = field(init=False, default=None)
     _all_known: bool = field(init=False, default=True)
+    _away: bool = field(init=False, default=False)
+    """Whether the server stopped answering during this explanation: it is asked no more, since each call takes time."""
 
     def live(self, obj: Document, related: Related) -> str:
         """What the pods lack just now; else the last warning about the object itself."""
+        self._away = False
         pods = self._pods(obj, related)
         if found := troubles(pods, self._nodes(pods)):
             self._knows_secrets(obj)
@@ -42,6 +48,7 @@ class Explainer:
 
     def account(self, obj: Document, related: Related) -> str:
         """All there is to say at the end: pods, containers, nodes, and the last events."""
+        self._away = False
         pods = self._pods(obj, related)
         nodes = self._nodes(pods)
         lines = troubles(pods, nodes)[:_TOLD_TROUBLES]
@@ -71,12 +78,8 @@ class Explainer:
         wanted = [node_of(pod) for pod in pods if node_of(pod) and (is_ending(pod) or not is_fine(pod))]
         found: dict[str, Document | None] = {}
         for name in list(dict.fromkeys(wanted))[:_NODES_ASKED]:
-            try:
-                found[name] = self.cluster.get("v1", "Node", "", name)
-            except CancelledError:
-                raise
-            except ProviderError:
-                continue
+            for node in self._get("Node", "", name):
+                found[name] = node
         return found
 
     def _events(self, subjects: Iterable[Document], *, warnings: bool = False) -> list[Document]:
@@ -90,27 +93,30 @@ class Explainer:
                 found += self._list("Event", namespace_of(subject) or "default", fields=fields)
         return found
 
-    def _list(self, kind: str, namespace: str, *, labels: str = "", fields: str = "") -> list[Document]:
-        try:
-            return self.cluster.list("v1", kind, namespace, labels=labels, fields=fields)
-        except CancelledError:
-            raise
-        except ProviderError:
-            return []
-
     def _knows_secrets(self, obj: Document) -> bool:
         """Whether all Secrets that its pods use are known, so that they can be taken out. Read once."""
         if self._secrets is None:
-            names, used = secret_names(obj), []
-            self._all_known = len(names) <= _SECRETS_ASKED
-            for name in names[:_SECRETS_ASKED]:
-                try:
-                    found = self.cluster.get("v1", "Secret", namespace_of(obj), name)
-                except CancelledError:
-                    raise
-                except ProviderError:
-                    self._all_known = False
-                    continue
-                used += [found] if found else []
-            self._secrets = secrets_of(obj, used)
+            names = secret_names(obj)
+            used = [found for name in names[:_SECRETS_ASKED] for found in self._get("Secret", namespace_of(obj), name)]
+            self._all_known = len(used) == len(names)
+            self._secrets = secrets_of(obj, filter(None, used))
         return self._all_known
+
+    def _get(self, kind: str, namespace: str, name: str) -> list[Document | None]:
+        """The object, or None where there is none; nothing where it cannot be read."""
+        return self._asked(lambda: [self.cluster.get("v1", kind, namespace, name)])
+
+    def _list(self, kind: str, namespace: str, *, labels: str = "", fields: str = "") -> list[Document]:
+        return self._asked(lambda: self.cluster.list("v1", kind, namespace, labels=labels, fields=fields))
+
+    def _asked(self, ask: Callable[[], list[T]]) -> list[T]:
+        """The answer, unless the server is away; what may not be read is left out."""
+        if self._away:
+            return []
+        try:
+            return ask()
+        except CancelledError:
+            raise
+        except ProviderError as error:
+            self._away = error.retry
+            return []

@@ -14,7 +14,7 @@ from providers.kubernetes.awaiting.verdict import Query
 from providers.kubernetes.seam import Cluster, Document, Event, EventKind, WatchExpiredError
 from providers.plugin.errors import AccessError, ProviderError
 
-WATCH_SECONDS = 20.0
+WATCH_SECONDS = 10.0
 """How long one watch lasts; its thread may outlast the wait by as much."""
 _SHORTEST_GAP = 0.1
 _LONGEST_GAP = 5.0
