@@ -21,7 +21,7 @@ from tests.kubernetes.fake_cluster import FakeCluster
 _CRASHED = {"terminated": {"exitCode": 1, "reason": "Error", "message": "password is hunter22"}}
 _KILLED = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
 _BACKING_OFF = "back-off 20s restarting failed container"
-_BACK_OFF = {"waiting": {"reason": "CrashLoopBackOff", "message": _BACKING_OFF}}
+_BACK_OFF = {"waiting": {"reason": "CrashLoopBackOff", "message": f"{_BACKING_OFF}=app in pod web-1_shop(0-1)"}}
 _UNSCHEDULED = conditions(PodScheduled="False Unschedulable 0/3 nodes: insufficient cpu")
 
 
@@ -41,7 +41,7 @@ _UNSCHEDULED = conditions(PodScheduled="False Unschedulable 0/3 nodes: insuffici
         ),
         (
             unready_pod(state=_BACK_OFF, last=_KILLED),
-            f"container app: CrashLoopBackOff: {_BACKING_OFF}; last time it ended with exit code 137 (OOMKilled), 3 restarts",
+            f"container app: CrashLoopBackOff: {_BACKING_OFF}; last time it ended with exit code 137 (OOMKilled)",
         ),
         (unready_pod(state=_CRASHED), "container app: it ended with exit code 1"),
         (

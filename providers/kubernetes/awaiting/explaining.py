@@ -58,7 +58,7 @@ class Explainer:
         events = event_lines(self._events(subjects), quoting=self._knows_secrets(obj))
         if events:
             lines.append(f"last events: {'; '.join(events)}")
-        return self.hide(obj, ". ".join(each[0].upper() + each[1:] for each in lines))
+        return self.hide(obj, ". ".join(each[0].upper() + each[1:].rstrip(". ") for each in lines))
 
     def hide(self, obj: Document, words: str) -> str:
         """`words` without what the object, or the Secrets that its pods use, keep secret. Asks nothing."""

@@ -135,7 +135,7 @@ class Wait:
         return self._ended(task, words, task.account(), hint)
 
     def _ended(self, task: Task, words: str, *more: str) -> NotReady:
-        reason = ". ".join(filter(None, (task.hide(words), *more)))
+        reason = ". ".join(each.rstrip(". ") for each in (task.hide(words), *more) if each)
         return NotReady(reason, last=task.last, object_id=object_id(task.last))
 
     def _cancellation(self, task: Task) -> AwaitCancelledError:

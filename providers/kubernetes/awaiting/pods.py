@@ -1,11 +1,14 @@
 """What is wrong with pods, in words. Pure: from their status, their nodes, and nothing that a container wrote."""
 
+import re
 from collections.abc import Iterable, Mapping
 
 from providers.kubernetes.awaiting.documents import condition, is_true, items, name_of, number, part, table, text, told
 from providers.kubernetes.seam import Document
 
 _NAMES_SHOWN = 3
+_OF_ITSELF = re.compile(r"(?<=failed container)\S* in pod \S+")
+"""The kubelet repeats which pod it speaks of: it differs for each, and is told beside it."""
 
 Nodes = Mapping[str, Document | None]
 """Nodes by name; None for one that is gone. One that may not be read is not in it."""
@@ -91,7 +94,9 @@ def _container(status: Document, *, init: bool) -> str:
     restarts = number(status, "restartCount")
     before = f"; last time {_ended(last)}, {restarts} restarts" if last else ""
     if waiting:
-        words = ": ".join(filter(None, (text(waiting, "reason") or "waiting", text(waiting, "message").strip())))
+        words = ": ".join(
+            filter(None, (text(waiting, "reason") or "waiting", _OF_ITSELF.sub("", text(waiting, "message")).strip()))
+        )
         # These two say only that it is not its turn yet.
         return "" if init and text(waiting, "reason") == "PodInitializing" else words + before
     if init:
