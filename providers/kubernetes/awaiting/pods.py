@@ -7,7 +7,7 @@ from providers.kubernetes.awaiting.documents import condition, is_true, items, n
 from providers.kubernetes.seam import Document
 
 _NAMES_SHOWN = 3
-_OF_ITSELF = re.compile(r"(?<=failed container)\S* in pod \S+")
+_OF_ITSELF = re.compile(r"(?<=failed container)=\S+ (?:in pod |pod=)\S+")
 """The kubelet repeats which pod it speaks of: it differs for each, and is told beside it."""
 
 Nodes = Mapping[str, Document | None]
