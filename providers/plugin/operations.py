@@ -4,14 +4,13 @@ its transport, and calls the type for the rest.
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from providers.plugin.errors import InitFailedError, ProviderError, RefusedError
 from providers.plugin.package import Package
 from providers.plugin.properties import (
     DEFAULTS_KEY,
-    Change,
     Checked,
     Kind,
     Naming,
@@ -21,26 +20,8 @@ from providers.plugin.properties import (
     same,
 )
 from providers.plugin.resource import Call, ClientT, Completing, Keyed, ResourceType, title
+from providers.plugin.service import Difference, PartialError
 from providers.plugin.wire import UNKNOWN, Bag, Plain, has_unknown
-
-
-class PartialError(ProviderError):
-    """An object is there, but not as it is to be: what is known of it, for the engine to keep."""
-
-    def __init__(self, reason: str, *, object_id: str, outputs: Bag, inputs: Bag) -> None:
-        super().__init__(reason)
-        self.object_id = object_id
-        self.outputs = outputs
-        self.inputs = inputs
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """`by_name` is what changed; a replacement of an exclusive object needs the old one gone first."""
-
-    by_name: dict[str, Change]
-    replaces: frozenset[str]
-    delete_before_replace: bool
 
 
 def check_inputs(kind: ResourceType[ClientT], news: Bag, olds: Bag, naming: Naming) -> Checked:

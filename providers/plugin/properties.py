@@ -240,9 +240,14 @@ def _auto_name(prop: Property, olds: Bag, naming: Naming) -> tuple[str | None, l
     if naming.fixed is not None:
         name, wrong = _string(prop, naming.fixed, prop.name)
         return str(name), wrong
-    digits = hashlib.sha256(naming.seed).hexdigest()[:7]
-    stem = naming.logical_name.encode()[: MAX_NAME_BYTES - 8].decode(errors="ignore")
-    return f"{stem}-{digits}", []
+    return automatic_name(f"{naming.logical_name}-", naming.seed), []
+
+
+def automatic_name(stem: str, seed: bytes, longest: int = MAX_NAME_BYTES) -> str:
+    """The stem, cut to what is allowed, and seven hexadecimal digits: the same ones for the same seed."""
+    digits = hashlib.sha256(seed).hexdigest()[:7]
+    ending = "-" if stem.endswith("-") else ""
+    return stem.removesuffix("-").encode()[: longest - 7 - len(ending)].decode(errors="ignore") + ending + digits
 
 
 def _string(prop: Property, value: Any, path: str) -> tuple[Any, list[Failure]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
+    from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, provider_pb2, provider_pb2_grpc
 else:
     _PACKAGE = "_pulumi_proto"
 
@@ -29,8 +29,10 @@ else:
         return _PACKAGE
 
     _name = _package()
+    engine_pb2 = importlib.import_module(f"{_name}.engine_pb2")
+    engine_pb2_grpc = importlib.import_module(f"{_name}.engine_pb2_grpc")
     plugin_pb2 = importlib.import_module(f"{_name}.plugin_pb2")
     provider_pb2 = importlib.import_module(f"{_name}.provider_pb2")
     provider_pb2_grpc = importlib.import_module(f"{_name}.provider_pb2_grpc")
 
-__all__ = ["plugin_pb2", "provider_pb2", "provider_pb2_grpc"]
+__all__ = ["engine_pb2", "engine_pb2_grpc", "plugin_pb2", "provider_pb2", "provider_pb2_grpc"]

@@ -40,13 +40,20 @@ UNKNOWN: Final = Unknown.UNKNOWN
 
 Plain = dict[str, Any]
 
+Path = tuple[str, ...]
+"""The keys that lead to a value. What lies in a list is told of by the path of the list."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bag:
-    """The properties of one resource: plain values, and which of them hold a secret."""
+    """The properties of one resource: plain values, and which of them hold a secret.
+
+    `places` says where in a secret property the secret lies. A property of which it says nothing is secret as a whole.
+    """
 
     values: Plain
     secret: frozenset[str] = frozenset()
+    places: frozenset[Path] = frozenset()
 
 
 class WireError(ValueError):
@@ -56,15 +63,16 @@ class WireError(ValueError):
 def decode(struct: Struct) -> Bag:
     """Properties from the wire. A property is secret when a secret lies anywhere in it. Nulls count as absent."""
     values: Plain = {}
-    secret = set()
+    places: set[Path] = set()
     for name, wire in struct.fields.items():
         value, hidden = _reveal(wire, name)
         if value is None:
             continue
         values[name] = value
         if hidden:
-            secret.add(name)
-    return Bag(values=values, secret=frozenset(secret))
+            places.update(_places(wire, (name,)))
+    inside = frozenset(path for path in places if len(path) > 1)
+    return Bag(values=values, secret=frozenset(path[0] for path in places), places=inside)
 
 
 def encode(bag: Bag) -> Struct:
@@ -75,8 +83,8 @@ def encode(bag: Bag) -> Struct:
             continue
         plain = _to_wire(value)
         if name in bag.secret:
-            envelope = Struct(fields={_SIGNATURE: WireValue(string_value=_SECRET), "value": plain})
-            plain = WireValue(struct_value=envelope)
+            inside = [path[1:] for path in bag.places if path[0] == name]
+            plain = _hidden(plain, inside or [()])
         struct.fields[name].CopyFrom(plain)
     return struct
 
@@ -88,6 +96,29 @@ def has_unknown(value: object) -> bool:
     if isinstance(value, list):
         return any(has_unknown(item) for item in value)
     return value is UNKNOWN
+
+
+def _hidden(wire: WireValue, places: list[Path]) -> WireValue:
+    """The value with what lies at these paths in an envelope. What a path does not lead to is not there."""
+    if () in places or wire.WhichOneof("kind") != "struct_value":
+        envelope = Struct(fields={_SIGNATURE: WireValue(string_value=_SECRET), "value": wire})
+        return WireValue(struct_value=envelope)
+    fields = dict(wire.struct_value.fields.items())
+    for key in {path[0] for path in places} & fields.keys():
+        fields[key] = _hidden(fields[key], [path[1:] for path in places if path[0] == key])
+    return WireValue(struct_value=Struct(fields=fields))
+
+
+def _places(wire: WireValue, path: Path) -> list[Path]:
+    """Where the secrets of a value lie that has some."""
+    fields = wire.struct_value.fields if wire.WhichOneof("kind") == "struct_value" else {}
+    if not fields or _SIGNATURE in fields:
+        return [path]
+    found = []
+    for key, item in fields.items():
+        if _reveal(item, path[0])[1]:
+            found += _places(item, (*path, key))
+    return found
 
 
 def _reveal(wire: WireValue, name: str) -> tuple[Any, bool]:
