@@ -33,7 +33,7 @@ def check(package: str, spec: Iterable[Property], news: Plain) -> tuple[Plain, l
 
 def from_text(prop: Property, value: Any) -> Any:
     """The value of a property that is no text, as it was before the engine wrote it down."""
-    if prop.kind is not Kind.OBJECTS or not isinstance(value, str):
+    if prop.kind not in {Kind.OBJECTS, Kind.OBJECT} or not isinstance(value, str):
         return value
     try:
         return json.loads(value)
