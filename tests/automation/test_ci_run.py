@@ -67,7 +67,7 @@ def clone(tmp_path: Path) -> Path:
     script.write_text(script.read_text().replace(PATIENCE, "$(seq 40)"))
     (made / "Makefile").write_text(MAKEFILE)
     named = re.findall(r'^  \[\w+\]="([\w ]+)"$', script.read_text(), re.MULTILINE)
-    assert len(named) == 2
+    assert len(named) == 3
     for folder in " ".join(named).split():
         (made / "tests" / folder).mkdir(parents=True)
     (made / "tests" / "rest").mkdir()
@@ -78,7 +78,7 @@ def clone(tmp_path: Path) -> Path:
     return made
 
 
-PLACES = ("rest", "web", "sandbox")
+PLACES = ("rest", "web", "sandbox", "kubernetes")
 
 
 def begin(clone: Path, *, deaf: int = 0, ignored: bool = False) -> "subprocess.Popen[bytes]":
