@@ -6,6 +6,7 @@ lock and changes nothing.
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
     from automation.run import Context
     from providers.health.run import Checked
 
-CHECKED_TYPES = ("pulumi-python:dynamic/tenantry:DepartmentHealth",)
-"""The resources whose inputs say what there is to check."""
+CHECKED_TYPES = {
+    "pulumi-python:dynamic/tenantry:DepartmentHealth": "providers.department_health",
+    "pulumi-python:dynamic/tenantry:IspHealth": "providers.isp_health",
+}
+"""The resources whose inputs say what there is to check, and the modules that know their checks."""
 # How Pulumi marks a secret in an exported state.
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
 
@@ -50,27 +54,26 @@ class HealthReport:
 
 def health(context: Context, tenant: str) -> HealthReport:
     """Checks each part once. Raises NotFoundError without a stack, InputError for a tenant that has no such checks."""
-    from providers.department_health import parts_of
     from providers.errors import ConfigurationError
     from providers.health.run import check
 
-    inputs = _inputs(context, tenant)
+    module, inputs = _inputs(context, tenant)
     try:
-        parts = parts_of(inputs)
+        checks = importlib.import_module(module).checks_of(inputs)
     except ConfigurationError as error:
         raise InputError(f"the health of '{tenant}' cannot be checked: {error}") from None
-    return HealthReport(tenant=tenant, parts=tuple(check(parts)), checked_at=datetime.now(UTC))
+    return HealthReport(tenant=tenant, parts=tuple(check(checks)), checked_at=datetime.now(UTC))
 
 
-def _inputs(context: Context, tenant: str) -> Mapping[str, Any]:
+def _inputs(context: Context, tenant: str) -> tuple[str, Mapping[str, Any]]:
+    """The module with the checks, and what they need to know."""
     with context.stacks(context.settings, tenant, context.choice) as stack:
         if not stack.exists():
             raise NotFoundError(f"there is no stack of '{tenant}'", hint="`tenantry list` shows the tenants there are")
         resources = stack.export().get("resources", [])
     for resource in resources:
-        if resource.get("type") in CHECKED_TYPES:
-            found: Mapping[str, Any] = revealed(resource.get("inputs") or {})
-            return found
+        if (module := CHECKED_TYPES.get(str(resource.get("type")))) is not None:
+            return module, revealed(resource.get("inputs") or {})
     raise InputError(
         f"'{tenant}' has no parts that could be checked: it is not that far yet, or its line has no checks",
         hint=f"`tenantry show {tenant}` says how far it is",

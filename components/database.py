@@ -6,7 +6,9 @@ and write rows, and nothing else; PUBLIC may not even connect.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
 
 import pulumi
 import pulumi_postgresql as postgresql
@@ -52,56 +54,117 @@ class Database(StepComponent):
         after: Sequence[pulumi.Resource],
     ) -> None:
         super().__init__("tenantry:cabinet:Database", name, tenant=tenant, after=after)
-        self.admin = administrator(name, settings, self.child_options())
-        generated = Password(name, owner=role, opts=self.child_options())
-        self.role = postgresql.Role(
+        made = own_database(
             name,
-            name=role,
-            login=True,
-            password=generated.value,
-            connection_limit=CONNECTION_LIMIT,
-            search_paths=[schema],
-            opts=self._on_server(),
-        )
-        self.database = postgresql.Database(name, name=database, opts=self._on_server(self.role))
-        self._allow(name, settings.user)
-        self.password = generated.value
-        self.register_outputs({"database": self.database.name, "role": self.role.name})
-
-    def _on_server(self, *more: pulumi.Resource) -> pulumi.ResourceOptions:
-        return pulumi.ResourceOptions.merge(self.child_options(*more), pulumi.ResourceOptions(provider=self.admin))
-
-    def _within(self, *more: pulumi.Resource) -> pulumi.ResourceOptions:
-        """For what is part of the database, and goes with it."""
-        inside = pulumi.ResourceOptions(deleted_with=self.database)
-        return pulumi.ResourceOptions.merge(self._on_server(*more), inside)
-
-    def _allow(self, name: str, administrator: str) -> None:
-        database, role = self.database.name, self.role.name
-        closed = postgresql.Grant(
-            f"{name}-public",
-            database=database,
-            role="public",
-            object_type="database",
-            privileges=[],
-            opts=self._within(),
-        )
-        # One after the other: both change the access list of the same database.
-        postgresql.Grant(
-            f"{name}-connect",
             database=database,
             role=role,
-            object_type="database",
-            privileges=["CONNECT"],
-            opts=self._within(closed),
+            schema=schema,
+            settings=settings,
+            connections=CONNECTION_LIMIT,
+            options=self.child_options,
         )
-        for kind, privileges in (("table", ROWS), ("sequence", COUNTERS)):
-            postgresql.DefaultPrivileges(
-                f"{name}-{kind}s",
-                database=database,
-                owner=administrator,
-                role=role,
-                object_type=kind,
-                privileges=list(privileges),
-                opts=self._within(),
-            )
+        self.role, self.database, self.password = made.role, made.database, made.password
+        self.register_outputs({"database": self.database.name, "role": self.role.name})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnDatabase:
+    """A tenant's database, and the role that its application logs in with. `password` is a secret."""
+
+    admin: postgresql.Provider
+    role: postgresql.Role
+    database: postgresql.Database
+    password: pulumi.Output[str]
+    last: pulumi.Resource
+    """The last of the grants: what uses the role waits for it."""
+    _options: Callable[..., pulumi.ResourceOptions]
+
+    def within(self, *more: pulumi.Resource) -> pulumi.ResourceOptions:
+        """For what is part of the database, and goes with it."""
+        inside = pulumi.ResourceOptions(provider=self.admin, deleted_with=self.database)
+        return pulumi.ResourceOptions.merge(self._options(*more), inside)
+
+
+def own_database(
+    name: str,
+    *,
+    database: str,
+    role: str,
+    schema: str,
+    settings: DatabaseSettings,
+    connections: int,
+    options: Callable[..., pulumi.ResourceOptions],
+) -> OwnDatabase:
+    """Makes them with what the role may do: at most `connections` at once, whose search path is `schema`.
+
+    `options` are those of a step's child, which may depend on more resources.
+    """
+    admin = administrator(name, settings, options())
+
+    def on_server(*more: pulumi.Resource) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions.merge(options(*more), pulumi.ResourceOptions(provider=admin))
+
+    generated = Password(name, owner=role, opts=options())
+    login = postgresql.Role(
+        name,
+        name=role,
+        login=True,
+        password=generated.value,
+        connection_limit=connections,
+        search_paths=[schema],
+        opts=on_server(),
+    )
+    made = postgresql.Database(name, name=database, opts=on_server(login))
+    inside = pulumi.ResourceOptions(deleted_with=made)
+
+    def within(*more: pulumi.Resource) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions.merge(on_server(*more), inside)
+
+    last = _allow(name, made, login, settings.user, within)
+    return OwnDatabase(admin=admin, role=login, database=made, password=generated.value, last=last, _options=options)
+
+
+def _allow(
+    name: str,
+    made: postgresql.Database,
+    login: postgresql.Role,
+    administrator: str,
+    within: Callable[..., pulumi.ResourceOptions],
+) -> pulumi.Resource:
+    database, role = made.name, login.name
+    closed = postgresql.Grant(
+        f"{name}-public",
+        database=database,
+        role="public",
+        object_type="database",
+        privileges=[],
+        opts=within(),
+    )
+    # One after the other: both change the access list of the same database.
+    connect = postgresql.Grant(
+        f"{name}-connect",
+        database=database,
+        role=role,
+        object_type="database",
+        privileges=["CONNECT"],
+        opts=within(closed),
+    )
+    for kind, privileges in (("table", ROWS), ("sequence", COUNTERS)):
+        postgresql.DefaultPrivileges(
+            f"{name}-{kind}s",
+            database=database,
+            owner=administrator,
+            role=role,
+            object_type=kind,
+            privileges=list(privileges),
+            opts=within(),
+        )
+    return connect
+
+
+def connection_url(settings: DatabaseSettings, role: str, password: str, *, options: str = "") -> str:
+    """libpq's URL for a tenant's application, with `options` for its sessions. Holds its password."""
+    user, word, database = (quote(part, safe="") for part in (role, password, settings.main_database))
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    query = f"sslmode={settings.sslmode}" + (f"&options={quote(options, safe='')}" if options else "")
+    return f"postgresql://{user}:{word}@{host}:{settings.port}/{database}?{query}"

@@ -165,7 +165,7 @@ def environment_of(
     return {
         **args.environment,
         "TENANT": args.name,
-        "DATABASE_URL": database.url,
+        "DATABASE_URL": database.inner_url,
         "OAUTH_TOKEN_ENDPOINT": credential.token_endpoint,
         "OAUTH_CLIENT_ID": credential.client_id,
         "OAUTH_CLIENT_SECRET": credential.client_secret,

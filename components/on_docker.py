@@ -7,11 +7,12 @@ its share; and who can reach it: whoever reaches the host's port, but no other t
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 
 import pulumi
 import pulumi_docker as docker
 
-from components.placing import AppSpec, Placed, Placing
+from components.placing import AppSpec, Placed, Placing, image_name
 from providers.backends import ContainerBackend, DockerBackend
 from providers.container_ready import ContainerReady
 from providers.published_port import NAME_LABEL, TENANT_LABEL, PublishedPort
@@ -23,28 +24,54 @@ READY_SECONDS = 60.0
 
 def place_docker(placing: Placing, backend: ContainerBackend) -> Placed:
     assert isinstance(backend, DockerBackend)  # noqa: S101 - chosen by it
+    engine = engine_of(placing, backend)
+    published = published_port(placing)
+    network = own_network(placing, engine)
+    return run_container(placing, backend, engine, network, published)
+
+
+def engine_of(placing: Placing, backend: DockerBackend) -> docker.Provider:
+    """The engine of the tenant's region."""
+    return docker.Provider(placing.name, host=backend.host, opts=placing.options())
+
+
+def published_port(placing: Placing) -> PublishedPort:
+    return PublishedPort(
+        placing.name,
+        {"region": placing.region, "name": placing.object_name, "tenant_mark": placing.tenant_mark},
+        placing.options(),
+    )
+
+
+def own_network(placing: Placing, engine: docker.Provider) -> docker.Network:
+    return docker.Network(
+        placing.name,
+        name=placing.object_name,
+        driver="bridge",
+        labels=[docker.NetworkLabelArgs(label=label, value=value) for label, value in labels(placing).items()],
+        opts=alone(engine, placing.options()),
+    )
+
+
+def run_container(
+    placing: Placing,
+    backend: DockerBackend,
+    engine: docker.Provider,
+    network: docker.Network,
+    published: PublishedPort,
+    volumes: Mapping[str, pulumi.Input[str]] | None = None,
+) -> Placed:
+    """The container with its image. `volumes` are the names of volumes by the folders that they are mounted at."""
     name = placing.name
-    engine = docker.Provider(name, host=backend.host, opts=placing.options())
     image = docker.RemoteImage(
         name,
-        name=_image(placing.app.image, backend.registry),
+        name=image_name(placing.app.image, backend.registry, backend.tag),
         keep_locally=True,
         # The new one is fetched while the old container serves: if it cannot be, nothing has been touched.
         opts=pulumi.ResourceOptions.merge(placing.options(), pulumi.ResourceOptions(provider=engine)),
     )
-    published = PublishedPort(
-        name,
-        {"region": placing.region, "name": placing.object_name, "tenant_mark": placing.tenant_mark},
-        placing.options(),
-    )
-    network = docker.Network(
-        name,
-        name=placing.object_name,
-        driver="bridge",
-        labels=[docker.NetworkLabelArgs(label=label, value=value) for label, value in _labels(placing).items()],
-        opts=_alone(engine, placing.options()),
-    )
-    container = _container(placing, backend, image, network, published, _alone(engine, placing.options(network)))
+    options = alone(engine, placing.options(network))
+    container = _container(placing, backend, image, network, published, volumes or {}, options)
     upstream = published.port.apply(lambda port: f"{_host(backend)}:{port}")
     url = upstream.apply(lambda address: f"http://{address}")
     ready = ContainerReady(
@@ -56,7 +83,7 @@ def place_docker(placing: Placing, backend: ContainerBackend) -> Placed:
         seconds=READY_SECONDS,
         opts=placing.options(container),
     )
-    return Placed(upstream=upstream, url=url, anchor=container, ready=ready)
+    return Placed(upstream=upstream, url=url, anchor=container, ready=ready, revision=container.id)
 
 
 def _container(
@@ -65,6 +92,7 @@ def _container(
     image: docker.RemoteImage,
     network: docker.Network,
     published: PublishedPort,
+    volumes: Mapping[str, pulumi.Input[str]],
     options: pulumi.ResourceOptions,
 ) -> docker.Container:
     app = placing.app
@@ -84,9 +112,13 @@ def _container(
         user=f"{app.user}:{app.user}",
         read_only=True,
         tmpfs=_TMP,
+        volumes=[
+            docker.ContainerVolumeArgs(container_path=folder, volume_name=volume) for folder, volume in volumes.items()
+        ]
+        or None,
         networks_advanced=[docker.ContainerNetworksAdvancedArgs(name=network.name)],
         ports=[port],
-        labels=[docker.ContainerLabelArgs(label=label, value=value) for label, value in _labels(placing).items()],
+        labels=[docker.ContainerLabelArgs(label=label, value=value) for label, value in labels(placing).items()],
         log_driver="json-file",
         log_opts={"max-size": "10m", "max-file": "2"},
         restart="unless-stopped",
@@ -98,18 +130,16 @@ def _container(
     )
 
 
-def _alone(engine: docker.Provider, options: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
+def alone(engine: docker.Provider, options: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
+    """The options of what is one of its name on the engine."""
     # Its name and its port cannot be had twice.
     mine = pulumi.ResourceOptions(provider=engine, delete_before_replace=True)
     return pulumi.ResourceOptions.merge(options, mine)
 
 
-def _labels(placing: Placing) -> dict[str, str]:
+def labels(placing: Placing) -> dict[str, str]:
+    """By what the tenant's objects are known."""
     return {NAME_LABEL: placing.object_name, TENANT_LABEL: placing.tenant_mark}
-
-
-def _image(image: str, registry: str | None) -> str:
-    return f"{registry.rstrip('/')}/{image}" if registry else image
 
 
 def _host(backend: DockerBackend) -> str:

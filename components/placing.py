@@ -44,7 +44,10 @@ class AppSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placing:
-    """One container to be placed. `options` are those of a child, which may depend on more resources."""
+    """One container to be placed. `options` are those of a child, which may depend on more resources.
+
+    `prefix` is put before the name of what is made of it: another one for each line.
+    """
 
     name: str
     app: AppSpec
@@ -54,6 +57,7 @@ class Placing:
     region: str
     tenant_mark: str
     options: Callable[..., pulumi.ResourceOptions] = field(repr=False)
+    prefix: str = "tenant"
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -74,14 +78,26 @@ class Placing:
     @property
     def object_name(self) -> str:
         """What it is called on the platform, where names such as `default` may have another meaning."""
-        return f"tenant-{self.name}"
+        return f"{self.prefix}-{self.name}"
+
+
+def image_name(image: str, registry: str | None, tag: str | None) -> str:
+    """As a platform fetches it: `registry` before the name, and `tag` after it where it has neither tag nor digest."""
+    last = image.rpartition("/")[2]
+    if tag and ":" not in last and "@" not in last:
+        image = f"{image}:{tag}"
+    return f"{registry.rstrip('/')}/{image}" if registry else image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
-    """`upstream` is host:port. `anchor` is deleted after whatever depends on it, `ready` is there when it serves."""
+    """`upstream` is host:port. `anchor` is deleted after whatever depends on it, `ready` is there when it serves.
+
+    Another `revision` is another container.
+    """
 
     upstream: pulumi.Output[str]
     url: pulumi.Output[str]
     anchor: pulumi.Resource
     ready: pulumi.Resource
+    revision: pulumi.Output[str] | None = None

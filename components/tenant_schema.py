@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import quote
 
 import pulumi
 import pulumi_postgresql as postgresql
 
-from components.database import administrator
+from components.database import administrator, connection_url
 from components.step import StepComponent
 from providers.backends import database_of
-from providers.connection import DatabaseSettings
 from providers.isolated_schema import IsolatedSchema
 from providers.migrations import SchemaMigrations
 from providers.password import Password
@@ -34,8 +32,9 @@ class DatabaseSizing:
 
 
 class TenantSchema(StepComponent):
-    """`url` and `password` are secrets. `anchor` is the schema, `ready` its tables.
+    """`url`, `inner_url` and `password` are secrets. `anchor` is the schema, `ready` its tables.
 
+    `inner_url` is the same as containers reach it.
     The URL names the tenant for the session (`options=-c tenantry.tenant=...`); a client that leaves this out acts for
     its role's tenant all the same, and one that names another finds nothing.
     """
@@ -53,7 +52,8 @@ class TenantSchema(StepComponent):
         after: Sequence[pulumi.Resource],
     ) -> None:
         super().__init__("tenantry:department:TenantSchema", name, tenant=tenant, after=after)
-        settings = database_of(region).settings()
+        backend = database_of(region)
+        settings = backend.settings()
         self.admin = administrator(name, settings, self.child_options())
         on_server = pulumi.ResourceOptions.merge(self.child_options(), pulumi.ResourceOptions(provider=self.admin))
         generated = Password(name, owner=role, opts=self.child_options())
@@ -84,17 +84,13 @@ class TenantSchema(StepComponent):
                 self.child_options(self.anchor), pulumi.ResourceOptions(deleted_with=self.anchor)
             ),
         )
-        url = pulumi.Output.all(login.name, generated.value).apply(
-            lambda both: connection_url(settings, *both, tenant_mark=tenant_mark)
+        login_as = pulumi.Output.all(login.name, generated.value)
+        own = f"-c {SETTING}={tenant_mark}"
+        self.url: pulumi.Output[str] = pulumi.Output.secret(
+            login_as.apply(lambda both: connection_url(settings, *both, options=own))
         )
-        self.url: pulumi.Output[str] = pulumi.Output.secret(url)
+        inside = backend.settings_inside()
+        self.inner_url: pulumi.Output[str] = pulumi.Output.secret(
+            login_as.apply(lambda both: connection_url(inside, *both, options=own))
+        )
         self.register_outputs({"schema": schema, "role": login.name, "database": self.database})
-
-
-def connection_url(settings: DatabaseSettings, role: str, password: str, *, tenant_mark: str) -> str:
-    """libpq's URL for the tenant's application. Holds its password."""
-    user, word, database = (quote(part, safe="") for part in (role, password, settings.main_database))
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    options = quote(f"-c {SETTING}={tenant_mark}", safe="")
-    query = f"sslmode={settings.sslmode}&options={options}"
-    return f"postgresql://{user}:{word}@{host}:{settings.port}/{database}?{query}"

@@ -21,6 +21,7 @@ import functools
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -47,7 +48,10 @@ class _Model(BaseModel):
 
 
 class DatabaseBackend(_Model):
-    """The PostgreSQL server and the database that schemas of tenants are made in. `user` is no superuser of need."""
+    """The PostgreSQL server and the database that schemas of tenants are made in. `user` is no superuser of need.
+
+    `internal` is the host:port at which tenants' containers reach it, where that is another than ours.
+    """
 
     host: str
     port: Annotated[int, Field(ge=1, le=65_535)] = 5432
@@ -55,6 +59,7 @@ class DatabaseBackend(_Model):
     password_from: SecretName | None = None
     name: str
     sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
+    internal: Address | None = None
     _region: str = PrivateAttr("")
 
     def settings(self) -> DatabaseSettings:
@@ -68,6 +73,13 @@ class DatabaseBackend(_Model):
             main_database=self.name,
             region=self._region,
         )
+
+    def settings_inside(self) -> DatabaseSettings:
+        """The same as tenants' containers reach it."""
+        if self.internal is None:
+            return self.settings()
+        host, _, port = self.internal.rpartition(":")
+        return replace(self.settings(), host=host.strip("[]"), port=int(port))
 
     def belong_to(self, region: str) -> None:
         """Says whose it is, for messages."""

@@ -7,13 +7,15 @@ by the same checks on the same inputs.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
 
-from providers.errors import NotReadyError
 from providers.props import diff_of, required
+
+if TYPE_CHECKING:
+    from providers.health.checks import Check
 
 IDENTITY = ("tenant_mark",)
 PARTS = ("database_url", "token_endpoint", "client_id", "client_secret", "scopes", "container_url", "webhooks", "route")
@@ -37,7 +39,7 @@ class DepartmentHealthProvider(ResourceProvider):
         # A refresh looks once, and says what it sees: the next `up` will check again until all is well.
         from providers.health.run import check, failures
 
-        broken = failures(check(parts_of(props)))
+        broken = failures(check(checks_of(props)))
         return ReadResult(id_, {**props, "healthy": not broken})
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
@@ -56,30 +58,26 @@ class DepartmentHealth(Resource, module="tenantry", name="DepartmentHealth"):
         )
 
 
-def parts_of(props: Mapping[str, Any]) -> Any:
-    """What to check, from the resource's inputs and the region's own settings. Raises ConfigurationError."""
+def checks_of(props: Mapping[str, Any]) -> Mapping[str, Check]:
+    """The checks, from the resource's inputs and the region's own settings. Raises ConfigurationError."""
     from providers.backends import backends_of
     from providers.health.checks import Parts
+    from providers.health.checks import checks_of as checks_of_parts
 
     backends = backends_of(str(props["region"]))
     given = {name: props[name] for name in PARTS if props.get(name)}
-    return Parts(
+    parts = Parts(
         **given,
         route_expects=tuple(int(status) for status in props.get("route_expects") or (200,)),
         gateway=backends.gateway.url,
         ca=backends.gateway.ca_file,
         oauth_ca=backends.oauth.ca_file,
     )
+    return checks_of_parts(parts)
 
 
 def _checked(props: Mapping[str, Any]) -> dict[str, Any]:
-    from providers.health.run import READY_SECONDS, check, failures
+    from providers.health.run import READY_SECONDS, check, demand_healthy
 
-    broken = failures(check(parts_of(props), seconds=READY_SECONDS))
-    if broken:
-        seen = "; ".join(f"{part}: {detail}" for part, detail in broken.items())
-        raise NotReadyError(
-            f"department {props['tenant_mark']}: not healthy within {READY_SECONDS:g} s. {seen}. "
-            "Mend what is named, then run up again."
-        )
+    demand_healthy(f"department {props['tenant_mark']}", check(checks_of(props), seconds=READY_SECONDS), READY_SECONDS)
     return {**props, "healthy": True}

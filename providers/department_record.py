@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import pulumi
-from pulumi.dynamic import CheckFailure, CheckResult, Resource
+from pulumi.dynamic import CheckResult, Resource
 
 from providers.names import workflow_versions
-from providers.record_provider import RecordProvider
+from providers.record_provider import RecordProvider, stays_in_region
 from providers.record_table import RecordTable
 
 DEPARTMENTS = RecordTable(
@@ -34,15 +34,7 @@ class DepartmentRecordProvider(RecordProvider):
     table = DEPARTMENTS
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
-        result = super().check(_olds, news)
-        before, wanted = _olds.get("region"), news.get("region")
-        if before is not None and wanted != before:
-            reason = (
-                f"this department is in {before}, and its data would be lost on the way to {wanted}: leave it there, "
-                "or make another department and move the data"
-            )
-            result.failures.append(CheckFailure("region", reason))
-        return result
+        return stays_in_region("department", super().check(_olds, news), _olds, news)
 
 
 class DepartmentRecord(Resource, module="tenantry", name="DepartmentRecord"):

@@ -5,9 +5,18 @@ Decides nothing: what is written is decided in `record_table`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, ResourceProvider, UpdateResult
+from pulumi.dynamic import (
+    CheckFailure,
+    CheckResult,
+    CreateResult,
+    DiffResult,
+    ReadResult,
+    ResourceProvider,
+    UpdateResult,
+)
 
 from providers.props import diff_of, required
 from providers.record_table import IDENTITY, RecordTable
@@ -37,6 +46,18 @@ class RecordProvider(ResourceProvider):
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         self.table.remove(_id, _props["tenant_mark"])
+
+
+def stays_in_region(noun: str, result: CheckResult, olds: Mapping[str, Any], news: Mapping[str, Any]) -> CheckResult:
+    """`result` with a failure where the tenant would move: elsewhere all of it would be made anew."""
+    before, wanted = olds.get("region"), news.get("region")
+    if before is not None and wanted != before:
+        reason = (
+            f"this {noun} is in {before}, and its data would be lost on the way to {wanted}: leave it there, "
+            f"or make another {noun} and move the data"
+        )
+        result.failures.append(CheckFailure("region", reason))
+    return result
 
 
 class StatusProvider(ResourceProvider):

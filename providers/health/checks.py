@@ -1,4 +1,4 @@
-"""The checks themselves: each uses one part as its user does, within its own time limit.
+"""A department's checks, and what the checks of all lines ask with: each uses one part as its user does, within limits.
 
 Decides what "works" means for a part. It never uses a credential of ours, and never changes anything of the tenant's.
 """
@@ -17,6 +17,10 @@ SECONDS = 5.0
 """The limit of one check."""
 MOST_BYTES = 65_536
 """So much of an answer is read. No answer of a part that works is longer where its body is looked at."""
+
+
+Check = Callable[[], str | None]
+"""Raises CheckError where its part does not work; may return what is worth knowing of one that does."""
 
 
 class CheckError(Exception):
@@ -44,9 +48,9 @@ class Parts:
     oauth_ca: str | None = None
 
 
-def checks_of(parts: Parts) -> dict[str, Callable[[], None]]:
+def checks_of(parts: Parts) -> dict[str, Check]:
     """The checks of these parts by name, in the order in which they are shown. Each raises CheckError."""
-    found: dict[str, Callable[[], None]] = {}
+    found: dict[str, Check] = {}
     if parts.database_url:
         found["database"] = lambda: database(parts.database_url)
     if parts.token_endpoint:
@@ -79,7 +83,7 @@ def database(url: str) -> None:
 
 def credential(parts: Parts) -> None:
     """The client gets a token by client_credentials (RFC 6749, section 4.4)."""
-    answer = _asked(
+    answer = asked(
         "POST",
         parts.token_endpoint,
         ca=parts.oauth_ca,
@@ -89,13 +93,13 @@ def credential(parts: Parts) -> None:
     )
     if answer.status_code != 200:
         raise CheckError(f"the authorization server answered {answer.status_code}{_reason(answer)}")
-    if not _json(answer).get("access_token"):
+    if not json_of(answer).get("access_token"):
         raise CheckError("the authorization server's answer holds no access token")
 
 
 def container(url: str) -> None:
     """The application says that it is well."""
-    answer = _asked("GET", url)
+    answer = asked("GET", url)
     if answer.status_code != 200:
         raise CheckError(f"it answered {answer.status_code} to GET {urlsplit(url).path}")
 
@@ -105,7 +109,7 @@ def route(parts: Parts) -> None:
     at, wanted = urlsplit(parts.gateway), urlsplit(parts.route)
     host = wanted.hostname or ""
     # The gateway's own address with the tenant's name: whether public DNS knows it yet is not what is asked here.
-    answer = _asked(
+    answer = asked(
         "GET",
         f"{at.scheme}://{at.netloc}{wanted.path or '/'}",
         ca=parts.ca,
@@ -118,32 +122,33 @@ def route(parts: Parts) -> None:
 
 def webhook(url: str) -> None:
     """The workflow is published and answers, by its own webhook for that: its others might send somebody an e-mail."""
-    answer = _asked("GET", url)
+    answer = asked("GET", url)
     if answer.status_code != 200:
         raise CheckError(f"n8n answered {answer.status_code}: the workflow is not published, or fails")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
+class Answer:
     """What a part answered. `body` holds its first MOST_BYTES only, and may hold a secret."""
 
     status_code: int
+    location: str
     body: bytes = field(repr=False)
 
 
-def _asked(method: str, url: str, *, ca: str | None = None, **sent: Any) -> _Answer:
+def asked(method: str, url: str, *, ca: str | None = None, **sent: Any) -> Answer:
     """The answer, within SECONDS in all, however slowly it comes. Raises CheckError."""
     import httpx
 
-    trust = _trust(ca) if ca else True
+    trust = trust_in(ca) if ca else True
     try:
         return asyncio.run(_streamed(method, url, trust, sent))
     except (httpx.TimeoutException, TimeoutError):
         raise CheckError(late(SECONDS)) from None
     except httpx.InvalidURL as error:
-        raise CheckError(f"its URL cannot be asked: {_said(error)}") from None
+        raise CheckError(f"its URL cannot be asked: {said(error)}") from None
     except (httpx.HTTPError, OSError) as error:
-        raise CheckError(f"no answer: {_said(error)}") from None
+        raise CheckError(f"no answer: {said(error)}") from None
 
 
 def late(seconds: float) -> str:
@@ -151,17 +156,18 @@ def late(seconds: float) -> str:
     return f"no answer within {seconds:g} s"
 
 
-def _trust(ca: str) -> Any:
+def trust_in(ca: str | None) -> Any:
+    """What a connection is verified by: a region's own authorities, or those that this machine knows."""
     import ssl
 
     try:
         return ssl.create_default_context(cafile=ca)
     except (OSError, ValueError) as error:
-        reason = (error.strerror if isinstance(error, FileNotFoundError) else None) or _said(error)
+        reason = (error.strerror if isinstance(error, FileNotFoundError) else None) or said(error)
         raise CheckError(f"the region's caFile {ca} cannot be used: {reason}") from None
 
 
-async def _streamed(method: str, url: str, trust: Any, sent: Mapping[str, Any]) -> _Answer:
+async def _streamed(method: str, url: str, trust: Any, sent: Mapping[str, Any]) -> Answer:
     import httpx
 
     # httpx's own limits are for one read each. As it is, without its encoding: so it cannot unfold to gigabytes.
@@ -176,14 +182,17 @@ async def _streamed(method: str, url: str, trust: Any, sent: Mapping[str, Any]) 
             body += part
             if len(body) >= MOST_BYTES:
                 break
-        return _Answer(status_code=answer.status_code, body=bytes(body[:MOST_BYTES]))
+        location = answer.headers.get("Location", "")
+        return Answer(status_code=answer.status_code, location=location, body=bytes(body[:MOST_BYTES]))
 
 
-def _said(error: Exception) -> str:
+def said(error: Exception) -> str:
+    """In one line."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _json(answer: _Answer) -> Mapping[str, Any]:
+def json_of(answer: Answer) -> Mapping[str, Any]:
+    """What it holds, where that is a mapping as JSON; else nothing."""
     try:
         body = json.loads(answer.body)
     except (ValueError, RecursionError):
@@ -191,6 +200,6 @@ def _json(answer: _Answer) -> Mapping[str, Any]:
     return body if isinstance(body, Mapping) else {}
 
 
-def _reason(answer: _Answer) -> str:
-    error = _json(answer).get("error")
+def _reason(answer: Answer) -> str:
+    error = json_of(answer).get("error")
     return f" ({error})" if isinstance(error, str) and error.replace("_", "").isalpha() else ""

@@ -1,7 +1,7 @@
 """Runs a tenant's checks side by side, once or until all are well.
 
 Decides how long is waited: for a check that does not end, and for a part that is just coming up. What a check does is
-decided in `checks`.
+decided in `checks` and `isp`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from providers.errors import NotReadyError
 from providers.health import checks as parts_checks
-from providers.health.checks import CheckError, Parts, checks_of, late
+from providers.health.checks import Check, CheckError, late
 
 READY_SECONDS = 30.0
 PAUSE_SECONDS = 0.25
@@ -24,7 +25,10 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """One part: whether it works, what was seen where it does not, and how long that took in milliseconds."""
+    """One part: whether it works, what was seen of it, and how long that took in milliseconds.
+
+    Of a part that does not work `detail` says why; of one that does it may be empty.
+    """
 
     part: str
     ok: bool
@@ -32,14 +36,20 @@ class Checked:
     duration_ms: int
 
 
-def check(parts: Parts, *, seconds: float = 0.0) -> list[Checked]:
-    """Each part once; those that do not work again until they do, for at most `seconds` more."""
+def check(
+    checks: Mapping[str, Check], *, seconds: float = 0.0, heard: Callable[[list[Checked]], None] | None = None
+) -> list[Checked]:
+    """Each part once; those that do not work again until they do, for at most `seconds` more.
+
+    `heard` is told after each round how it is with all parts.
+    """
     until = time.monotonic() + seconds
-    checks = checks_of(parts)
     results: dict[str, Checked] = {}
     open_ = dict(checks)
     while True:
         results |= _once(open_)
+        if heard is not None:
+            heard([results[name] for name in checks])
         open_ = {name: checks[name] for name, one in results.items() if not one.ok}
         if not open_ or time.monotonic() >= until:
             return [results[name] for name in checks]
@@ -51,7 +61,15 @@ def failures(results: list[Checked]) -> Mapping[str, str]:
     return {one.part: one.detail for one in results if not one.ok}
 
 
-def _once(checks: Mapping[str, Callable[[], None]]) -> dict[str, Checked]:
+def demand_healthy(what: str, results: list[Checked], seconds: float) -> None:
+    """Raises NotReadyError with what was seen of each part that does not work."""
+    broken = failures(results)
+    if broken:
+        seen = "; ".join(f"{part}: {detail}" for part, detail in broken.items())
+        raise NotReadyError(f"{what}: not healthy within {seconds:g} s. {seen}. Mend what is named, then run up again.")
+
+
+def _once(checks: Mapping[str, Check]) -> dict[str, Checked]:
     """Each check once, a few at a time. One that does not end in time has failed, and is waited for no longer."""
     said: queue.SimpleQueue[Checked] = queue.SimpleQueue()
     waiting, running = list(checks.items()), dict[str, float]()
@@ -75,7 +93,7 @@ def _once(checks: Mapping[str, Callable[[], None]]) -> dict[str, Checked]:
     return results
 
 
-def _begin(part: str, work: Callable[[], None], said: queue.SimpleQueue[Checked]) -> None:
+def _begin(part: str, work: Check, said: queue.SimpleQueue[Checked]) -> None:
     # Not of a pool: Python waits for a pool's threads at its end, so that one that hangs would keep the process.
     threading.Thread(target=lambda: said.put(_checked(part, work)), name=f"health {part}", daemon=True).start()
 
@@ -85,17 +103,17 @@ def _too_late(part: str) -> Checked:
     return Checked(part=part, ok=False, detail=late(seconds), duration_ms=round(seconds * 1000))
 
 
-def _checked(part: str, work: Callable[[], None]) -> Checked:
+def _checked(part: str, work: Check) -> Checked:
     began = time.monotonic()
-    detail = ""
+    ok, detail = False, ""
     try:
-        work()
+        detail, ok = work() or "", True
     except CheckError as error:
         detail = str(error)
     except Exception as error:  # noqa: BLE001 - the other parts' results are not lost for a fault in one check
         # Without its message, which may hold what the check was given.
         detail = f"the check itself failed with {type(error).__name__}{_place(error)}: report it"
-    return Checked(part=part, ok=not detail, detail=detail, duration_ms=round((time.monotonic() - began) * 1000))
+    return Checked(part=part, ok=ok, detail=detail, duration_ms=round((time.monotonic() - began) * 1000))
 
 
 def _place(error: Exception) -> str:

@@ -5,7 +5,6 @@ Decides what the application runs where a manifest names none: Tenantry's own sa
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import sys
@@ -26,6 +25,7 @@ from stacks.application import Application
 from stacks.department.manifest import DepartmentManifest
 from stacks.department.settings import DepartmentSettings
 from stacks.department.workflows import DATABASE_TYPE
+from stacks.inside import app_spec, demand_reachable
 from stacks.resolve import ResolvedManifest
 from stacks.workflows import SECRET_SUFFIX
 
@@ -68,24 +68,11 @@ def department_args(resolved: ResolvedManifest[DepartmentManifest], mark: str) -
 
 
 def _demand_reachable(region: str, backends: BackendSet) -> None:
-    """What the application is told of our own loopback would be itself to it, and no check of ours would notice."""
     if isinstance(backends.container, ProcessBackend):
         return
-    told = {"database.host": backends.database.host, "oauth.issuer": urlsplit(backends.oauth.issuer).hostname or ""}
-    ours = [f"{key} ({host})" for key, host in told.items() if _is_of_this_machine(host)]
-    if ours:
-        raise ConfigurationError(
-            f"region {region!r}: from inside a container on {backends.container.platform}, {' and '.join(ours)} cannot "
-            f"be reached. Give an address that works from there and from here, in {os.environ.get(VARIABLE, VARIABLE)}."
-        )
-
-
-def _is_of_this_machine(host: str) -> bool:
-    """A name or an address of the loopback, or the folder of a socket."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.startswith("/") or host == "localhost" or host.endswith(".localhost")
+    host = (backends.database.internal or "").rpartition(":")[0] or backends.database.host
+    told = {"database.host": host, "oauth.issuer": urlsplit(backends.oauth.issuer).hostname or ""}
+    demand_reachable(region, backends.container.platform, told)
 
 
 def _demand_secrets(backends: BackendSet, plans: Sequence[WorkflowPlan]) -> None:
@@ -112,14 +99,7 @@ def _app(application: Application, backends: BackendSet) -> AppSpec:
             "customSettings.application.image: a container needs an image: name one, or build the sample's with "
             "`python -m sandbox.sample_app.image`."
         )
-    return AppSpec(
-        image=application.image or "tenantry/sample",
-        command=command,
-        port=application.port,
-        health_path=application.health_path,
-        health_command=application.health_command,
-        user=application.user,
-    )
+    return app_spec(application, image=application.image or "tenantry/sample", command=command)
 
 
 def _environment(application: Application, backends: BackendSet) -> dict[str, str]:

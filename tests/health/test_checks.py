@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from providers.health import checks as checks_module
-from providers.health.checks import MOST_BYTES, CheckError, Parts, container
-from providers.health.run import GRACE_SECONDS, Checked, check
+from providers.health import run
+from providers.health.checks import MOST_BYTES, CheckError, Parts, checks_of, container
+from providers.health.run import GRACE_SECONDS, Checked
 
 LIMIT = 1.0
 SLACK = 3.0
@@ -30,6 +31,10 @@ Server = Callable[[Serve], str]
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks_module, "SECONDS", LIMIT)
+
+
+def check(parts: Parts, *, seconds: float = 0.0) -> list[Checked]:
+    return run.check(checks_of(parts), seconds=seconds)
 
 
 @pytest.fixture
@@ -283,7 +288,8 @@ def test_a_check_that_hangs_keeps_no_process(server: Server) -> None:
     code = (
         "from providers.health import checks, run\n"
         f"checks.SECONDS = {LIMIT}\n"
-        f"print(run.check(checks.Parts(database_url='postgresql://u:p@{server(database_that_hangs)}/d'))[0].detail)"
+        f"parts = checks.Parts(database_url='postgresql://u:p@{server(database_that_hangs)}/d')\n"
+        "print(run.check(checks.checks_of(parts))[0].detail)"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
     assert ended.stdout == "no answer within 1 s\n"

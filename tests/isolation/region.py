@@ -14,11 +14,12 @@ import pytest
 import yaml
 from psycopg import conninfo, sql
 
-from components.tenant_schema import connection_url
+from components.database import connection_url
 from providers.backends import backends_of
 from providers.isolated_schema import IsolatedSchemaProvider
 from providers.migration_files import digest_of, load_bundle
 from providers.migrations import MigrationsProvider
+from providers.row_security import SETTING
 
 SCHEMA = IsolatedSchemaProvider()
 TABLES = MigrationsProvider()
@@ -72,7 +73,7 @@ class Department:
     @property
     def url(self) -> str:
         settings = backends_of(REGION).database.settings()
-        return connection_url(settings, self.role, self.password, tenant_mark=self.mark)
+        return connection_url(settings, self.role, self.password, options=f"-c {SETTING}={self.mark}")
 
     @property
     def schema_props(self) -> dict[str, Any]:

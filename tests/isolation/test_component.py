@@ -9,9 +9,11 @@ import pulumi
 import pytest
 from pulumi import automation
 
-from components.tenant_schema import DatabaseSizing, TenantSchema, connection_url
+from components.database import connection_url
+from components.tenant_schema import DatabaseSizing, TenantSchema
 from engine.command import EmbeddedCommand
 from providers.connection import DatabaseSettings
+from providers.row_security import SETTING
 from tests.isolation.region import REGION, Region
 
 SCHEMA, ROLE, MARK = "dept_sales", "dept_sales_app", "tenantry/sales"
@@ -120,7 +122,7 @@ def test_the_url_is_one_that_libpq_reads(host: str) -> None:
     settings = DatabaseSettings(
         host=host, port=5433, user="admin", password="x", sslmode="require", main_database="a b", connect_timeout=3
     )
-    url = connection_url(settings, "r/ole", "p@ss:w%rd", tenant_mark=MARK)
+    url = connection_url(settings, "r/ole", "p@ss:w%rd", options=f"-c {SETTING}={MARK}")
     found = psycopg.conninfo.conninfo_to_dict(url)
     assert (found["host"], found["user"], found["password"], found["dbname"]) == (host, "r/ole", "p@ss:w%rd", "a b")
     assert found["options"] == f"-c tenantry.tenant={MARK}"

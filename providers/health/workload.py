@@ -1,0 +1,68 @@
+"""Whether an ISP's pods or its container run, by what its platform says of them.
+
+Decides which of a platform's words mean that they do. Looks once, changes nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from providers.health.checks import Check, CheckError
+from providers.plugin.errors import ProviderError as PluginError
+
+if TYPE_CHECKING:
+    from providers.backends import ContainerBackend, KubernetesBackend
+
+_REASONS_SHOWN = 3
+
+
+def workload(region: str, backend: ContainerBackend, *, name: str, namespace: str, replicas: int) -> Check:
+    """The check of the container `name` where it is."""
+    from providers.backends import KubernetesBackend
+
+    if isinstance(backend, KubernetesBackend):
+        return lambda: on_cluster(backend, name=name, namespace=namespace, replicas=replicas)
+    return lambda: on_engine(region, name)
+
+
+def on_cluster(backend: KubernetesBackend, *, name: str, namespace: str, replicas: int) -> str:
+    """All replicas are available."""
+    from providers.kubernetes.awaiting.pods import troubles
+
+    api, config = (importlib.import_module(f"providers.kubernetes.{name}") for name in ("cluster", "config"))
+
+    given = {"kubeconfig": backend.kubeconfig, "context": backend.context}
+    try:
+        cluster = api.ApiCluster(config.resolve({key: value for key, value in given.items() if value}))
+        found = cluster.get("apps/v1", "Deployment", namespace, name)
+        available = int(((found or {}).get("status") or {}).get("availableReplicas") or 0)
+        if found is not None and available >= replicas:
+            return f"{available} of {replicas} replicas available"
+        pods = cluster.list("v1", "Pod", namespace, labels=f"app.kubernetes.io/name={name}") if found else []
+    except PluginError as error:
+        raise CheckError(str(error)) from None
+    if found is None:
+        raise CheckError(f"there is no Deployment {name} in the namespace {namespace}")
+    why = "; ".join(troubles(pods, {})[:_REASONS_SHOWN]) or "no pod says why"
+    raise CheckError(f"{available} of {replicas} replicas available: {why}")
+
+
+def on_engine(region: str, name: str) -> str:
+    """It runs, and its own health check, if it has one, says that it is well."""
+    from providers.published_port import engine_of
+
+    try:
+        with engine_of(region, name) as (_, client):
+            found = client.find(f"look for container {name!r}", lambda api: dict(api.inspect_container(name)))
+    except PluginError as error:
+        raise CheckError(str(error)) from None
+    if found is None:
+        raise CheckError(f"there is no container {name}")
+    state: dict[str, Any] = found.get("State") or {}
+    if state.get("Status") != "running":
+        raise CheckError(f"it is {state.get('Status')}, its last exit code is {state.get('ExitCode')}")
+    health = (state.get("Health") or {}).get("Status")
+    if health not in {None, "healthy"}:
+        raise CheckError(f"it runs, and its health check says {health}")
+    return f"it runs{', and is healthy' if health else ''}"

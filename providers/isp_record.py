@@ -1,0 +1,52 @@
+"""An ISP's row in the table `isps` of the main database: its data, and its status by a resource of its own.
+
+Decides that an ISP stays in its region: elsewhere all of it would be made anew, and its data removed here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pulumi
+from pulumi.dynamic import CheckResult, Resource
+
+from providers.record_provider import RecordProvider, StatusProvider, stays_in_region
+from providers.record_table import ACTIVE, RecordTable
+
+ISPS = RecordTable(
+    table="isps",
+    noun="isp",
+    required=("name", "admin_email", "region", "plan", "customers"),
+    optional=("template_id", "template_version"),
+)
+
+
+class IspRecordProvider(RecordProvider):
+    table = ISPS
+
+    def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
+        return stays_in_region("ISP", super().check(_olds, news), _olds, news)
+
+
+class IspActivationProvider(StatusProvider):
+    table = ISPS
+
+
+class IspRecord(Resource, module="tenantry", name="IspRecord"):
+    """`record_id` is the row's uuid."""
+
+    record_id: pulumi.Output[str]
+
+    def __init__(self, name: str, props: dict[str, Any], opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(IspRecordProvider(), name, {**props, "record_id": None}, opts)
+
+
+class IspActivation(Resource, module="tenantry", name="IspActivation"):
+    """`status` is `active`; `activated_at` is when it first became so (ISO 8601, UTC)."""
+
+    status: pulumi.Output[str]
+    activated_at: pulumi.Output[str]
+
+    def __init__(self, name: str, *, slug: str, tenant_mark: str, opts: pulumi.ResourceOptions | None = None) -> None:
+        props = {"slug": slug, "tenant_mark": tenant_mark, "status": ACTIVE, "activated_at": None}
+        super().__init__(IspActivationProvider(), name, props, opts)
