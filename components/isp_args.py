@@ -53,7 +53,7 @@ class IspArgs:
     slug: str
     tenant_mark: str
     name: str
-    admin_email: str
+    admin_email: str | None
     region: str
     plan: str
     customers: int

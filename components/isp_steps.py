@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
-from providers.isp_health import IspHealth
 
 from components.isp_args import IspArgs, Platform
 from components.isp_database import IspDatabase
 from components.placing import Placed
 from components.step import StepComponent
+from providers.isp_health import IspHealth
 from providers.isp_record import IspActivation, IspRecord
 
 Resources = Sequence[pulumi.Resource]

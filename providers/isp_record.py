@@ -16,8 +16,8 @@ from providers.record_table import ACTIVE, RecordTable
 ISPS = RecordTable(
     table="isps",
     noun="isp",
-    required=("name", "admin_email", "region", "plan", "customers"),
-    optional=("template_id", "template_version"),
+    required=("name", "region", "plan", "customers"),
+    optional=("admin_email", "template_id", "template_version"),
 )
 
 

@@ -17,9 +17,10 @@ from providers.backends import VARIABLE, DockerBackend, RegionParts, database_of
 from providers.errors import ConfigurationError
 from stacks.inside import app_spec, demand_reachable
 from stacks.isp.entrance import Entrance, entrance_of
+from stacks.isp.line import size as size_of
 from stacks.isp.manifest import IspManifest
 from stacks.isp.settings import Ingress, IspSettings
-from stacks.isp.sizing import ResourceRequirements, share_of
+from stacks.isp.sizing import share_of
 from stacks.isp.steps import STEPS
 from stacks.resolve import ResolvedManifest
 
@@ -36,7 +37,7 @@ def isp_args(resolved: ResolvedManifest[IspManifest], mark: str) -> IspArgs:
     entrance = entrance_of(manifest.slug, settings.ingress, parts)
     _demand_secrets(parts, settings.ingress)
     _demand_room(manifest.region, parts, settings)
-    size = _size(settings)
+    size = size_of(resolved)
     share = share_of(size, settings.replicas)
     return IspArgs(
         slug=manifest.slug,
@@ -63,15 +64,6 @@ def isp_args(resolved: ResolvedManifest[IspManifest], mark: str) -> IspArgs:
         entrance=_entrance(entrance, settings.ingress),
         health_seconds=_PART_OF_ITS_STEP * _health_limit(os.environ),
     )
-
-
-def _size(settings: IspSettings) -> ResourceRequirements:
-    """What resolving wrote into the settings."""
-    values = settings.resources.model_dump()
-    missing = [name for name, value in values.items() if value is None]
-    if missing:
-        raise ConfigurationError(f"the ISP's size is not resolved: {', '.join(missing)}. Resolve its manifest first.")
-    return ResourceRequirements(**values)
 
 
 def _image(settings: IspSettings) -> str:

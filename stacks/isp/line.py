@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from providers.backends import parts_of
 from providers.errors import ConfigurationError
-from stacks.isp.address import url_of
 from stacks.isp.caps import caps_of
+from stacks.isp.entrance import entrance_of
 from stacks.isp.manifest import ISP_SHAPE, IspManifest
 from stacks.isp.settings import Ingress, IspSettings, Resources
 from stacks.isp.sizing import ResourceRequirements, size_of, size_problems
@@ -30,7 +29,7 @@ from stacks.shape import Pinned
 from stacks.templates import TemplateStore
 
 if TYPE_CHECKING:
-    from components.tenant import Tenant
+    from components.isp import Isp
 
 PARTS = ("database", "container")
 """What of a region an ISP is made of."""
@@ -58,7 +57,8 @@ def resolve(
     resolved = over_template(manifest, store, pinned=pinned, source=source)
     settings = IspSettings.model_validate(dict(resolved.settings))
     region = region_problems(manifest.region, PARTS, noun="an ISP") or _platform_problems(manifest.region)
-    problems = [*region, *_size_problems(manifest, settings)]
+    entrance = [] if region else _entrance_problems(manifest, settings.ingress)
+    problems = [*region, *entrance, *_size_problems(manifest, settings)]
     if settings.application.image is None:
         valid = "the image of its application, such as registry.example/isp:1.2"
         problems.append(FieldProblem(field="customSettings.application.image", given=MISSING, valid=valid))
@@ -73,6 +73,16 @@ def _platform_problems(region: str) -> list[FieldProblem]:
         return []
     valid = f"a region whose containers run on {' or '.join(PLATFORMS)}: here they run on {container.platform}"
     return [FieldProblem(field="region", given=shown(region), valid=valid)]
+
+
+def _entrance_problems(manifest: IspManifest, ingress: Ingress) -> list[FieldProblem]:
+    try:
+        entrance_of(manifest.slug, ingress, parts_of(manifest.region))
+    except ConfigurationError as error:
+        given = shown(ingress.model_dump(mode="json", by_alias=True, exclude_none=True))
+        valid = f"what the region {manifest.region} can do ({error})"
+        return [FieldProblem(field="customSettings.ingress", given=given, valid=valid)]
+    return []
 
 
 def _size_problems(manifest: IspManifest, settings: IspSettings) -> list[FieldProblem]:
@@ -109,16 +119,19 @@ def size(resolved: ResolvedManifest[IspManifest]) -> ResourceRequirements:
     return ResourceRequirements(**given.model_dump())
 
 
-def build(resolved: ResolvedManifest[IspManifest], mark: str) -> Tenant:
+def build(resolved: ResolvedManifest[IspManifest], mark: str) -> Isp:
     """The ISP, inside a Pulumi program. Raises ProviderError for a wrong environment."""
-    arguments = import_module("stacks.isp.arguments")
-    made: Tenant = import_module("components.isp").Isp(resolved.slug, arguments.isp_args(resolved, mark))
-    return made
+    from components.isp import Isp
+    from stacks.isp.arguments import isp_args
+
+    return Isp(resolved.slug, isp_args(resolved, mark))
 
 
 def pinned(slug: str, mark: str) -> Pinned:
     """What the ISP's record says. Raises ProviderError for a database that cannot be read."""
-    return Pinned(template=import_module("providers.isp_record").ISPS.template(slug, mark))
+    from providers.isp_record import ISPS
+
+    return Pinned(template=ISPS.template(slug, mark))
 
 
 def sizing(resolved: ResolvedManifest[IspManifest]) -> Sizing:
@@ -134,11 +147,10 @@ def sizing(resolved: ResolvedManifest[IspManifest]) -> Sizing:
 
 def address(manifest: Mapping[str, Any] | None) -> str | None:
     """Where an ISP of that manifest is reached; None where only its state says so, or its region is not known here."""
+    if manifest is None:
+        return None
+    ingress = Ingress.model_validate((manifest.get("customSettings") or {}).get("ingress") or {})
     try:
-        parts = parts_of(str(manifest["region"])) if manifest else None
+        return entrance_of(str(manifest["slug"]), ingress, parts_of(str(manifest["region"]))).url or None
     except (ConfigurationError, KeyError):
         return None
-    if manifest is None or parts is None:
-        return None
-    ingress = (manifest.get("customSettings") or {}).get("ingress") or {}
-    return url_of(str(manifest["slug"]), Ingress.model_validate(ingress), parts)
