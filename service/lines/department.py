@@ -1,12 +1,11 @@
 """The routes of departments (DEP-4), in that product's own words: a department is provisioned, watched, deprovisioned.
 
 Decides how the words of that API are those of tenants and jobs, and which state a department is in (DEP-1). The `id` of
-a department is its tenant's slug; what else its requests call otherwise is `department_words`'.
+a department is its tenant's slug.
 """
 
 from __future__ import annotations
 
-import copy
 import uuid
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -24,9 +23,10 @@ from service.auth.deps import Permission, require
 from service.auth.principal import Principal
 from service.bodies import document, documented
 from service.examples import AT, ID
-from service.lines.department_words import BACK, in_own_words, manifest_of
+from service.lines.parts import PartHealth, shown_health
 from service.lines.seam import LineRoutes
 from service.lines.steps import shown_step
+from service.lines.words import Words
 from service.problem_documents import NOT_CHANGED, responses
 from service.state import State, StateDep
 from stacks.department.steps import STATES, states_of
@@ -34,6 +34,21 @@ from stacks.lines import DEPARTMENT
 from stacks.problems import ManifestError
 
 router = APIRouter(prefix="/api", tags=["departments"])
+WORDS = Words(
+    kind=DEPARTMENT.kind,
+    own={
+        "departmentId": "slug",
+        "departmentName": "name",
+        "adminEmail": "adminEmail",
+        "region": "region",
+        "workflows": "workflows",
+        "dataRetention": "dataRetention",
+        "templateId": "templateId",
+        "templateVersion": "templateVersion",
+        "customSettings": "customSettings",
+        "enableRollback": "enableRollback",
+    },
+)
 
 Id = Annotated[str, Path(alias="tenantId", description="the department's id", examples=["finance"])]
 Wanted = Annotated[
@@ -106,15 +121,6 @@ class Departments(Document):
     total: int
 
 
-class PartHealth(Document):
-    """Whether one part works, as its users use it."""
-
-    part: str = Field(examples=["credential"])
-    ok: bool
-    detail: str = Field(description="what was seen where it does not work")
-    durationMs: int  # noqa: N815
-
-
 class DepartmentHealth(Document):
     """Whether each part of a department works now."""
 
@@ -136,11 +142,11 @@ async def provision_department(
     state: StateDep, who: Creator, body: Annotated[Any, Depends(document)], key: Key = None
 ) -> Response:
     """Provisions a department on the servers of its region. An id in use is refused with 409."""
-    manifest = manifest_of(body)
+    manifest = WORDS.manifest_of(body)
     try:
         submitted = await actions.create_tenant(state, who, manifest, key=key)
     except ManifestError as error:
-        raise in_own_words(error, body) from None
+        raise WORDS.in_own_words(error, body) from None
     return await _accepted(state, submitted)
 
 
@@ -191,19 +197,7 @@ async def list_departments(
 async def get_department_health(request: Request, state: StateDep, who: Reader, slug: Id) -> Response:  # noqa: ARG001
     """Whether each part works now: its role, its token, its container, its webhooks, its route. Takes seconds."""
     await _department(state, slug)
-    found = await state.health.of(slug)
-    return answers.ok(
-        request,
-        {
-            "departmentId": slug,
-            "healthy": found["healthy"],
-            "parts": [
-                {"part": one["part"], "ok": one["ok"], "detail": one["detail"], "durationMs": one["duration_ms"]}
-                for one in found["parts"]
-            ],
-            "checkedAt": found["checked_at"],
-        },
-    )
+    return answers.ok(request, {"departmentId": slug, **shown_health(await state.health.of(slug))})
 
 
 async def _accepted(state: State, submitted: actions.Submitted) -> Response:
@@ -284,12 +278,7 @@ def _listed(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _schemas(known: Mapping[str, Any]) -> Mapping[str, Any]:
-    request = copy.deepcopy(known["DepartmentManifest"])
-    request["title"] = "DepartmentRequest"
-    properties = request.pop("properties")
-    request["properties"] = {BACK[key]: value for key, value in properties.items() if key in BACK}
-    request["required"] = [BACK[name] for name in request["required"] if name in BACK]
-    return {"DepartmentRequest": request}
+    return {"DepartmentRequest": WORDS.schema(known["DepartmentManifest"], "DepartmentRequest")}
 
 
 ROUTES = LineRoutes(kind=DEPARTMENT.kind, router=router, schemas=_schemas)

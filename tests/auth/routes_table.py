@@ -79,6 +79,13 @@ MANAGERS  DELETE     /api/deprovision/{tenantId}                        of_a_dep
 ANY       GET        /api/departments
 READERS   GET        /api/departments/{tenantId}/health                 of_a_department
 
+CREATORS  POST       /api/isps/provision
+ANY       POST       /api/isps/size
+ANY       GET        /api/isps
+READERS   GET        /api/isps/{tenantId}                               of_an_isp
+READERS   GET        /api/isps/{tenantId}/health                        of_an_isp
+MANAGERS  DELETE     /api/isps/{tenantId}                               of_an_isp
+
 PUBLIC    GET        /
 PUBLIC    GET        /sign-in
 PUBLIC    POST       /sign-in

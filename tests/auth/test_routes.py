@@ -138,11 +138,12 @@ def address(row: Row, seeded: Seeded) -> str:
 @contextlib.contextmanager
 def of_its_line(connection: psycopg.Connection[Any], row: Row) -> Iterator[None]:
     """The tenant and its jobs are of the line whose route this is."""
-    if row.case != "of_a_department":
+    line = {"of_a_department": "department", "of_an_isp": "isp"}.get(row.case)
+    if line is None:
         yield
         return
     for table, key in (("tenants", "slug"), ("jobs", "tenant")):
-        connection.execute(f"UPDATE {table} SET line = 'department' WHERE {key} = 'acme'")
+        connection.execute(f"UPDATE {table} SET line = %s WHERE {key} = 'acme'", (line,))
     yield
     for table, key in (("tenants", "slug"), ("jobs", "tenant")):
         connection.execute(f"UPDATE {table} SET line = 'cabinet' WHERE {key} = 'acme'")

@@ -22,7 +22,7 @@ from providers.backends import (
     unset_secrets,
 )
 from providers.errors import ConfigurationError
-from service.lines.department_words import manifest_of
+from service.lines.department import WORDS
 from stacks.department.arguments import department_args
 from stacks.department.settings import DepartmentSettings
 from stacks.department.steps import STATES, STEPS
@@ -129,7 +129,7 @@ def test_the_templates_and_the_prices_are_valid(tmp_path: Path) -> None:
 
 def test_the_request_is_valid() -> None:
     (text,) = blocks("json")
-    manifest: TenantManifest = DEPARTMENT.parse(manifest_of(json.loads(text)))
+    manifest: TenantManifest = DEPARTMENT.parse(WORDS.manifest_of(json.loads(text)))
     assert manifest.slug == "sales"
 
 
