@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from providers.plugin.errors import ProviderError, RefusedError
 
 _GONE = 410
 _PAUSE_SECONDS = 1.0
+_IMPATIENCE_SECONDS = 2.0
 
 
 class ApiCluster:
@@ -25,6 +27,7 @@ class ApiCluster:
         self.config = config
         self._transport = Transport(config)
         self._discovery = Discovery(self._transport)
+        self.patience: float | None = None
 
     def cancelled(self) -> bool:
         return self._transport.cancelled()
@@ -36,9 +39,15 @@ class ApiCluster:
         """Raises CancelledError once the engine has asked to stop."""
         self._transport.pause(seconds)
 
+    def impatient(self) -> ApiCluster:
+        """The same cluster for who looks again himself: that the server is away is told soon, not after a minute."""
+        found = copy.copy(self)
+        found.patience = _IMPATIENCE_SECONDS
+        return found
+
     def kind_of(self, api_version: str, kind: str) -> Kind | None:
         """How the server serves it; None where it knows no such kind."""
-        return self._discovery.find(api_version, kind)
+        return self._discovery.find(api_version, kind, patience=self.patience)
 
     # Reading.
 
@@ -48,7 +57,9 @@ class ApiCluster:
             return None
         doing = self._doing("read", f"{kind} {_place(namespace, name)}")
         try:
-            answer: Document = self._transport.request("GET", found.path(namespace, name), doing)
+            answer: Document = self._transport.request(
+                "GET", found.path(namespace, name), doing, patience=self.patience
+            )
         except MissingError:
             return None
         return answer
@@ -61,7 +72,7 @@ class ApiCluster:
             return []
         query = {key: value for key, value in {"labelSelector": labels, "fieldSelector": fields}.items() if value}
         doing = self._doing("list", f"{kind} in {namespace or 'all namespaces'}")
-        answer = self._transport.request("GET", found.path(namespace), doing, query=query)
+        answer = self._transport.request("GET", found.path(namespace), doing, query=query, patience=self.patience)
         return [{"apiVersion": api_version, "kind": kind} | item for item in answer.get("items") or []]
 
     def watch(

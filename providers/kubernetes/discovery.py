@@ -40,23 +40,23 @@ class Discovery:
         self._mutex = threading.Lock()
         self._asking: dict[str, threading.Lock] = {}
 
-    def find(self, api_version: str, kind: str) -> Kind | None:
-        """The kind, or None where the server knows none of that name."""
+    def find(self, api_version: str, kind: str, *, patience: float | None = None) -> Kind | None:
+        """The kind, or None where the server knows none of that name; `patience` as `Transport.request` has it."""
         with self._mutex:
             asking = self._asking.setdefault(api_version, threading.Lock())
         # One asks for all.
         with asking:
             at, known = self._groups.get(api_version, (float("-inf"), {}))
             if kind not in known and time.monotonic() - at > _AGAIN_SECONDS:
-                known = self._kinds(api_version)
+                known = self._kinds(api_version, patience)
                 self._groups[api_version] = (time.monotonic(), known)
         return known.get(kind)
 
-    def _kinds(self, api_version: str) -> dict[str, Kind]:
+    def _kinds(self, api_version: str, patience: float | None) -> dict[str, Kind]:
         path = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
         doing = Doing(verb="ask for", subject=f"the kinds of {api_version}", host=self._transport.host)
         try:
-            answer = self._transport.request("GET", path, doing)
+            answer = self._transport.request("GET", path, doing, patience=patience)
         except MissingError:
             return {}
         return {

@@ -98,10 +98,9 @@ def delete(cluster: ApiCluster, item: Item) -> None:
             warn(f"{title(document)} is gone; another object has its name now, which is left alone")
             return
         cluster.delete(live, propagation=propagation, uid=text(live, "metadata", "uid"))
-    if not skips_await(document):
-        await_deleted(
-            cluster, document, timeout=timeout_of(document, item.ask.timeout), report=say, cancelled=cluster.cancelled
-        )
+        document = live
+    if not skips_await(item.document):
+        _await_gone(cluster, item, document)
 
 
 def relinquish(cluster: ApiCluster, document: Document, manager: str) -> None:
@@ -161,10 +160,14 @@ def _existing(cluster: ApiCluster, item: Item) -> Document | None:
     live = _get(cluster, item.document)
     if live is None or not part(live, "metadata", "deletionTimestamp"):
         return live
-    seconds = timeout_of(item.document, item.ask.timeout)
     say(f"waiting for the deletion of the {text(live, 'kind')} that has its name")
-    await_deleted(cluster, live, timeout=seconds, report=say, cancelled=cluster.cancelled)
+    _await_gone(cluster, item, live)
     return None
+
+
+def _await_gone(cluster: ApiCluster, item: Item, live: Document) -> None:
+    seconds = timeout_of(item.document, item.ask.timeout, deleting=True)
+    await_deleted(cluster.impatient(), live, timeout=seconds, report=say, cancelled=cluster.cancelled)
 
 
 def _refuse_foreign(cluster: ApiCluster, item: Item, live: Document) -> None:
@@ -200,7 +203,7 @@ def _awaited(cluster: ApiCluster, item: Item, applied: Document) -> tuple[str, B
     try:
         if not skips_await(item.document):
             timeout = timeout_of(item.document, item.ask.timeout)
-            live = await_ready(cluster, applied, timeout=timeout, report=say, cancelled=cluster.cancelled)
+            live = await_ready(cluster.impatient(), applied, timeout=timeout, report=say, cancelled=cluster.cancelled)
     except NotReady as error:
         live, reason = error.last or applied, str(error)
     except ProviderError as error:

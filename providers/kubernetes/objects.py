@@ -25,6 +25,8 @@ PROPAGATION = "pulumi.com/deletionPropagationPolicy"
 REPLACE_UNREADY = "pulumi.com/replaceUnready"
 AUTONAMED = "pulumi.com/autonamed"
 
+APPLIED: Path = ("metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration")
+"""Where kubectl keeps all that it was given: of a Secret the contents too."""
 _CONTENTS: tuple[Path, ...] = (("data",), ("stringData",))
 _SERVERS_OWN: tuple[Path, ...] = (
     ("status",),
@@ -56,7 +58,7 @@ def comparable(document: Document) -> Document:
 
 def shown(live: Document, *, inputs: Bag, type_: Type, manager: str) -> Bag:
     """What the engine keeps, and a program sees, of an object."""
-    values = without(live, [("metadata", "managedFields")])
+    values = without(live, [("metadata", "managedFields"), *([APPLIED] if type_.kind == "Secret" else [])])
     values = {"apiVersion": type_.api_version, "kind": type_.kind} | values
     given = inputs.values.get("stringData")
     if type_.kind == "Secret" and given is not None:

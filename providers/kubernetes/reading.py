@@ -8,7 +8,7 @@ from providers.kubernetes.awaiting.documents import table
 from providers.kubernetes.cluster import ApiCluster
 from providers.kubernetes.differing import Asked, dry_run
 from providers.kubernetes.lifecycle import Item
-from providers.kubernetes.objects import comparable, sendable, shown, veiled
+from providers.kubernetes.objects import APPLIED, comparable, sendable, shown, veiled
 from providers.kubernetes.quantity import quantity
 from providers.kubernetes.seam import Document
 from providers.kubernetes.trees import differences, with_known_parts, without
@@ -17,7 +17,7 @@ from providers.plugin.properties import Change
 from providers.plugin.wire import Bag
 
 _CLIENTS_OWN = (
-    ("metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"),
+    APPLIED,
     ("metadata", "annotations", "deployment.kubernetes.io/revision"),
 )
 

@@ -74,10 +74,12 @@ class Transport:
         query: Mapping[str, str] | None = None,
         body: Any = None,
         content_type: str = JSON,
+        patience: float | None = None,
     ) -> Any:
-        """The answer's document. Raises a ProviderError in one line."""
+        """The answer's document; `patience` in seconds, if not the configured. Raises a ProviderError in one line."""
         text = None if body is None else json.dumps(body).encode()
-        patience = _KNOWN_AWAY_SECONDS if self._away_since else self._config.patience
+        patience = self._config.patience if patience is None else patience
+        patience = min(patience, _KNOWN_AWAY_SECONDS) if self._away_since else patience
         deadline, pause = time.monotonic() + patience, _FIRST_PAUSE
         while True:
             try:
@@ -109,9 +111,12 @@ class Transport:
         if not error.retry:
             return error
         if isinstance(error, UnreachableError):
-            self._away_since = time.monotonic()
+            if patience >= _KNOWN_AWAY_SECONDS:
+                self._away_since = time.monotonic()
             return UnreachableError(f"{error}. It was tried for {patience:.0f} s: see that it runs, then retry")
-        return ProviderError(f"{error}. It was tried for {patience:.0f} s: retry later")
+        given_up = ProviderError(f"{error}. It was tried for {patience:.0f} s: retry later")
+        given_up.retry = True
+        return given_up
 
     @contextmanager
     def stream(

@@ -111,6 +111,14 @@ def test_a_time_out_says_what_is_missing_and_shows_pods_nodes_and_events() -> No
     assert caught.value.object_id == "shop/web"
 
 
+def test_without_time_it_is_one_look() -> None:
+    cluster = FakeCluster()
+    with pytest.raises(NotReady) as caught:
+        wait(cluster, cluster.put(deployment()), timeout=0)
+    assert caught.value.reason == "Deployment shop/web is not ready: [1/2] Waiting for its ReplicaSet: 0/2 Pods made"
+    assert ("watch", "Deployment") not in cluster.asked
+
+
 def test_what_is_final_ends_at_once() -> None:
     cluster = FakeCluster()
     obj = cluster.put(doc("batch/v1", "Job", "migrate"))

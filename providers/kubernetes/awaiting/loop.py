@@ -41,7 +41,7 @@ class Task(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Wait:
-    """One wait for one object, `timeout` seconds at most."""
+    """One wait for one object, `timeout` seconds at most; with 0 it is one look."""
 
     cluster: Cluster
     timeout: float
@@ -127,6 +127,8 @@ class Wait:
             self.report(message)
 
     def _late(self, task: Task, seen: Waiting) -> NotReady:
+        if not self.timeout:
+            return self._ended(task, f"{title(task.last)} {task.goal}: {seen.message}", task.account())
         words = f"{title(task.last)} {task.goal} after {self.timeout:g} s: {seen.message}"
         hint = "Mend that and apply again, or allow more time by customTimeouts or pulumi.com/timeoutSeconds"
         if self._away:
