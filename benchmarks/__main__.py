@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from automation.errors import TenantryError
-from benchmarks import cabinets, departments, engine, fleet, gateway, page, recorded, service, stacks, timeline
+from benchmarks import cabinets, departments, engine, fleet, gateway, isps, page, recorded, service, stacks, timeline
 from benchmarks.environment import temporary_folder
 from benchmarks.figures import Figure, Section, SpanFigure
 from benchmarks.machine import describe
@@ -24,7 +24,7 @@ from providers.errors import ProviderError
 from sandbox.errors import SandboxError
 
 RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
-NAMES = ("engine", "recorded", "stacks", "cabinets", "fleet", "service", "gateway", "departments")
+NAMES = ("engine", "recorded", "stacks", "cabinets", "fleet", "service", "gateway", "departments", "isps", "isps-rough")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,6 +76,10 @@ def _measured(name: str, stock: Path | None, *, quick: bool) -> Section:
                 figures = gateway.measure(folder, quick=quick, say=_say)
             case "departments":
                 figures = departments.measure(folder, quick=quick, say=_say)
+            case "isps":
+                figures = isps.measure(folder, quick=quick, say=_say)
+            case "isps-rough":
+                figures = isps.measure_rough(folder, quick=quick, say=_say)
             case _:
                 figures = service.measure(folder, quick=quick, say=_say)
         return Section(name=name, machine=machine, quick=quick, figures=figures)

@@ -97,8 +97,8 @@ class Project:
         project.tenantry("db", "upgrade")
         return project
 
-    def tenantry(self, *words: str, expected: int = 0, limit: float = _LIMIT, watch: bool = False) -> Finished:
-        """Runs one `tenantry` command. Raises CommandFailedError when its exit code is not `expected`."""
+    def tenantry(self, *words: str, expected: int | None = 0, limit: float = _LIMIT, watch: bool = False) -> Finished:
+        """Runs one `tenantry` command. Raises CommandFailedError when its exit code is not `expected`, if one is."""
         environment = {
             **base_environment(),
             **self.server.env(),

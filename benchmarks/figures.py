@@ -40,6 +40,10 @@ GATEWAY_ROUTES = 1000
 GATEWAY_MS = 100.0
 # The same issue: departments at once.
 DEPARTMENTS_AT_ONCE = 10
+# The issue of ISPs: tenants at once; runs with faults, and the share of them that succeeds.
+ISPS_AT_ONCE = 50
+ISP_RUNS = 1000
+ISP_SUCCESS = 0.995
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +222,50 @@ def overtaken(begun: Sequence[int]) -> int:
     return max((sum(1 for other in begun[:at] if other > job) for at, job in enumerate(begun)), default=0)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseFigure:
+    """One phase of runs that succeeded, in seconds, and how long each may take."""
+
+    title: str
+    seconds: tuple[float, ...]
+    budget: float
+
+    @property
+    def met(self) -> bool:
+        """Whether all of them kept to it."""
+        return max(self.seconds) < self.budget
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusalFigure:
+    """How many requests an API server turned away for its own limits."""
+
+    title: str
+    refused: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReliabilityFigure:
+    """Runs during which some requests met a fault: `faults` counts them by kind, of so many requests."""
+
+    title: str
+    runs: int
+    succeeded: int
+    faults: Mapping[str, int]
+    requests: int
+
+    @property
+    def share(self) -> float:
+        return self.succeeded / self.runs if self.runs else 0.0
+
+    @property
+    def met(self) -> bool:
+        """Whether more of them succeed than asked for."""
+        return self.share > ISP_SUCCESS
+
+
 DepartmentFigure = CommandFigure | SpanFigure
+IspFigure = CommandFigure | PhaseFigure | RefusalFigure | ReliabilityFigure
 Figure = (
     EngineFigure
     | RecordedFigure
@@ -228,6 +275,9 @@ Figure = (
     | LatencyFigure
     | QueueFigure
     | SpanFigure
+    | PhaseFigure
+    | RefusalFigure
+    | ReliabilityFigure
 )
 
 

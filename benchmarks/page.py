@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import page_engine, page_service
+from benchmarks import page_engine, page_isps, page_service
 from benchmarks.figures import (
     FLEET_SIZE,
     GATEWAY_ROUTES,
@@ -55,7 +55,7 @@ def circumstances(machine: Machine, *, quick: bool) -> str:
     return text + (" A `--quick` run: few repetitions, a small fleet." if quick else "")
 
 
-def _commands(section: Section) -> str:
+def commands_table(section: Section) -> str:
     figures = [one for one in section.figures if isinstance(one, CommandFigure)]
     rows = [
         [
@@ -80,7 +80,7 @@ def _cabinets(section: Section) -> list[str]:
         "the target. A rollback is the whole failing command: the work until it fails, and all that undoes it; the\n"
         "failing create fails at activation, its last step, so that everything has to go."
     )
-    return ["A cabinet: provision, no-op, rollback", _commands(section), words]
+    return ["A cabinet: provision, no-op, rollback", commands_table(section), words]
 
 
 def _departments(section: Section) -> list[str]:
@@ -93,7 +93,7 @@ def _departments(section: Section) -> list[str]:
     steps = [[one.title, number(one.start), number(one.seconds)] for one in spans]
     title = "A department: provision, no-op, rollback, ten at once"
     picture = f"![Where the time of a new department goes]({PICTURE})"
-    return [title, _commands(section), words, table(("step", "begins at s", "takes s"), steps), picture]
+    return [title, commands_table(section), words, table(("step", "begins at s", "takes s"), steps), picture]
 
 
 def _fleet(section: Section) -> list[str]:
@@ -141,4 +141,6 @@ _PARTS = {
     "service": page_service.service,
     "gateway": _gateway,
     "departments": _departments,
+    "isps": lambda section: page_isps.isps(section, commands_table(section)),
+    "isps-rough": page_isps.rough,
 }

@@ -1,0 +1,184 @@
+"""An ISP on Kubernetes: provision, no-op, rollback, the phases of its run, many at once, and runs on a rough road.
+
+Times are those of whole commands, from command to prompt; a rollback's is from the failure to its end, as recorded.
+Pods of the simulated nodes are ready at once, so that next to nothing of a command's time is waiting for the cluster.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import ssl
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import yaml
+
+from benchmarks import cluster
+from benchmarks.environment import MAIN_DATABASE, Project, server
+from benchmarks.figures import (
+    ISP_RUNS,
+    ISPS_AT_ONCE,
+    CommandFigure,
+    IspFigure,
+    PhaseFigure,
+    RefusalFigure,
+    ReliabilityFigure,
+)
+from benchmarks.rough_road import RoughRoad, rough_road
+from stacks.isp.steps import STEPS
+
+_ROLLED_BACK = 3
+_LIMIT = 900.0
+_AT_ONCE = 10
+_BATCH = 20
+_ROUGH_WORKERS = 4
+_SHARE = 0.05
+_SEED = 20261122
+_REFUSE = """
+    CREATE FUNCTION refuse_bench() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'the benchmark lets this one not be activated'; END $$;
+    CREATE TRIGGER refuse_bench BEFORE UPDATE ON isps FOR EACH ROW
+        WHEN (NEW.status = 'active' AND NEW.slug LIKE 'failing-%') EXECUTE FUNCTION refuse_bench();
+"""
+_ROLLBACK_SECONDS = """
+    SELECT extract(epoch FROM d.ended_at - min(s.ended_at))::float8
+    FROM deployments d JOIN deployment_steps s ON s.deployment_id = d.id AND s.key = 'health'
+    GROUP BY d.id, d.ended_at, d.number ORDER BY d.number DESC LIMIT 1
+"""
+_PHASES = """
+    SELECT s.key, extract(epoch FROM s.ended_at - s.started_at)::float8
+    FROM deployment_steps s JOIN deployments d ON d.id = s.deployment_id
+    WHERE d.operation = 'up' AND d.status = 'succeeded' AND d.first_create AND s.ended_at IS NOT NULL
+"""
+_ENDINGS = "SELECT status, count(*) FROM deployments WHERE operation = 'up' AND tenant LIKE 'rough-%' GROUP BY status"
+TARGETS = {"provision an ISP": 5.0, "no-op": None, "rollback from the last step": 120.0}
+_REFUSED = re.compile(r"^apiserver_flowcontrol_rejected_requests_total\{.*\} (?P<count>\S+)$", re.MULTILINE)
+
+
+def measure(folder: Path, *, quick: bool, say: Callable[[str], None]) -> list[IspFigure]:
+    """Figures of commands, phases, and many at once. Raises CommandFailedError when one goes wrong."""
+    with cluster.cluster(folder / "cluster") as kubeconfig, _project(folder, kubeconfig) as project:
+        project.execute(MAIN_DATABASE, _REFUSE)
+        taken: dict[str, list[float]] = {title: [] for title in TARGETS}
+        rounds = 1 if quick else 5
+        for number in range(rounds):
+            say(f"isps: {number + 1} of {rounds}")
+            for title, seconds in zip(TARGETS, _round(project, number), strict=True):
+                taken[title].append(round(seconds, 2))
+        commands = [CommandFigure(title=title, seconds=tuple(taken[title]), target=TARGETS[title]) for title in TARGETS]
+        phases = _phases(project)
+        many = 4 if quick else ISPS_AT_ONCE
+        say(f"isps: {many} at once")
+        before = _refused(kubeconfig)
+        together = _together(project, many)
+        refused = RefusalFigure(title=f"{many} at once", refused=_refused(kubeconfig) - before)
+    return [*commands, together, *phases, refused]
+
+
+def measure_rough(folder: Path, *, quick: bool, say: Callable[[str], None]) -> list[IspFigure]:
+    """How many runs succeed where the API server fails in passing. Raises CommandFailedError."""
+    runs = _BATCH if quick else ISP_RUNS
+    with (
+        cluster.cluster(folder / "cluster") as kubeconfig,
+        rough_road(kubeconfig, folder / "road", share=_SHARE, seed=_SEED) as road,
+        _project(folder, road.kubeconfig) as project,
+    ):
+        for first in range(0, runs, _BATCH):
+            say(f"isps: {first} of {runs} runs on a rough road")
+            _batch(project, range(first, min(first + _BATCH, runs)))
+        return [_reliability(project, road)]
+
+
+@contextlib.contextmanager
+def _project(folder: Path, kubeconfig: Path) -> Iterator[Project]:
+    with server() as running, cluster.entrance(folder / "entrance") as door:
+        more = cluster.environment(folder, kubeconfig, door, running)
+        yield Project.make(folder / "isps", running, more)
+
+
+def _round(project: Project, number: int) -> tuple[float, float, float]:
+    slug, doomed = f"bench-{number}", f"failing-{number}"
+    _write(project, slug)
+    made = project.tenantry("up", slug).seconds
+    again = project.tenantry("up", slug, "--expect-no-changes").seconds
+    _write(project, doomed)
+    project.tenantry("up", doomed, expected=_ROLLED_BACK)
+    return made, again, float(project.scalar(MAIN_DATABASE, _ROLLBACK_SECONDS))
+
+
+def _together(project: Project, many: int) -> CommandFigure:
+    slugs = [f"together-{number:02}" for number in range(many)]
+    for slug in slugs:
+        _write(project, slug)
+    workers = str(min(many, _AT_ONCE))
+    done = project.tenantry("up", *slugs, "--workers", workers, "--quiet", limit=_LIMIT, watch=True)
+    title = f"{many} asked for at once, {workers} at a time, all of them"
+    return CommandFigure(title=title, seconds=(round(done.seconds, 2),), target=None, tree_mb=done.tree_mb)
+
+
+def _batch(project: Project, numbers: range) -> None:
+    """Each of them up, whatever comes of it, and away again by the same road."""
+    slugs = [f"rough-{number:04}" for number in numbers]
+    for slug in slugs:
+        _write(project, slug)
+    options = ("--workers", str(_ROUGH_WORKERS), "--quiet")
+    project.tenantry("up", *slugs, *options, expected=None, limit=_LIMIT)
+    project.tenantry("destroy", *slugs, "--yes", *options, expected=None, limit=_LIMIT)
+
+
+def _reliability(project: Project, road: RoughRoad) -> ReliabilityFigure:
+    with psycopg.connect(project.server.url(MAIN_DATABASE), connect_timeout=10) as connection:
+        ended = Counter({str(status): int(count) for status, count in connection.execute(_ENDINGS.encode()).fetchall()})
+    return ReliabilityFigure(
+        title="runs on a rough road",
+        runs=ended.total(),
+        succeeded=ended["succeeded"],
+        faults={name: count for name, count in sorted(road.met.items()) if name != "nothing"},
+        requests=road.met.total(),
+    )
+
+
+def _phases(project: Project) -> list[PhaseFigure]:
+    with psycopg.connect(project.server.url(MAIN_DATABASE), connect_timeout=10) as connection:
+        rows = connection.execute(_PHASES.encode()).fetchall()
+    taken: dict[str, list[float]] = {}
+    for key, seconds in rows:
+        taken.setdefault(str(key), []).append(round(float(seconds), 3))
+    return [
+        PhaseFigure(title=step.title, seconds=tuple(taken[step.key]), budget=step.seconds)
+        for step in STEPS
+        if step.seconds is not None
+    ]
+
+
+def _refused(kubeconfig: Path) -> int:
+    """How many requests the API server has turned away for its limits (API Priority and Fairness), in all."""
+    config = yaml.safe_load(kubeconfig.read_text())
+    where = config["clusters"][0]["cluster"]
+    answer = httpx.get(
+        f"{where['server']}/metrics",
+        headers={"Authorization": f"Bearer {config['users'][0]['user']['token']}"},
+        verify=ssl.create_default_context(cafile=where["certificate-authority"]),
+        timeout=30,
+    ).raise_for_status()
+    return round(sum(float(found["count"]) for found in _REFUSED.finditer(answer.text)))
+
+
+def _write(project: Project, slug: str, **changes: Any) -> None:
+    content = {
+        "kind": "isp",
+        "slug": slug,
+        "name": f"ISP {slug}",
+        "adminEmail": f"noc@{slug}.example",
+        "region": cluster.REGION,
+        "customerCount": 500,
+        "planType": "standard",
+        "customSettings": {"application": {"image": "registry.example/isp:1"}},
+        **changes,
+    }
+    (project.folder / "stacks" / f"{slug}.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
