@@ -31,6 +31,7 @@ _NOT_YET = re.compile(
 )
 _MALFORMED = re.compile(
     r"failed to create (manager for existing fields|typed patch object)|field not declared in schema"
+    r"|failed to convert new object"
 )
 _OWNER = re.compile(r'conflict with "(?P<owner>[^"]*)"')
 _QUOTA = re.compile(r"exceeded quota: (?P<name>[^,\s]+), (?P<rest>.*)")

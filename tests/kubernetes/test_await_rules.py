@@ -74,7 +74,7 @@ def test_a_deployment_names_the_replica_set_of_its_revision() -> None:
         replica_set("other-new", "3", owner="other"),
     ]
     obj = deployment(replicas=3, updatedReplicas=2, readyReplicas=3, availableReplicas=3)
-    check(verdict(obj, {REPLICA_SETS: found}), "[1/2] Waiting for ReplicaSet web-new: 1/2 Pods ready, 1 old ones left")
+    check(verdict(obj, {REPLICA_SETS: found}), "[1/2] Waiting for ReplicaSet web-new: 1/2 Pods ready, 1 old left")
 
 
 def test_a_deployment_that_exceeds_its_deadline_while_waited_for_is_final() -> None:

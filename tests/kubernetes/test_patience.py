@@ -8,6 +8,7 @@ import pytest
 from providers.kubernetes import cluster as module
 from providers.kubernetes.cluster import ApiCluster
 from providers.kubernetes.config import Config
+from providers.kubernetes.errors import Doing, from_answer
 from providers.kubernetes.kubeconfig import Chosen
 from providers.plugin.errors import ProviderError, UnreachableError
 
@@ -48,3 +49,17 @@ def test_what_the_impatient_found_takes_no_time_from_the_others(
         cluster.get("v1", "Pod", "shop", "web")
     with pytest.raises(ProviderError, match="It was tried for 5 s"):
         cluster.get("v1", "Pod", "shop", "web")
+
+
+@pytest.mark.parametrize(
+    ("said", "passes"),
+    [
+        ("failed to convert new object (shop/db; /v1, Kind=Secret) to proper version: illegal base64 data", False),
+        ("failed to create typed patch object (shop/web): .spec.replicas: expected numeric", False),
+        ("etcdserver: request timed out", True),
+    ],
+)
+def test_what_the_server_cannot_read_is_not_tried_again(said: str, passes: bool) -> None:
+    """It answers 500, as if that were trouble of its own."""
+    error = from_answer(Doing(verb="create", subject="Secret shop/db"), 500, {"kind": "Status", "message": said})
+    assert error.retry is passes

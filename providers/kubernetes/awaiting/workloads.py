@@ -97,7 +97,7 @@ def _rolled_out(obj: Document, related: Related) -> Verdict:
         ready = number(replica_set, "status", "readyReplicas") if replica_set else min(updated, available)
         if ready >= wanted:
             return Waiting(reason=f"Waiting for {old} old Pod{'s' * (old > 1)} to go", step=(2, 2))
-        return Waiting(reason=f"Waiting for {what}: {ready}/{wanted} Pods ready, {old} old ones left", step=(1, 2))
+        return Waiting(reason=f"Waiting for {what}: {ready}/{wanted} Pods ready, {old} old left", step=(1, 2))
     if there > wanted:
         return Waiting(reason=f"Waiting for Pods to go: {there} there, {wanted} wanted", step=(2, 2))
     if available < wanted:
