@@ -50,10 +50,12 @@ clean-demo: $(STAMP) ## tear down all that `make demo` made
 bench: $(STAMP) ## measure speed and memory
 	@$(BIN)/python -m benchmarks
 
-lock: ## pin the dependencies again (needs uv)
+lock: ## pin the dependencies again, and those of the image (needs uv)
 	@command -v uv >/dev/null || { echo "make lock: no 'uv' found; install it with: python3 -m pip install uv" >&2; exit 1; }
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --custom-compile-command 'make lock' --extra dev -o requirements.lock pyproject.toml
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --custom-compile-command 'make lock' --extra build -c requirements.lock -o deploy/requirements.lock pyproject.toml
 
 clean: ## remove .venv and caches (not .tenantry, which may hold state)
 	rm -rf .venv .coverage-data .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build ./*.egg-info

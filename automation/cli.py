@@ -16,6 +16,7 @@ import typer
 from automation import cli_serve
 from automation.cli_ci import app as ci_app
 from automation.cli_dev import dev
+from automation.cli_platform import app as platform_app
 from automation.cli_queue import app as queue_app
 from automation.cli_support import Output, Shared, context_for, finish_run, main_with_errors
 from automation.errors import EXIT_CODES, InputError
@@ -37,6 +38,7 @@ app.add_typer(templates_app, name="templates")
 app.add_typer(database_app, name="db")
 app.add_typer(ci_app, name="ci")
 app.add_typer(queue_app, name="queue")
+app.add_typer(platform_app, name="platform")
 app.command()(dev)
 
 

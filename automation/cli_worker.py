@@ -20,6 +20,7 @@ from automation.logs import configure_logging
 from automation.queues.choose import choose
 from automation.settings import Settings, load_settings
 from automation.webhooks import deliver
+from automation.worker import probes
 from automation.worker.service import Worker
 from automation.worker.settings import WorkerSettings, load_worker_settings
 
@@ -55,8 +56,9 @@ async def _run(settings: Settings, own: WorkerSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.stop)
     try:
-        await _database_ready(settings, worker)
-        await worker.run()
+        async with probes.answered(own.probe_host, own.probe_port, worker.why_not_ready):
+            await _database_ready(settings, worker)
+            await worker.run()
     finally:
         await queue.close()
         await engine.dispose()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pulumi.automation.events import EngineEvent, StepEventMetadata, StepEventStateMetadata
 
 _EXCEPTION_LINE = re.compile(r"^(?:[A-Za-z_][\w.]*\.)?(?P<name>[A-Za-z_]\w*): (?P<text>.*)$", re.DOTALL)
-_NOISE = (
+NOISE = (
     "update failed",
     "preview failed",
     "destroy failed",
@@ -24,6 +24,7 @@ _NOISE = (
     # The program's half of an error that the engine has told already.
     "Resource monitor has terminated",
 )
+"""How those errors begin that only say that there was another one."""
 HIDDEN_KEYS = frozenset({"__provider", "__defaults", "__internal"})
 
 
@@ -74,7 +75,7 @@ def run_event(event: EngineEvent, at: datetime, redact: Callable[[str], str]) ->
     if event.diagnostic_event is not None:
         said = event.diagnostic_event
         message = redact(clean(said.message))
-        if said.ephemeral or not message or message.startswith(_NOISE):
+        if said.ephemeral or not message or message.startswith(NOISE):
             return None
         return Said(urn=said.urn or "", severity=said.severity, message=message, at=at)
     return None

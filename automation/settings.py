@@ -75,6 +75,8 @@ class Settings(BaseSettings):
     isp_run_timeout: Seconds | None = Field(None, validation_alias="PROVISIONING_TIMEOUT")
     isp_rollback_timeout: Seconds | None = Field(None, validation_alias="ROLLBACK_TIMEOUT")
     isp_health_timeout: Seconds | None = Field(None, validation_alias="HEALTH_CHECK_TIMEOUT")
+    # An installation on a cluster: images are fetched, and the workers of before are let finish.
+    platform_timeout: Seconds = Field(1800, validation_alias="TENANTRY_PLATFORM_TIMEOUT")
     cancel_grace: Seconds = Field(15, validation_alias="TENANTRY_CANCEL_GRACE")
     retries: Annotated[int, Field(ge=0, le=20)] = Field(3, validation_alias="TENANTRY_RETRIES")
     retry_delays: Annotated[tuple[Seconds, ...], Field(min_length=1)] = Field(
@@ -159,6 +161,11 @@ class Settings(BaseSettings):
     def health_limit(self) -> Limit:
         """How long the health of an ISP may be asked for (ISP-7)."""
         return self._own_limit("isp", "health") or Limit(seconds=HEALTH_SECONDS, variable="HEALTH_CHECK_TIMEOUT")
+
+    @property
+    def platform_limit(self) -> Limit:
+        """How long one command of an installation may take."""
+        return self._limit("platform_timeout")
 
     def _own_limit(self, line: str, what: str) -> Limit | None:
         name = _OF_LINES.get((line, what))

@@ -76,20 +76,37 @@ StackFactory = Callable[[Settings, str, EngineChoice], contextlib.AbstractContex
 
 
 @contextlib.contextmanager
-def open_stack(settings: Settings, tenant: str, choice: EngineChoice) -> Iterator[TenantStack]:
-    """The tenant's stack on the chosen engine. Raises EngineError when state or engine cannot be used at all."""
+def open_stack(
+    settings: Settings,
+    tenant: str,
+    choice: EngineChoice,
+    *,
+    project: str = PROJECT_NAME,
+    settings_in: Path | None = None,
+) -> Iterator[TenantStack]:
+    """The tenant's stack on the chosen engine. Raises EngineError when state or engine cannot be used at all.
+
+    Another `project` has stacks of its own, whose settings are kept in the folder `settings_in`.
+    """
     _make_state_folder(settings.backend)
     work_dir = Path(tempfile.mkdtemp(prefix="tenantry-"))
     try:
-        yield PulumiStack(settings, tenant, choice, work_dir)
+        yield PulumiStack(settings, tenant, choice, work_dir, project=project, settings_in=settings_in)
     finally:
         shutil.rmtree(work_dir, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def open_for_preview(settings: Settings, tenant: str, choice: EngineChoice) -> Iterator[TenantStack]:
+def open_for_preview(
+    settings: Settings,
+    tenant: str,
+    choice: EngineChoice,
+    *,
+    project: str = PROJECT_NAME,
+    settings_in: Path | None = None,
+) -> Iterator[TenantStack]:
     """The tenant's stack; for a tenant that has none, an empty one that is thrown away: a preview leaves nothing."""
-    with open_stack(settings, tenant, choice) as stack:
+    with open_stack(settings, tenant, choice, project=project, settings_in=settings_in) as stack:
         if stack.exists():
             yield stack
             return
@@ -98,7 +115,7 @@ def open_for_preview(settings: Settings, tenant: str, choice: EngineChoice) -> I
         elsewhere = settings.model_copy(update={"backend_url": f"file://{folder}"})
         work_dir = folder / "work"
         work_dir.mkdir()
-        stack = PulumiStack(elsewhere, tenant, choice, work_dir, keep_settings=False)
+        stack = PulumiStack(elsewhere, tenant, choice, work_dir, keep_settings=False, project=project)
         stack.ensure()
         yield stack
     finally:
@@ -116,15 +133,18 @@ class PulumiStack:
         work_dir: Path,
         *,
         keep_settings: bool = True,
+        project: str = PROJECT_NAME,
+        settings_in: Path | None = None,
     ) -> None:
         self._settings = settings
         self._tenant = tenant
         self._work_dir = work_dir
         self._choice = choice
         self._command = command_for(choice)
-        self._workspace = _workspace(settings, work_dir, self._command, choice)
+        self._project = project
+        self._workspace = _workspace(settings, work_dir, self._command, choice, project)
         self._stack: Stack | None = None
-        self._kept = settings.stacks_dir / f"Pulumi.{tenant}.yaml"
+        self._kept = (settings_in or settings.stacks_dir) / f"Pulumi.{tenant}.yaml"
         self._used = work_dir / f"Pulumi.{tenant}.yaml"
         self._keeps = keep_settings
         if keep_settings and self._kept.is_file():
@@ -192,7 +212,7 @@ class PulumiStack:
             return []
         return [
             _lock(path)
-            for path in sorted((folder / ".pulumi" / "locks").glob(f"*/{PROJECT_NAME}/{self._tenant}/*.json"))
+            for path in sorted((folder / ".pulumi" / "locks").glob(f"*/{self._project}/{self._tenant}/*.json"))
         ]
 
     def break_lock(self) -> None:
@@ -224,7 +244,9 @@ class PulumiStack:
         partial.replace(self._kept)
 
 
-def _workspace(settings: Settings, work_dir: Path, command: PulumiCommand, choice: EngineChoice) -> LocalWorkspace:
+def _workspace(
+    settings: Settings, work_dir: Path, command: PulumiCommand, choice: EngineChoice, project: str
+) -> LocalWorkspace:
     from pulumi.automation import LocalWorkspace, ProjectBackend, ProjectRuntimeInfo, ProjectSettings
 
     runtime: str | ProjectRuntimeInfo = "python"
@@ -234,9 +256,7 @@ def _workspace(settings: Settings, work_dir: Path, command: PulumiCommand, choic
     return LocalWorkspace(
         work_dir=str(work_dir),
         env_vars=settings.run_environment(),
-        project_settings=ProjectSettings(
-            name=PROJECT_NAME, runtime=runtime, backend=ProjectBackend(url=settings.backend)
-        ),
+        project_settings=ProjectSettings(name=project, runtime=runtime, backend=ProjectBackend(url=settings.backend)),
         pulumi_command=command,
     )
 

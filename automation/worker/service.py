@@ -36,6 +36,8 @@ _CLAIM_SECONDS = 60.0
 _FORGET_AFTER = timedelta(hours=1)
 _LAST_SECONDS = 5.0
 _AGAIN_SECONDS = (0.5, 1.0, 2.0, 5.0)
+_MISSED_BEATS = 3
+_SHORTEST_SILENCE = 15.0
 
 
 class Worker:
@@ -59,6 +61,8 @@ class Worker:
         self._attempts: dict[uuid.UUID, Attempt] = {}
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._heard_at: float | None = None
+        self._consuming = False
 
     def stop(self) -> None:
         """Drains: takes no more jobs, and lets those that run end. A second time: interrupts and gives them back."""
@@ -70,6 +74,15 @@ class Worker:
     def stopping(self) -> bool:
         """Whether it was told to stop."""
         return self._stopping.is_set()
+
+    def why_not_ready(self) -> str | None:
+        """Why it takes no jobs; None where it does. It does while its heartbeat is written and its queue is open."""
+        if self.stopping:
+            return "it drains"
+        silence = max(_SHORTEST_SILENCE, _MISSED_BEATS * self._own.heartbeat)
+        if self._heard_at is None or time.monotonic() - self._heard_at > silence:
+            return "the main database cannot be reached"
+        return None if self._consuming else "the queue cannot be reached"
 
     async def run(self) -> None:
         """Works until `stop`."""
@@ -116,11 +129,16 @@ class Worker:
     async def _consume(self) -> None:
         await self._queue.open()
         if not self._stopping.is_set():
-            await self._queue.consume(self._handle, concurrency=self._own.concurrency)
+            self._consuming = True
+            try:
+                await self._queue.consume(self._handle, concurrency=self._own.concurrency)
+            finally:
+                self._consuming = False
 
     async def _heartbeat(self) -> None:
         while True:
             await self._store.heartbeat(self._row())
+            self._heard_at = time.monotonic()
             for other in await self._store.workers():
                 if other.seen_at is not None and datetime.now(UTC) - other.seen_at > _FORGET_AFTER:
                     await self._store.forget_worker(other.id)

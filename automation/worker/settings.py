@@ -1,4 +1,4 @@
-"""What the environment configures of a worker: slots, leases, draining, attempts. Times are in seconds."""
+"""What the environment configures of a worker: slots, leases, draining, attempts, probes. Times are in seconds."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ class WorkerSettings(BaseSettings):
     attempts: Annotated[int, Field(ge=1, le=100)] = Field(5, validation_alias="TENANTRY_JOB_ATTEMPTS")
     sweep: _Seconds = Field(2, validation_alias="TENANTRY_SWEEP_SECONDS")
     heartbeat: _Seconds = Field(5, validation_alias="TENANTRY_HEARTBEAT_SECONDS")
+    # Where an orchestrator's probes are answered; without a port, nowhere.
+    probe_host: Annotated[str, Field(min_length=1)] = Field("127.0.0.1", validation_alias="TENANTRY_PROBE_HOST")
+    probe_port: Annotated[int, Field(ge=0, le=65_535)] | None = Field(None, validation_alias="TENANTRY_PROBE_PORT")
 
 
 def load_worker_settings(**given: object) -> WorkerSettings:
