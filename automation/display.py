@@ -205,6 +205,8 @@ def result_lines(result: RunResult) -> Iterator[str]:
         yield f"  resources: {shown}"
     elif result.error is None and result.operation == "up":
         yield "  nothing to change"
+    if url := result.outputs.get("url"):
+        yield f"  reached at: {url}"
     for urn, what in result.drift.items():
         yield f"  drift: {called(urn)} {what}"
     if result.rolled_back_to is not None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from automation.redaction import plain
+from automation.redaction import SIGNATURE, plain
 from automation.steps import Done, Failed, RunEvent, Said, Started
+from providers.masking import MASK
 
 if TYPE_CHECKING:
     from pulumi.automation.events import EngineEvent, StepEventMetadata, StepEventStateMetadata
@@ -119,6 +120,18 @@ def drifted(event: EngineEvent) -> tuple[str, str] | None:
     if op in {"update", "delete"} and _custom(data) and not data.type.startswith("pulumi:providers:"):
         return data.urn, "changed" if op == "update" else "gone"
     return None
+
+
+def stack_outputs(event: EngineEvent) -> Mapping[str, Any] | None:
+    """The stack's outputs, which the engine tells once the program has exported them; its secrets are masked."""
+    data = event.res_outputs_event.metadata if event.res_outputs_event is not None else None
+    if data is None or data.type != "pulumi:pulumi:Stack" or data.new is None:
+        return None
+    return {key: MASK if _secret(value) else value for key, value in (data.new.outputs or {}).items()}
+
+
+def _secret(value: object) -> bool:
+    return isinstance(value, Mapping) and SIGNATURE in value
 
 
 def called(urn: str) -> str:

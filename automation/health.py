@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from automation.errors import InputError, NotFoundError
+from automation.redaction import SIGNATURE
 
 if TYPE_CHECKING:
     from automation.run import Context
@@ -24,8 +25,6 @@ CHECKED_TYPES = {
     "pulumi-python:dynamic/tenantry:IspHealth": "providers.isp_health",
 }
 """The resources whose inputs say what there is to check, and the modules that know their checks."""
-# How Pulumi marks a secret in an exported state.
-_SIGNATURE = "4dabf18193072939515e22adb298388d"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +82,7 @@ def _inputs(context: Context, tenant: str) -> tuple[str, Mapping[str, Any]]:
 def revealed(value: Any) -> Any:
     """An exported value with its secrets as they are. For use and never for showing."""
     if isinstance(value, Mapping):
-        if _SIGNATURE in value and isinstance(value.get("plaintext"), str):
+        if SIGNATURE in value and isinstance(value.get("plaintext"), str):
             return revealed(json.loads(value["plaintext"]))
         return {key: revealed(child) for key, child in value.items()}
     if isinstance(value, list):

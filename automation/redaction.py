@@ -14,6 +14,8 @@ _DSN_PASSWORD = re.compile(r"\b(?P<head>password\s*[=:]\s*)('[^']*'|\"[^\"]*\"|[
 _JWT = re.compile(r"\beyJ[\w-]{6,}\.eyJ[\w-]{2,}\.[\w-]*")
 _SECRET_NAME = re.compile(r"(SECRET|PASSWORD|PASSPHRASE|TOKEN|CREDENTIALS?|_KEY|_DSN)$", re.IGNORECASE)
 _SECRET_PREFIX = "TENANTRY_BACKEND_"  # noqa: S105 - how variables are called
+SIGNATURE = "4dabf18193072939515e22adb298388d"
+"""How Pulumi marks a secret in states and events."""
 _COLOUR = re.compile(r"<\{%[^%]*%\}>|\x1b\[[0-9;]*m")
 _SHORTEST = 4
 """A shorter secret is a word that occurs anywhere: masking it would only make messages unreadable."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,10 @@ from automation.steps import RunState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """A finished run. `error` is what the command ends with, None when all went well."""
+    """A finished run. `error` is what the command ends with, None when all went well.
+
+    `outputs` are the stack's, after an `up` that succeeded: where the tenant is, and what it has. Secrets are masked.
+    """
 
     tenant: str
     operation: str
@@ -27,6 +31,7 @@ class RunResult:
     rolled_back_to: str | None = None
     leftovers: tuple[str, ...] = ()
     drift: dict[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def changed(self) -> bool:
@@ -51,6 +56,7 @@ class RunResult:
             "rolled_back_to": self.rolled_back_to,
             "leftovers": list(self.leftovers),
             "drift": [{"urn": urn, "what": what} for urn, what in self.drift.items()],
+            "outputs": dict(self.outputs),
             "error": self.error.to_dict() if self.error is not None else None,
         }
 

@@ -379,6 +379,7 @@ class Run:
             rolled_back_to=rolled_back_to,
             leftovers=leftovers,
             drift=dict(self.tracker.drift) if self.new.operation == "refresh" else {},
+            outputs=self.tracker.outputs if self.new.operation == "up" and error is None else {},
         )
 
     def _count(self, connection: Connection) -> None:

@@ -10,7 +10,7 @@ import queue
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 
 from automation import history
 from automation.database import transaction
-from automation.engine_events import drifted, run_event
+from automation.engine_events import drifted, run_event, stack_outputs
 from automation.errors import DatabaseError
 from automation.jobs.child_events import JobEvents, Progress
 from automation.settings import Settings
@@ -83,6 +83,7 @@ class Tracker:
         self._running_since: dict[str, float] = {}
         self.state = state
         self.drift: dict[str, str] = {}
+        self.outputs: Mapping[str, Any] = {}
         self.saw_events = False
         self.fault: Exception | None = None
         self.finished = threading.Event()
@@ -95,6 +96,8 @@ class Tracker:
                 self.finished.set()
             if (found := drifted(event)) is not None:
                 self.drift[found[0]] = found[1]
+            if outputs := stack_outputs(event):
+                self.outputs = outputs
             translated = run_event(event, history.now(), self._redact)
             if translated is not None:
                 self._heard(translated)

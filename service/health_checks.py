@@ -6,18 +6,13 @@ Decides how often that is done: callers who ask together get one answer, and no 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
-import os
-import signal
-import sys
-from asyncio.subprocess import Process
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
 
+from automation.asking import COMMAND, Answer, answer_to
 from automation.errors import EngineError, InputError
 from automation.jobs.model import ConflictError
 from service.fresh import Fresh
@@ -25,7 +20,6 @@ from service.fresh import Fresh
 SECONDS = 60.0
 """The limit of one question, with its wait for a place."""
 AT_ONCE = 2
-COMMAND = (sys.executable, "-m", "automation")
 _KEPT = 1000
 
 log = structlog.get_logger("tenantry.service")
@@ -54,51 +48,24 @@ class HealthChecks:
     async def _ask(self, slug: str) -> Mapping[str, Any]:
         try:
             async with asyncio.timeout(SECONDS), self._places:
-                said, code = await self._said(slug)
+                answer = await answer_to("health", slug, command=self._command)
         except TimeoutError:
             raise HealthUnknownError(
                 f"the health of '{slug}' was not known within {SECONDS:g} s", hint="try again in a minute"
             ) from None
-        return _document(said, code, slug)
-
-    async def _said(self, slug: str) -> tuple[bytes, int | None]:
-        process = await asyncio.create_subprocess_exec(
-            *(*self._command, "health", slug, "--json"),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env={**os.environ, "TENANTRY_LOG_LEVEL": "error"},
-            start_new_session=True,
-        )
-        try:
-            said, _ = await process.communicate()
-        except BaseException:
-            await _end(process)
-            raise
-        return said, process.returncode
+        return _document(answer, slug)
 
 
-async def _end(process: Process) -> None:
-    """Ends it with all that it started: its engine would go on otherwise, and keep its pipe open."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
-
-
-def _document(said: bytes, code: int | None, slug: str) -> Mapping[str, Any]:
-    try:
-        document = json.loads(said)
-    except ValueError:
-        document = {}
-    if isinstance(document, dict) and document.get("type") == "health":
-        return document
-    error = document.get("error") if isinstance(document, dict) else None
-    if isinstance(error, Mapping) and error.get("exit_code") == InputError.exit_code:
+def _document(answer: Answer, slug: str) -> Mapping[str, Any]:
+    if answer.document.get("type") == "health":
+        return answer.document
+    error = answer.error
+    if error.get("exit_code") == InputError.exit_code:
         raise ConflictError(str(error.get("message")), hint=str(error.get("hint") or ""))
-    message = str(error.get("message")) if isinstance(error, Mapping) else "it said nothing"
-    log.error("the health of a tenant could not be asked for", tenant=slug, reason=message, exit_code=code)
+    message = str(error.get("message")) if error else "it said nothing"
+    log.error("the health of a tenant could not be asked for", tenant=slug, reason=message, exit_code=answer.code)
     what = f"the health of '{slug}' could not be asked for"
-    if code == EngineError.exit_code:
-        raise HealthUnknownError(f"{what}: {message}", hint=str(error.get("hint") or "") if error else "")
+    if answer.code == EngineError.exit_code:
+        raise HealthUnknownError(f"{what}: {message}", hint=str(error.get("hint") or ""))
     # Of faults and of the database callers are told no more by other routes either.
     raise HealthUnknownError(what, hint="the service's log has the reason")

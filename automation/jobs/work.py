@@ -99,6 +99,7 @@ def _recorded(connection: Connection, job: Job) -> dict[str, Any] | None:
         "rolled_back_to": None,
         "leftovers": shown["leftovers"] or [],
         "drift": [],
+        "outputs": {},
         "error": error.to_dict() if error is not None else None,
     }
 

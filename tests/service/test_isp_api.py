@@ -147,7 +147,11 @@ async def test_the_same_key_again_is_answered_with_the_same_job(client: httpx.As
         ({"customResources": {"memoryGb": 0}}, "customResources.memoryGb", "or more"),
         ({"customResources": {"memory": 4}}, "customResources.memory", "one of the keys cpuCores"),
         ({"customResources": 3}, "customResources", "a mapping"),
-        ({"customSettings": {}}, "customSettings.application.image", "the image of its application"),
+        (
+            {"customSettings": {"application": {"image": None}}},
+            "customSettings.application.image",
+            "the image of its application",
+        ),
         ({"customSettings": {"resources": {"memoryGb": 4}}}, "customSettings.resources", "customResources"),
         ({"slug": "acme"}, "slug", "one of the keys ispId"),
     ],
