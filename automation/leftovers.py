@@ -5,7 +5,7 @@ A tenant's objects may be on the server of its region: they are looked for there
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Engine
@@ -26,24 +26,34 @@ def found(database: Engine, settings: Settings, new: NewDeployment, before: Reso
     left = [_described(resource) for resource in after if resource.get("custom") and not _is_provider(resource)]
     mark = f"{PROJECT_NAME}/{new.tenant}"
     with transaction(database, settings) as connection:
-        left += queries.leftovers(connection, names["databases"], [] if regions else names["roles"])
+        if not regions:
+            left += queries.leftovers(connection, names["databases"], names["roles"])
         record = records.owned(connection, new.tenant, mark)
     for region in regions:
-        left += _left_in(region, new, mark, names["roles"])
+        left += _left_in(region, new, mark, names)
     if record is not None:
         left.append(f"{record.line} record in the main database")
     return left
 
 
-def _left_in(region: str, new: NewDeployment, mark: str, roles: list[str]) -> list[str]:
+def _left_in(region: str, new: NewDeployment, mark: str, names: Mapping[str, list[str]]) -> list[str]:
     # Late: most commands remove nothing, or nothing in a region.
-    from providers.errors import ProviderError
+    from providers.platform_leftovers import left_on
     from providers.plugin.resource import MARK_PREFIX
     from providers.region_leftovers import left_in
 
-    role_mark = f"{MARK_PREFIX}urn:pulumi:{new.tenant}::{PROJECT_NAME}::"
+    server_mark = f"{MARK_PREFIX}urn:pulumi:{new.tenant}::{PROJECT_NAME}::"
+    return [
+        *_told(region, lambda: left_in(region, tenant_mark=mark, server_mark=server_mark, **names)),
+        *_told(region, lambda: left_on(region, slug=new.tenant, tenant_mark=mark)),
+    ]
+
+
+def _told(region: str, look: Callable[[], list[str]]) -> list[str]:
+    from providers.errors import ProviderError
+
     try:
-        return left_in(region, tenant_mark=mark, roles=roles, role_mark=role_mark)
+        return look()
     except ProviderError as error:
         return [f"unknown in region {region}, because {error}"]
 

@@ -1,4 +1,4 @@
-"""What a region's PostgreSQL server still has of a tenant after its removal: schemas and roles, by the tenant's marks.
+"""What a region's PostgreSQL server still has of a tenant after its removal: databases, schemas, roles, by its marks.
 
 Looks on the server itself, with the region's own settings. Removes nothing.
 """
@@ -20,11 +20,15 @@ _ROLES = """
     SELECT rolname FROM pg_catalog.pg_roles
     WHERE rolname = ANY(%s) OR starts_with(pg_catalog.shobj_description(oid, 'pg_authid'), %s) ORDER BY 1
 """
+_DATABASES = """
+    SELECT datname FROM pg_catalog.pg_database
+    WHERE datname = ANY(%s) OR starts_with(pg_catalog.shobj_description(oid, 'pg_database'), %s) ORDER BY 1
+"""
 _SCHEMAS = "SELECT nspname FROM pg_catalog.pg_namespace WHERE obj_description(oid, 'pg_namespace') = %s ORDER BY 1"
 
 
-def left_in(region: str, *, tenant_mark: str, roles: list[str], role_mark: str) -> list[str]:
-    """Schemas that bear the tenant's mark, and roles of these names or whose mark begins with `role_mark`, in words.
+def left_in(region: str, *, tenant_mark: str, databases: list[str], roles: list[str], server_mark: str) -> list[str]:
+    """Schemas that bear the tenant's mark; databases and roles of these names or whose mark begins with `server_mark`.
 
     Raises ProviderError, ConfigurationError among them.
     """
@@ -37,7 +41,12 @@ def left_in(region: str, *, tenant_mark: str, roles: list[str], role_mark: str) 
 
         return run_in(database, what, read, settings=where)
 
-    found = [f"role {name} in region {region}" for name in names(where.maintenance_database, _ROLES, roles, role_mark)]
+    on_server = (("database", _DATABASES, databases), ("role", _ROLES, roles))
+    found = [
+        f"{kind} {name} in region {region}"
+        for kind, statement, known in on_server
+        for name in names(where.maintenance_database, statement, known, server_mark)
+    ]
     # A database that is gone took its schemas along.
     with contextlib.suppress(MissingDatabaseError):
         schemas = names(where.main_database, _SCHEMAS, mark_comment(tenant_mark))

@@ -43,7 +43,8 @@ def archive(files: Mapping[str, Path]) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
         # The root is closed to the application's account otherwise.
-        for name, mode in ((".", 0o755), ("tmp", 0o1777)):
+        # A volume that is mounted at `data` becomes as that folder is.
+        for name, mode in ((".", 0o755), ("tmp", 0o1777), ("data", 0o1777)):
             folder = tarfile.TarInfo(name)
             folder.type, folder.mode = tarfile.DIRTYPE, mode
             tar.addfile(folder)

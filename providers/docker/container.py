@@ -23,6 +23,8 @@ REMOVE_SECONDS = 45.0
 ATTACH_SECONDS = 300.0
 SETTLE_SECONDS = 0.3
 """How long a container has to be up before it counts as running: what cannot start ends within that."""
+_AFTERLIFE_SECONDS = 3.0
+"""How long is waited for the next end of one that was started again, to know how it ends."""
 _LOG_LINES = 10_000
 
 
@@ -205,6 +207,9 @@ def _await_running(call: Call[Client], container_id: str, name: str, limit: floa
         state = _state(call.client, container_id, name)
         return _is_up(state) or state.get("Status") in {"exited", "dead"}
 
+    def ended() -> bool:
+        return (up_or_ended() or state.get("Status") == "restarting") and not _is_up(state)
+
     settled = call.client.wait_until(limit, up_or_ended) and _is_up(state)
     if settled:
         started = state.get("StartedAt")
@@ -212,6 +217,8 @@ def _await_running(call: Call[Client], container_id: str, name: str, limit: floa
         state = _state(call.client, container_id, name)
         settled = _is_up(state) and state.get("StartedAt") == started
     if not settled:
+        # It may just have been started again, when the engine does not know how it has ended before.
+        call.client.wait_until(min(limit, _AFTERLIFE_SECONDS), ended)
         raise InitFailedError(
             f"container {name!r} does not keep running: it is {state.get('Status')}, exit code "
             f"{state.get('ExitCode')}. See `docker logs {name}`; with mustRun: false it may end"

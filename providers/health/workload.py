@@ -5,10 +5,10 @@ Decides which of a platform's words mean that they do. Looks once, changes nothi
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
-from providers.health.checks import Check, CheckError
+from providers.errors import ProviderError
+from providers.health.checks import SECONDS, Check, CheckError
 from providers.plugin.errors import ProviderError as PluginError
 
 if TYPE_CHECKING:
@@ -29,18 +29,17 @@ def workload(region: str, backend: ContainerBackend, *, name: str, namespace: st
 def on_cluster(backend: KubernetesBackend, *, name: str, namespace: str, replicas: int) -> str:
     """All replicas are available."""
     from providers.kubernetes.awaiting.pods import troubles
+    from providers.region_cluster import looking
 
-    api, config = (importlib.import_module(f"providers.kubernetes.{name}") for name in ("cluster", "config"))
-
-    given = {"kubeconfig": backend.kubeconfig, "context": backend.context}
+    pods = []
     try:
-        cluster = api.ApiCluster(config.resolve({key: value for key, value in given.items() if value}))
-        found = cluster.get("apps/v1", "Deployment", namespace, name)
-        available = int(((found or {}).get("status") or {}).get("availableReplicas") or 0)
-        if found is not None and available >= replicas:
-            return f"{available} of {replicas} replicas available"
-        pods = cluster.list("v1", "Pod", namespace, labels=f"app.kubernetes.io/name={name}") if found else []
-    except PluginError as error:
+        with looking(backend, call_seconds=SECONDS) as cluster:
+            found = cluster.get("apps/v1", "Deployment", namespace, name)
+            available = int(((found or {}).get("status") or {}).get("availableReplicas") or 0)
+            if found is not None and available >= replicas:
+                return f"{available} of {replicas} replicas available"
+            pods = cluster.list("v1", "Pod", namespace, labels=f"app.kubernetes.io/name={name}") if found else []
+    except ProviderError as error:
         raise CheckError(str(error)) from None
     if found is None:
         raise CheckError(f"there is no Deployment {name} in the namespace {namespace}")

@@ -103,6 +103,10 @@ class ApiCluster:
             for each in sent:
                 yield _event(each)
 
+    def listable(self) -> tuple[Kind, ...]:
+        """All kinds of objects that can be listed."""
+        return self._discovery.listable()
+
     # Changing.
 
     def apply(

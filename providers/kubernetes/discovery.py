@@ -23,6 +23,7 @@ class Kind:
     kind: str
     plural: str
     namespaced: bool
+    listable: bool = False
 
     def path(self, namespace: str, name: str = "") -> str:
         """The path of an object, or of all of them where there is no name."""
@@ -52,6 +53,13 @@ class Discovery:
                 self._groups[api_version] = (time.monotonic(), known)
         return known.get(kind)
 
+    def listable(self) -> tuple[Kind, ...]:
+        """All kinds of objects that can be listed, each in the version that the server prefers."""
+        doing = Doing(verb="ask for", subject="the groups of kinds", host=self._transport.host)
+        groups = (self._transport.request("GET", "/apis", doing) or {}).get("groups") or []
+        versions = ["v1", *(str(each["preferredVersion"]["groupVersion"]) for each in groups)]
+        return tuple(kind for version in versions for kind in self._kinds(version, None).values() if kind.listable)
+
     def _kinds(self, api_version: str, patience: float | None) -> dict[str, Kind]:
         path = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
         doing = Doing(verb="ask for", subject=f"the kinds of {api_version}", host=self._transport.host)
@@ -65,6 +73,7 @@ class Discovery:
                 kind=str(each["kind"]),
                 plural=str(each["name"]),
                 namespaced=bool(each.get("namespaced")),
+                listable="list" in (each.get("verbs") or ()),
             )
             for each in (answer or {}).get("resources") or []
             if "/" not in str(each.get("name"))

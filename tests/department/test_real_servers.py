@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import select
-import socket
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -25,6 +22,7 @@ from tests.department.faulty import FaultyApi
 from tests.department.test_end_to_end import page
 from tests.department.yard import Yard
 from tests.oauth.places import KeycloakPlace
+from tests.servers import door
 
 pytestmark = pytest.mark.timeout(600)
 # As CI set it: a project's fixture takes it out of the environment.
@@ -36,36 +34,6 @@ NEEDED = {
     "n8n": "TENANTRY_TEST_N8N_URL",
 }
 NOTHING = {"clients": 0, "containers": 0, "networks": 0, "schemas": 0, "roles": 0, "workflows": 0, "tags": 0}
-
-
-@contextmanager
-def door(address: str, target: tuple[str, int]) -> Iterator[int]:
-    """The port at `address`, one of this machine's, by which the server at `target` is reached, too."""
-    server = socket.create_server((address, 0), backlog=50)
-
-    def relay(client: socket.socket) -> None:
-        with client, suppress(OSError), socket.create_connection(target, timeout=30) as there:
-            while found := select.select([client, there], [], [], 600)[0]:
-                for ready in found:
-                    data = ready.recv(65536)
-                    if not data:
-                        return
-                    (there if ready is client else client).sendall(data)
-
-    def serve() -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = server.accept()
-                threading.Thread(target=relay, args=(client,), daemon=True).start()
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    try:
-        yield int(server.getsockname()[1])
-    finally:
-        server.shutdown(socket.SHUT_RDWR)
-        server.close()
-        thread.join(10)
 
 
 class Real:

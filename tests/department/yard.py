@@ -22,7 +22,8 @@ from providers.n8n.naming import tag_name
 from sandbox import supervisor
 from sandbox.postgres import EmbeddedPostgres
 from sandbox.region import DATABASE, EmbeddedRegion
-from tests.automation.helpers import PASSPHRASE, ROOT
+from tests.automation.helpers import ROOT
+from tests.commands import run_json
 from tests.department.faulty import FaultyApi
 
 ENGINE = os.environ.get("TENANTRY_ENGINE", "embedded")
@@ -90,24 +91,8 @@ class Yard:
 
     def run(self, *words: str, code: int = 0, seconds: float = 170) -> dict[str, Any]:
         """Runs a command with --json. Returns its document; no secret is in it, nor in what is said beside."""
-        done = subprocess.run(
-            [sys.executable, "-m", "automation", *words, "--json"],
-            cwd=self.project,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=seconds,
-            stdin=subprocess.DEVNULL,
-        )
-        said = done.stdout + done.stderr
-        for name, secret in self.region.environment.items():
-            assert name == "TENANTRY_BACKENDS" or secret not in said, name
-        assert PASSPHRASE not in said
-        assert done.returncode == code, said
-        found = json.loads(done.stdout)
-        assert isinstance(found, dict)
-        return found
+        values = [value for name, value in self.region.environment.items() if name != "TENANTRY_BACKENDS"]
+        return run_json(self.project, self.environment, *words, secrets=values, code=code, seconds=seconds)
 
     def start_up(self) -> int:
         """The exit code of `up`."""

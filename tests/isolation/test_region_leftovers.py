@@ -17,7 +17,7 @@ ROLE_MARK = "managed by pulumi: urn:pulumi:gone::tenantry::"
 
 
 def left(department: Department, *roles: str) -> list[str]:
-    return left_in(REGION, tenant_mark=department.mark, roles=list(roles), role_mark=ROLE_MARK)
+    return left_in(REGION, tenant_mark=department.mark, databases=[], roles=list(roles), server_mark=ROLE_MARK)
 
 
 def test_a_schema_and_a_role_are_found_by_mark_and_by_name(region: Region, pair: tuple[Department, Department]) -> None:
