@@ -280,6 +280,7 @@ class _Run:
             python=self._python(),
             plugins=project.plugins,
             runtime_options=project.runtime_options,
+            salt=self._stack.manager.salt if self._stack.manager.has_salt else "",
         )
 
     def _python(self) -> str:

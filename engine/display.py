@@ -205,13 +205,22 @@ class Display:
             self._line(self._paint(f"      {mark} {text}", {"+": "32", "-": "31", "~": "33"}.get(mark, "")))
 
     def _diagnose(self, event: Mapping[str, Any]) -> None:
-        if event.get("ephemeral") or (event["severity"] == "debug" and not self._options.debug):
+        if event["severity"] == "debug" and not self._options.debug:
+            return
+        if event.get("ephemeral"):
+            self._status(event)
             return
         text = (event.get("prefix") or "") + event["message"]
         # What is about no resource is shown with the stack.
         root = f"{self._options.project}-{self._options.stack}"
         urn = event.get("urn") or make_urn(self._options.stack, self._options.project, "", STACK_TYPE, root)
         self._diagnostics.setdefault(urn, []).append((event["severity"], text))
+
+    def _status(self, event: Mapping[str, Any]) -> None:
+        """What a resource is waiting for just now: shown as it comes, and not again at the end."""
+        urn, message = event.get("urn"), event["message"].strip()
+        if urn and message and self._options.progress and not self._options.preview:
+            self._line(f"    {urn_type(urn)} {urn_name(urn)}: {message}")
 
     # -------------------------------------------------------------- the end
 

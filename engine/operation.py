@@ -66,6 +66,8 @@ class Target:
     plugins: tuple[ProjectPlugin, ...] = ()
     runtime_options: Mapping[str, Any] = field(default_factory=dict)
     """`runtime.options` of Pulumi.yaml, which plugins are told of."""
+    salt: str = ""
+    """Of this stack alone, and the same in each operation; empty where it has none yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ Called by the deployment's loop only, one registration after another, so nothing
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -23,27 +24,37 @@ from engine.plan import (
 from engine.resource import Goal, PropertyMap, State, StepOp
 from engine.steps import Step
 
-SEED_BYTES: Final = 32
+_SEED_BYTES: Final = 32
 _MILDER: Final = frozenset({StepOp.SAME, StepOp.UPDATE})
 _PARTS: Final = frozenset({StepOp.REPLACE, StepOp.CREATE_REPLACEMENT, StepOp.DELETE_REPLACED})
 
 
 class Planning:
-    """`constraint` is the plan that the deployment keeps to; `record` says that a new one is wanted."""
+    """`constraint` is the plan that the deployment keeps to; `record` says that a new one is wanted.
 
-    def __init__(self, *, constraint: Plan | None = None, record: bool = False) -> None:
+    `salt` is the stack's own, from which automatic names come.
+    """
+
+    def __init__(self, *, constraint: Plan | None = None, record: bool = False, salt: str = "") -> None:
+        self._salt = salt
         self._constraint = constraint
         self._record = record
         self._seeds: dict[str, bytes] = {}
         self._remaining = {urn: list(r.steps) for urn, r in constraint.resources.items()} if constraint else {}
         self.plan = Plan()
 
-    def seed(self, urn: str) -> bytes:
-        """The random bytes of a resource's automatic names: those of the plan, where it has them."""
+    def seed(self, urn: str, old_id: str = "") -> bytes:
+        """The bytes that a resource's automatic names come from: those of the plan, where it has them.
+
+        Others are the same in each run of the stack, until the object has another id: a run that was killed after it
+        made an object comes to the same name again, and its replacement to another one.
+        """
         known = self._seeds.get(urn)
         if known is None:
             planned = self._constraint.resources.get(urn) if self._constraint is not None else None
-            known = self._seeds[urn] = (planned.seed if planned is not None else b"") or os.urandom(SEED_BYTES)
+            own = f"{self._salt}\0{urn}\0{old_id}".encode() if self._salt else os.urandom(_SEED_BYTES)
+            fresh = hashlib.sha256(own).digest()
+            known = self._seeds[urn] = (planned.seed if planned is not None else b"") or fresh
         return known
 
     def registered(self, urn: str, goal: Goal, old: State | None, *, fresh: bool, inputs: PropertyMap) -> None:

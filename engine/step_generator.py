@@ -275,13 +275,17 @@ class StepGenerator:
         fresh = recreated is not None or (old is not None and old.external)
         fresh = fresh or self._replacements.forced(old, new.urn)
         if provider is not None:
-            new.inputs = self._check(provider, new.urn, None if old is None or fresh else old.inputs, new.inputs)
+            olds = None if old is None or fresh else old.inputs
+            new.inputs = self._check(provider, new.urn, old, olds, new.inputs)
         self._planning.registered(new.urn, goal, old, fresh=fresh, inputs=new.inputs)
         self._policies.inspect(goal, new, self.decided.states)
         return provider
 
-    def _check(self, provider: Provider, urn: str, olds: PropertyMap | None, news: PropertyMap) -> PropertyMap:
-        inputs, failures = provider.check(urn, olds, news, self._planning.seed(urn))
+    def _check(
+        self, provider: Provider, urn: str, old: State | None, olds: PropertyMap | None, news: PropertyMap
+    ) -> PropertyMap:
+        seed = self._planning.seed(urn, old.id if old is not None else "")
+        inputs, failures = provider.check(urn, olds, news, seed)
         for failure in failures:
             self._diagnose("error", urn, check_message(urn, failure, news))
         if failures:
@@ -321,7 +325,7 @@ class StepGenerator:
             self._diagnose("warning", new.urn, IMPORTED_REPLACE_MESSAGE)
         if provider is not None and not self._replacements.forced(old, new.urn):
             # The provider must choose names and defaults afresh: nothing of the old object counts.
-            new.inputs = self._check(provider, new.urn, None, _ignoring(old, goal.inputs, goal.ignore_changes))
+            new.inputs = self._check(provider, new.urn, old, None, _ignoring(old, goal.inputs, goal.ignore_changes))
             self._policies.inspect(goal, new, self.decided.states)
 
 

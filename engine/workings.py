@@ -46,7 +46,9 @@ class Workings:
         self.journal = Journal(self.base, operation.save)
         self.host = PluginHost(operation.target, engine_address, self.reporter.log, debug=operation.options.debug)
         self.policies = PolicyPacks(operation.policy_packs, operation.target, self.reporter, dry_run=self.preview)
-        self.planning = Planning(constraint=operation.plan, record=operation.options.make_plan)
+        self.planning = Planning(
+            constraint=operation.plan, record=operation.options.make_plan, salt=operation.target.salt
+        )
         self.callbacks = Callbacks(operation.cancel)
         self.hooks = Hooks(
             self.callbacks,

@@ -104,13 +104,15 @@ def test_diagnostics_stand_with_their_resource() -> None:
         OPTIONS,
         diagnostic("error", "no good\n", THING),
         diagnostic("error", "update failed\n"),
-        diagnostic("info", "passing", ephemeral=True),
+        diagnostic("info", "waiting for a pod", THING, ephemeral=True),
         diagnostic("debug", "detail"),
         failed=True,
     )
     assert "  pkg:mod:Thing (a):\n    error: no good\n" in text
     assert "  pulumi:pulumi:Stack (proj-dev):\n    error: update failed\n" in text
-    assert "passing" not in text
+    before, _, after = text.partition("Diagnostics:")
+    assert "    pkg:mod:Thing a: waiting for a pod\n" in before
+    assert "waiting" not in after
     assert "detail" not in text
 
 
