@@ -43,6 +43,7 @@ SPEC: tuple[Property, ...] = (
     Property(name="renderYamlToDirectory", refused=_RENDER),
     Property(name="helmReleaseSettings", kind=Kind.OBJECT, refused=_HELM),
 )
+_PATIENCE = "TENANTRY_KUBERNETES_PATIENCE"
 _TRUE = frozenset({"1", "t", "true"})
 
 
@@ -97,6 +98,7 @@ def resolve(args: Plain, environ: Mapping[str, str] | None = None) -> Config:
     chosen = choosing(values, env)
     mutable = {"ConfigMap": flags["enableConfigMapMutable"], "Secret": flags["enableSecretMutable"]}
     return Config(
+        patience=_positive(_PATIENCE, env.get(_PATIENCE) or 60.0),
         chosen=chosen,
         namespace=str(values.get("namespace") or chosen.namespace or "default"),
         **_client(values, env),
@@ -139,14 +141,19 @@ def _client(values: Plain, env: Mapping[str, str]) -> dict[str, Any]:
         value = given.get(name) if given.get(name) is not None else env.get(variable)
         if value is None:
             continue
-        try:
-            number = float(value)
-        except ValueError:
-            number = 0.0
-        if not 0 < number < float("inf"):
-            raise RefusedError(f"kubeClientSettings.{name} is {value!r}: give a positive number")
-        found[name] = int(number) if name == "burst" else number
+        number = _positive(f"kubeClientSettings.{name}", value)
+        found[name] = max(1, int(number)) if name == "burst" else number
     return found
+
+
+def _positive(what: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise RefusedError(f"{what} is {value!r}: give a positive number")
+    return number
 
 
 def _flag(value: object) -> bool | None:

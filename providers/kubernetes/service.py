@@ -37,6 +37,8 @@ from providers.plugin.service import Ask, Before, Difference, PartialError
 from providers.plugin.wire import UNKNOWN, Bag, Path, Plain, has_unknown
 
 _KEY: tuple[Path, ...] = (("metadata", "name"), ("metadata", "namespace"))
+_SETTLING_SECONDS = 2.0
+"""How long an object that is only looked at may take to be ready: somebody may have changed it just now."""
 _CHANGES_EACH_TIME = ("resourceVersion", "generation")
 
 
@@ -272,7 +274,7 @@ def _moved(before: Before, new: Document, default: str) -> Changes:
 
 def _reason_unready(cluster: ApiCluster, live: Document) -> str:
     try:
-        await_ready(cluster, live, timeout=0, report=lambda _: None, cancelled=cluster.cancelled)
+        await_ready(cluster, live, timeout=_SETTLING_SECONDS, report=lambda _: None, cancelled=cluster.cancelled)
     except NotReady as error:
         return str(error)
     return ""

@@ -43,7 +43,7 @@ class Transport:
         self._cancelled = threading.Event()
         self._streams: set[BaseHTTPResponse] = set()
         self._mutex = threading.Lock()
-        self._away_since = 0.0
+        self._away = False
 
     @property
     def host(self) -> str:
@@ -79,7 +79,7 @@ class Transport:
         """The answer's document; `patience` in seconds, if not the configured. Raises a ProviderError in one line."""
         text = None if body is None else json.dumps(body).encode()
         patience = self._config.patience if patience is None else patience
-        patience = min(patience, _KNOWN_AWAY_SECONDS) if self._away_since else patience
+        patience = min(patience, _KNOWN_AWAY_SECONDS) if self._away else patience
         deadline, pause = time.monotonic() + patience, _FIRST_PAUSE
         while True:
             try:
@@ -101,7 +101,7 @@ class Transport:
         answer = self._connection.send(
             method, path, doing, query=query, body=body, content_type=content_type, seconds=self._config.timeout
         )
-        self._away_since = 0.0
+        self._away = False
         self._pass_on(answer)
         if 200 <= answer.status < 300:
             return _parsed(answer.data)
@@ -112,7 +112,7 @@ class Transport:
             return error
         if isinstance(error, UnreachableError):
             if patience >= _KNOWN_AWAY_SECONDS:
-                self._away_since = time.monotonic()
+                self._away = True
             return UnreachableError(f"{error}. It was tried for {patience:.0f} s: see that it runs, then retry")
         given_up = ProviderError(f"{error}. It was tried for {patience:.0f} s: retry later")
         given_up.retry = True

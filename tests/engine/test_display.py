@@ -101,7 +101,7 @@ def test_diagnostics_stand_with_their_resource() -> None:
         }
 
     text = shown(
-        OPTIONS,
+        replace(OPTIONS, preview=False),
         diagnostic("error", "no good\n", THING),
         diagnostic("error", "update failed\n"),
         diagnostic("info", "waiting for a pod", THING, ephemeral=True),

@@ -7,6 +7,7 @@ import pytest
 
 from tests import clusters
 from tests.clusters import Cluster, Power
+from tests.providers.plugin import Plugin, PluginError, launch
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +34,25 @@ def power(cluster: Cluster) -> Iterator[Power]:
     """Kills, stops and starts the cluster's processes."""
     with clusters.power() as switch:
         yield switch
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[Plugin]:
+    plugin = launch(module="providers.kubernetes")
+    yield plugin
+    plugin.stop()
+
+
+@pytest.fixture
+def plugin(process: Plugin, kubeconfig: Path, namespace: str) -> Iterator[Plugin]:
+    """A plugin whose default namespace is the test's; what the test made through it is removed, last made first."""
+    process.configure(kubeconfig=str(kubeconfig), namespace=namespace)
+    process.created.clear()
+    yield process
+    left = []
+    for resource in reversed(process.created.copy()):
+        try:
+            process.delete(resource)
+        except PluginError as error:
+            left.append(str(error))
+    assert not left
