@@ -16,6 +16,7 @@ import typer
 from automation import cli_serve
 from automation.cli_ci import app as ci_app
 from automation.cli_dev import dev
+from automation.cli_isp import app as isp_app
 from automation.cli_platform import app as platform_app
 from automation.cli_queue import app as queue_app
 from automation.cli_support import Output, Shared, context_for, finish_run, main_with_errors
@@ -39,6 +40,7 @@ app.add_typer(database_app, name="db")
 app.add_typer(ci_app, name="ci")
 app.add_typer(queue_app, name="queue")
 app.add_typer(platform_app, name="platform")
+app.add_typer(isp_app, name="isp")
 app.command()(dev)
 
 

@@ -1,7 +1,8 @@
 """`make demo`: the whole story on one machine, through the HTTP API, on a real PostgreSQL. It can be run again.
 
 Everything lies in `.tenantry/demo`: server, state, copies of the manifests, passphrase. Decides only what to tell; each
-step is a request that anybody could make. Beside `dev`, this is the one module that may import `sandbox`.
+step is a request that anybody could make. Beside `dev` and `calibration.subject`, this is
+the one module of `automation` that may import `sandbox`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`tenantry dev`: everything on one machine: PostgreSQL, a region of backends, the service, a worker, and a token.
 
 Decides which processes there are, with what environment, and that they end together. All that is kept lies in one
-folder. Beside `demo`, this is the one module of `automation` that may import `sandbox`.
+folder. Beside `demo` and `calibration.subject`, this is the one module of `automation` that may import `sandbox`.
 """
 
 from __future__ import annotations

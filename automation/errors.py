@@ -11,6 +11,7 @@ TenantryError                exit  meaning
 ├── ChangesFoundError          7   changes or drift where none were expected
 ├── EngineError                8   the engine, its state or the passphrase
 ├── UnhealthyError            10   a part of the tenant does not work
+├── MissedTargetError         11   a calibration's coefficients are further off than the target (`calibration.errors`)
 └── CancelledError           130   stopped by a signal
 """
 
@@ -136,5 +137,6 @@ EXIT_CODES: tuple[tuple[int, str], ...] = (
     (8, "the engine, its state or the passphrase"),
     (9, "the run failed and was left as it is"),
     (10, "a part of the tenant does not work"),
+    (11, "a calibration's coefficients are further off than the target"),
     (130, "cancelled"),
 )

@@ -10,6 +10,9 @@ OAUTH_TOKEN_ENDPOINT, OAUTH_CLIENT_ID, OAUTH_CLIENT_SECRET, OAUTH_SCOPE, OAUTH_C
                        its credential; it gets a token by client_credentials (scope and trusted certificates if given)
 PUBLIC_URL             where its route is
 
+ISP_CUSTOMERS, ISP_FEATURES, ISP_CONNECTIONS
+                       it is an ISP's, with so many customers: see `isp`
+
 GET /         the page
 GET /health   200 while it serves; says nothing of the other parts, so that a slow database does not restart it
 GET /parts    each part as JSON: 200 where all that it was given works, 503 otherwise

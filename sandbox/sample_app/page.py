@@ -1,7 +1,7 @@
 """The page, from what the parts say. Pure."""
 
 import html
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 _PAGE = """\
@@ -31,12 +31,25 @@ dd {{ margin: 0; overflow-wrap: anywhere; }}
 </body>
 </html>
 """
+_TABLE = """\
+<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>{title}</title></head>
+<body><main><h1>{title}</h1><dl>{cells}</dl></main></body>
+</html>
+"""
 _TITLES = {"database": "Database", "credential": "Credential", "route": "Route"}
 
 
 def page(tenant: str, parts: Mapping[str, Mapping[str, Any]]) -> str:
     sections = "\n".join(_section(_TITLES[name], part) for name, part in parts.items())
     return _PAGE.format(tenant=html.escape(tenant), sections=sections)
+
+
+def table_page(title: str, rows: Iterable[tuple[str, str]]) -> str:
+    """A page with one table of words and values."""
+    cells = "".join(f"<dt>{html.escape(word)}</dt><dd>{html.escape(value)}</dd>" for word, value in rows)
+    return _TABLE.format(title=html.escape(title), cells=cells)
 
 
 def _section(title: str, part: Mapping[str, Any]) -> str:

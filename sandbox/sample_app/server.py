@@ -15,9 +15,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sandbox.sample_app import parts
+from sandbox.sample_app.isp import Isp, IspError, Session
 from sandbox.sample_app.page import page
 
 _DRAIN_SECONDS = 5.0
+_MOST_BODY = 65_536
 
 
 class Application(ThreadingHTTPServer):
@@ -31,6 +33,7 @@ class Application(ThreadingHTTPServer):
         self.tenant = env.get("TENANT") or "Sample"
         host = env.get("HOST") or "127.0.0.1"
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.isp = Isp(env) if env.get("ISP_CUSTOMERS") else None
         self._open = 0
         self._count = threading.Lock()
         super().__init__((host, int(env.get("PORT") or 8080)), Handler)
@@ -53,6 +56,17 @@ class Handler(BaseHTTPRequestHandler):
     sys_version = ""
     timeout = 60
 
+    def setup(self) -> None:
+        super().setup()
+        self._session = Session(self.server.isp) if self.server.isp else None
+
+    def finish(self) -> None:
+        try:
+            super().finish()
+        finally:
+            if self._session:
+                self._session.close()
+
     def do_GET(self) -> None:
         self.server.counted(1)
         try:
@@ -62,11 +76,25 @@ class Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET  # noqa: N815
 
+    def do_POST(self) -> None:
+        length = self.headers.get("Content-Length") or "0"
+        if "Transfer-Encoding" in self.headers or not length.isdigit() or int(length) > _MOST_BODY:
+            # What follows is not known to be another request.
+            self.close_connection = True
+            self._answer(HTTPStatus.BAD_REQUEST, "text/plain", "No body is read here.\n")
+            return
+        self.rfile.read(int(length))
+        self.do_GET()
+
     def _found(self, path: str) -> tuple[HTTPStatus, str, str]:
         env, tenant = self.server.env, self.server.tenant
         if path == "/health":
             return HTTPStatus.OK, "application/json", json.dumps({"status": "ok", "tenant": tenant})
-        if path not in {"/", "/parts"}:
+        if self.server.isp and self._session and path.startswith("/isp/"):
+            found = self.server.isp.answer(self._session, "GET" if self.command == "HEAD" else self.command, path)
+            if found:
+                return found
+        if path not in {"/", "/parts"} or self.command == "POST":
             return HTTPStatus.NOT_FOUND, "text/plain", "There is nothing here.\n"
         used: dict[str, dict[str, Any]] = {
             "database": parts.database(env, visit=path == "/" and self.command == "GET"),
@@ -106,6 +134,9 @@ def main() -> int:
     """Serve until TERM or INT."""
     try:
         application = Application(os.environ.copy())
+    except IspError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
     except (OSError, ValueError, OverflowError) as error:
         sys.stderr.write(f"error: cannot listen at HOST and PORT: {error}\n")
         return 1
@@ -119,4 +150,6 @@ def main() -> int:
     with application:
         application.serve_forever(poll_interval=0.1)
         application.drain()
+        if application.isp:
+            application.isp.close()
     return 0

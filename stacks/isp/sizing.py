@@ -17,7 +17,8 @@ from stacks.problems import FieldProblem, InputError
 MIB_OF_A_GB = 1024
 CONNECTIONS_OF_A_CUSTOMER = 2
 """ISP-3."""
-_CUSTOMERS_OF_CPU, _CUSTOMERS_OF_MEMORY, _CUSTOMERS_OF_STORAGE = 1000, 500, 1000
+CUSTOMERS_OF_CPU, CUSTOMERS_OF_MEMORY, CUSTOMERS_OF_STORAGE = 1000, 500, 1000
+"""How many customers a coefficient is for. Of storage it is ours, of the others ISP-3's."""
 _MILLICORES = 1000
 CAPPED = (
     ("cpu_cores", "cpuCores", "MAX_CPU_CORES"),
@@ -84,9 +85,9 @@ def need_of(customers: int, plan: PlanType, features: Iterable[Feature], rules: 
         used = sum(_exact(getattr(use, base)) + customers * _exact(getattr(use, increment)) / step for use in uses)
         return max(_exact(given.headroom) * used, _exact(promise))
 
-    cpu = amount("base_cpu", "cpu_multiplier", _CUSTOMERS_OF_CPU, given.cpu_cores)
-    memory = amount("base_memory", "memory_increment", _CUSTOMERS_OF_MEMORY, given.memory_gb)
-    storage = amount("base_storage", "storage_increment", _CUSTOMERS_OF_STORAGE, given.storage_gb)
+    cpu = amount("base_cpu", "cpu_multiplier", CUSTOMERS_OF_CPU, given.cpu_cores)
+    memory = amount("base_memory", "memory_increment", CUSTOMERS_OF_MEMORY, given.memory_gb)
+    storage = amount("base_storage", "storage_increment", CUSTOMERS_OF_STORAGE, given.storage_gb)
     customers_own = min(customers * CONNECTIONS_OF_A_CUSTOMER, given.max_connections)
     return ResourceRequirements(
         cpu_cores=_up(cpu * _MILLICORES) / _MILLICORES,
