@@ -67,7 +67,7 @@ async def _end(process: Process, reading: asyncio.Future[tuple[bytes, bytes]], p
     until = time.monotonic() + patience
     while patience and not reading.done() and (left := until - time.monotonic()) > 0:
         with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGINT)
+            process.terminate()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait({reading}, timeout=left)
     if not reading.done():

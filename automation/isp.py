@@ -109,6 +109,9 @@ class ProvisioningError(TenantryError):
         self.problems = tuple(problems)
         self.correlation_id = correlation_id
 
+    def __str__(self) -> str:
+        return "\n".join([self.message, *(f"  {field}: {text}" for field, _, text in self.problems)])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartHealth:

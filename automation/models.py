@@ -83,6 +83,8 @@ tenants = Table(
     Column("template_id", Text),
     Column("template_version", Text),
     Column("last_good_manifest", JSONB),
+    # Where it is reached, as the last run that succeeded told; a port is known only then.
+    Column("url", Text),
     # The newest of its `manifests`, whether it has been applied or not.
     Column("manifest_version", Integer, nullable=False, server_default=text("0")),
     Column("created_at", TIMESTAMP, nullable=False, server_default=NOW),

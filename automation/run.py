@@ -345,6 +345,8 @@ class Run:
         unwritten = self._writer.close()
         self._ended = True
         values = {"status": tenant_status, **tenant_values}
+        if "last_good_manifest" in tenant_values:
+            values["url"] = self.tracker.outputs.get("url") if tenant_values["last_good_manifest"] is not None else None
         state = self.tracker.state
         try:
             if unwritten is not None:

@@ -26,6 +26,7 @@ _COLUMNS = (
     "template_version",
     "last_good_manifest",
     "manifest_version",
+    "url",
 )
 
 
@@ -41,6 +42,7 @@ class TenantRow:
     template_version: str | None
     last_good_manifest: Mapping[str, Any] | None
     manifest_version: int
+    url: str | None = None
 
 
 async def tenant_or_none(state: State, slug: str) -> TenantRow | None:

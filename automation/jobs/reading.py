@@ -76,7 +76,7 @@ _TENANT = tuple(
     tenants.c[name]
     for name in (
         *("slug", "line", "name", "status", "template_id", "template_version", "manifest_version"),
-        *("created_at", "updated_at"),
+        *("url", "created_at", "updated_at"),
     )
 )
 _STEP = tuple(one for one in deployment_steps.c if one.name not in {"deployment_id", "position"})

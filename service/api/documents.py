@@ -93,6 +93,7 @@ class TenantRow(Document):
     template_id: str | None = Field(examples=["default-dental"])
     template_version: str | None = Field(examples=["1.0.0"])
     manifest_version: int = Field(examples=[1])
+    url: str | None = Field(description="where it is reached", examples=["https://acme.tenants.example"])
     created_at: datetime = Field(examples=[AT])
     updated_at: datetime = Field(examples=[AT])
 

@@ -233,7 +233,7 @@ async def get_isp(request: Request, state: StateDep, who: Reader, slug: Id) -> R
             "features": list(manifest.get("features") or ()),
             "templateVersion": row.template_version,
             "resources": _resources(isp_size(good)) if good is not None else None,
-            "endpointUrl": ISP.address(good.to_dict()["manifest"]) if good is not None else None,
+            "endpointUrl": row.url,
         },
     )
 

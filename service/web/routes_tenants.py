@@ -99,8 +99,14 @@ async def tenant_page(request: Request, state: StateDep, who: Reader, slug: str)
         versions=versions,
         manifest_text=dump(tenant["manifest"]) if tenant["manifest"] else "",
         record=_record(tenant["record"]),
-        address=LINES[tenant["line"]].address(tenant["manifest"]) if tenant["status"] in _STANDING else None,
+        address=_address(tenant) if tenant["status"] in _STANDING else None,
     )
+
+
+def _address(tenant: Mapping[str, Any]) -> str | None:
+    """Where it is reached: as its line knows it, else as its last run told."""
+    known = LINES[tenant["line"]].address(tenant["manifest"])
+    return known if known is not None or tenant["url"] is None else str(tenant["url"])
 
 
 def _record(record: Mapping[str, Any] | None) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ from providers.errors import ConfigurationError
 from stacks.isp.caps import caps_of
 from stacks.isp.entrance import entrance_of
 from stacks.isp.manifest import ISP_SHAPE, IspManifest
-from stacks.isp.settings import Ingress, IspSettings, Resources
+from stacks.isp.settings import FEATURES, Ingress, IspSettings, Resources
 from stacks.isp.sizing import ResourceRequirements, size_of, size_problems
 from stacks.pricing import Sizing
 from stacks.problems import MISSING, FieldProblem, ManifestError, problems_of, shown
@@ -35,6 +35,7 @@ PARTS = ("database", "container")
 """What of a region an ISP is made of."""
 PLATFORMS = ("docker", "kubernetes")
 _HELP = {
+    "features": f"what it can do beside its core: any of {', '.join(FEATURES)}",
     "region": "where it runs; default is that of the environment, where no file of regions is named",
     "templateId": "left out, the standard one",
     "templateVersion": "such as 1.0.0; left out, the one that the tenant was built from, or for a new one the newest",

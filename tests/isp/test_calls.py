@@ -221,7 +221,7 @@ WAITS = """
 def stop(*_):
     print('"interrupted"', file=asked, flush=True)
     sys.exit(130)
-signal.signal(signal.SIGINT, stop)
+signal.signal(signal.SIGTERM, stop)
 print('"ready"', file=asked, flush=True)
 time.sleep(60)
 """

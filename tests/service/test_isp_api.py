@@ -118,7 +118,8 @@ async def _worked(state: State, main_db: MainDatabase, job: uuid.UUID) -> None:
     def written() -> None:
         with main_db.connect() as connection:
             connection.execute(
-                "UPDATE tenants SET status = 'active', last_good_manifest = %s", (json.dumps(resolved.to_dict()),)
+                "UPDATE tenants SET status = 'active', last_good_manifest = %s, url = %s",
+                (json.dumps(resolved.to_dict()), "https://acme-fibre.isp.example"),
             )
 
     await asyncio.to_thread(written)

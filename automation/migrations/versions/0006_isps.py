@@ -1,4 +1,4 @@
-"""The records of ISPs."""
+"""The records of ISPs, and where a tenant is reached, as its last run that succeeded told."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def upgrade() -> None:
         )
         """
     )
+    op.execute("ALTER TABLE tenants ADD COLUMN url TEXT")
 
 
 def downgrade() -> None:
+    op.execute("ALTER TABLE tenants DROP COLUMN url")
     op.execute("DROP TABLE isps")
