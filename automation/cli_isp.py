@@ -9,14 +9,34 @@ import typer
 
 from automation.cli_support import Output
 
-app = typer.Typer(help="ISPs: the measuring of what they use.", no_args_is_help=True)
+app = typer.Typer(help="ISPs: what they are given, and the measuring of what they use.", no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
-@app.callback()
-def _root() -> None:
-    """Keeps `calibrate` a word of its own while it is the only command."""
+@app.command()
+def size(
+    customers: Annotated[int, typer.Option("--customers", help="How many customers it serves, from 50.")],
+    plan: Annotated[str, typer.Option("--plan", help="standard, premium or enterprise.")],
+    feature: Annotated[
+        list[str] | None,
+        typer.Option("--feature", help="Something it can do beside its core. May be given again.", show_default=False),
+    ] = None,
+    cpu: Annotated[float | None, typer.Option("--cpu", help="Cores, in place of those computed.")] = None,
+    memory: Annotated[float | None, typer.Option("--memory", help="GB, in place of those computed.")] = None,
+    storage: Annotated[float | None, typer.Option("--storage", help="GB, in place of those computed.")] = None,
+    connections: Annotated[
+        int | None, typer.Option("--connections", help="Connections, in place of those computed.")
+    ] = None,
+    template: Annotated[str | None, typer.Option("--template", help="A template's id; else default-isp.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What an ISP would be given, and what counted: rules, cap (MAX_CPU_CORES ...) or a value given. Makes nothing."""
+    from automation.cli_isp_size import show_size
+
+    own = {"cpuCores": cpu, "memoryGb": memory, "storageGb": storage, "maxConnections": connections}
+    output = Output(as_json=as_json)
+    show_size(output, customers=customers, plan=plan, features=tuple(feature or ()), own=own, template=template)
 
 
 @app.command()

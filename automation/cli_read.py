@@ -71,6 +71,8 @@ def show_one(output: Output, tenant: str) -> None:
     output.say(f"{found['slug']}: {found['status']}, {found['name']}")
     if found["template_id"]:
         output.say(f"  template: {found['template_id']}@{found['template_version']}")
+    if found["url"]:
+        output.say(f"  reached at: {found['url']}")
     if (record := found["record"]) is not None:
         output.say(f"  record: {record['id']}, {record['status']}")
         for name in (one for one in record if one not in _OF_EVERY_RECORD):

@@ -336,3 +336,17 @@ def test_names_of_any_script(tenantry: Tenantry, fake: FakeBackend) -> None:
     assert name in tenantry("show acme").out
     assert tenantry("list --json").document["tenants"][0]["name"] == name
     assert MANIFEST["name"] != name
+
+
+def test_the_size_of_an_isp(tenantry: Tenantry, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = "isp size --customers 900000 --plan standard --feature billing --feature analytics"
+    shown = {one["key"]: one for one in tenantry(f"{asked} --json").document["amounts"]}
+    assert {one["why"] for one in shown.values()} == {"rules"}
+    monkeypatch.setenv("MAX_CPU_CORES", "0.3")
+    said = tenantry(f"{asked} --memory 2").out
+    assert "MAX_CPU_CORES allows no more" in said
+    assert f"{shown['cpuCores']['computed']:g}" in said
+    assert "2 GB" in said
+    wrong = tenantry("isp size --customers 10 --plan gold --json")
+    assert wrong.code == 2
+    assert [one["field"] for one in wrong.document["error"]["details"]["problems"]] == ["customerCount", "planType"]
