@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from statistics import median
 from typing import Any
 
@@ -25,6 +26,15 @@ TARGET = 0.05
 """ISP-3: within 5 % of what is really used."""
 _LIKE_NOISE = 6
 Lines = Mapping[str, Line]
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes small numbers without an exponent: our reader of YAML does not take 5e-05 for a number."""
+
+
+_Plain.add_representer(
+    float, lambda dumper, value: dumper.represent_scalar("tag:yaml.org,2002:float", f"{Decimal(str(value)):f}")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +96,7 @@ class Calibration:
     def snippet(self, about: Sequence[str]) -> str:
         """The coefficients as YAML for a template; each line of `about` is a comment before it."""
         comments = "".join(f"# {line}\n" for line in about)
-        return comments + yaml.safe_dump({"settings": {"sizing": self.coefficients()}}, sort_keys=False)
+        return comments + yaml.dump({"settings": {"sizing": self.coefficients()}}, Dumper=_Plain, sort_keys=False)
 
 
 def judged(measured: Iterable[Measured]) -> Calibration:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,9 @@ from automation.calibration.measure import Sample
 from automation.calibration.points import FEWEST, MOST, Measured, Point, measure_all, points_of
 from automation.calibration.results import TARGET, judged
 from automation.errors import InputError
+from stacks.isp.manifest import ISP_SHAPE
 from stacks.isp.settings import FEATURES, Rules
+from stacks.templates import read_template
 
 COUNTS = [1000, 2000, 3000, 4000, 5000]
 amounts = st.floats(1e-6, 100)
@@ -110,6 +113,14 @@ class TestJudgement:
         }
         assert rules.features.customer_portal.connections == 2
         assert rules.features.customer_portal.base_cpu == pytest.approx(0.01)
+
+    def test_what_is_written_is_read_as_a_template_reads_it_however_small(self, tmp_path: Path) -> None:
+        tiny = Sample(cpu_cores=3e-8, memory_gb=0.7e-7, storage_gb=1e-7, connections=1)
+        found = judged([Measured(point=point, sample=tiny) for point in points_of(COUNTS, ("billing",), 1)])
+        text = "id: made\nversion: 1.0.0\nline: isp\ntitle: T\ndescription: D\n" + found.snippet(["about"])
+        (tmp_path / "made.yaml").write_text(text, encoding="utf-8")
+        settings = read_template(tmp_path / "made.yaml", builtin=False, shape=ISP_SHAPE).settings
+        assert settings["sizing"]["core"]["baseCpu"] == 3e-8
 
     def test_a_held_out_point_that_is_further_off_than_the_target_misses_it(self) -> None:
         for factor, met in ((1 / (1 - TARGET * 0.9), True), (1 / (1 - TARGET * 1.1), False)):
