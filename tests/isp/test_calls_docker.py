@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import subprocess
+import sys
 import time
 from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from automation.isp import ISPConfig, ProvisioningError, provision_isp_container, validate_container_health
 from tests.automation.conftest import project
+from tests.automation.helpers import ROOT
 from tests.docker.conftest import host
 from tests.isp.test_docker import DockerPlace, place, sample
 from tests.isp.yard import NOTHING, ONE, REGION
@@ -83,3 +88,26 @@ async def test_a_call_that_is_cancelled_is_continued_by_another(place: DockerPla
     made = await provision_isp_container(yard.slug, 500, config)
     assert made.changed
     assert yard.objects() == ONE
+
+
+def test_the_example_of_the_page_runs_as_it_is_written(place: DockerPlace) -> None:
+    yard = place.yard
+    # As the page has it: its own id, and the region that there is without being named.
+    yard.slug = "acme-fibre"
+    file = yard.project / "backends.yaml"
+    known = yaml.safe_load(file.read_text())["regions"]
+    file.write_text(yaml.safe_dump({"regions": {"default": known[REGION]}}))
+    [example] = re.findall(r"(?ms)^```python\n(.*?)^```", (ROOT / "docs" / "isps.md").read_text(encoding="utf-8"))
+    done = subprocess.run(
+        [sys.executable, "-c", example],
+        cwd=yard.project,
+        env=yard.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stderr
+    reached, health = done.stdout.splitlines()
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+ \d+\.\d+", reached)
+    assert health.startswith("works PartHealth(part='database', ok=True")
