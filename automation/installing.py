@@ -181,14 +181,17 @@ class _Run:
         again = f"what was done is kept; `tenantry platform {self._operation}` continues"
         if outcome.stop is Stop.USER:
             return CancelledError(f"{what} was cancelled", hint=again)
+        reasons = [reason for reason in dict.fromkeys(self._wrong) if not reason.startswith(NOISE)]
         if outcome.stop is not Stop.NONE:
             stuck = {"stuck": True} if outcome.stop is Stop.STUCK else None
-            return RunLeftError(f"{what} was stopped: {outcome.reason}", hint=again, details=stuck)
+            reason = "; ".join([outcome.reason, *reasons])
+            return RunLeftError(f"{what} was stopped: {reason}", hint=again, details=stuck)
         text = self._redact(str(outcome.error))
-        known = engine_failure(text, tenant=self._name, backend=self._settings.backend)
-        if known is not None:
-            return known
-        reasons = [reason for reason in dict.fromkeys(self._wrong) if not reason.startswith(NOISE)]
+        if not reasons:
+            # The program did not come to run.
+            known = engine_failure(text, tenant=self._name, backend=self._settings.backend)
+            if known is not None:
+                return known
         reason = "; ".join(reasons) or summary(text)
         if self._operation == "preview":
             return EngineError(f"{what} failed: {reason}", hint="nothing was changed")

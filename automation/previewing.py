@@ -113,10 +113,11 @@ def _failed(
         stuck = {"stuck": True} if outcome.stop is Stop.STUCK else None
         return EngineError(f"preview of '{tenant}' failed: {outcome.reason}", hint="nothing was changed", details=stuck)
     text = redact(str(outcome.error))
-    known = engine_failure(text, tenant=tenant, backend=context.settings.backend)
+    reasons = [clean(one) for one in said if clean(one) not in {"preview failed", "update failed"}]
+    # What an object's server says is no word about our state, however it reads.
+    known = None if reasons else engine_failure(text, tenant=tenant, backend=context.settings.backend)
     if known is not None:
         return known
-    reasons = [clean(one) for one in said if clean(one) not in {"preview failed", "update failed"}]
     return EngineError(
         f"preview of '{tenant}' failed: {'; '.join(reasons) or summary(text)}", hint="nothing was changed"
     )

@@ -1,8 +1,9 @@
 """The region `default` of a machine without a file of regions, from the environment (ISP-7).
 
-KUBECONFIG is a cluster's (with KUBERNETES_NAMESPACE, which all tenants then share); without it, containers run on this
-machine's Docker engine, or the one that DOCKER_HOST names. DOCKER_REGISTRY and DOCKER_TAG say where images are. The
-database is on the main database's server (DB_HOST and so on). Decides what each variable means. Never connects.
+KUBECONFIG is a cluster's (with KUBERNETES_NAMESPACE, which all tenants then share). Without it, a process that runs in
+a cluster uses that one, and any other this machine's Docker engine; DOCKER_HOST names an engine for both.
+DOCKER_REGISTRY and DOCKER_TAG say where images are. The database is on the main database's server (DB_HOST and so on).
+Decides what each variable means. Never connects.
 """
 
 from __future__ import annotations
@@ -52,12 +53,13 @@ def _container(environ: Mapping[str, str]) -> ContainerBackend:
     given: dict[str, Any] = {name: environ.get(_VARIABLES[name]) or None for name in ("registry", "tag")}
     kubeconfig = environ.get("KUBECONFIG") or ""
     try:
-        if not kubeconfig:
+        inside = "KUBERNETES_SERVICE_HOST" in environ and not environ.get("DOCKER_HOST")
+        if not kubeconfig and not inside:
             return DockerBackend(platform="docker", host=environ.get("DOCKER_HOST") or None, **given)
         return KubernetesBackend(
             platform="kubernetes",
             # A list of files is merged by whoever reads the variable itself.
-            kubeconfig=None if os.pathsep in kubeconfig else kubeconfig,
+            kubeconfig=None if os.pathsep in kubeconfig else kubeconfig or None,
             namespace=environ.get(_VARIABLES["namespace"]) or None,
             **given,
         )

@@ -21,6 +21,13 @@ from pathlib import Path
 
 _NAMES = ("etcd", "kube-apiserver", "kube-controller-manager", "fake-kubelet")
 _SECONDS = 120.0
+# Who does what with the token of a service account is written into FOLDER/audit.log, a document a line.
+_AUDIT = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [{"level": "Metadata", "userGroups": ["system:serviceaccounts"]}, {"level": "None"}],
+}
 
 
 class Plane:
@@ -29,11 +36,12 @@ class Plane:
     def __init__(self, home: Path, binary: str) -> None:
         self.home, self.binary = home, binary
         self.kubeconfig, self.key, self.tokens = home / "kubeconfig", home / "sa.key", home / "tokens.csv"
-        self.authority = home / "certs" / "apiserver.crt"
+        self.authority, self.audit = home / "certs" / "apiserver.crt", home / "audit.yaml"
 
     def start(self) -> None:
         if not self.kubeconfig.exists():
             self._prepare()
+        self.audit.write_text(json.dumps(_AUDIT))
         etcd, peer, api = self._ports()
         server_was_there = self._alive("kube-apiserver")
         self._spawn("etcd", *_etcd(self.home, etcd, peer))
@@ -104,6 +112,8 @@ class Plane:
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-signing-key-file={self.key}",
             f"--service-account-key-file={self.key}",
+            f"--audit-policy-file={self.audit}",
+            f"--audit-log-path={self.home / 'audit.log'}",
             "--allow-privileged=true",
             "--profiling=false",
             # How long a Pod stays on a node that went; 300 s otherwise.

@@ -50,7 +50,8 @@ _TYPES: dict[tuple[str, str], Callable[..., pulumi.CustomResource]] = {
 }
 _FIELDS = {"automountServiceAccountToken": "automount_service_account_token", "roleRef": "role_ref"}
 """Python's names of what stands beside `spec`."""
-_TIMEOUTS = pulumi.CustomTimeouts(create="10m", update="15m", delete="10m")
+_DELETE = "15m"
+"""As long as a worker that ends lets its jobs run, and some more."""
 
 
 def program_for(platform: Platform) -> Callable[[], None]:
@@ -66,7 +67,7 @@ def program_for(platform: Platform) -> Callable[[], None]:
         for document in documents(platform):
             # Deployments come up beside each other; what is after them waits for both.
             waits_for = list(made) if document["kind"] == "Deployment" else [*made, *running]
-            resource = _resource(document, cluster, waits_for)
+            resource = _resource(document, cluster, waits_for, platform.ready_seconds)
             (running if document["kind"] == "Deployment" else made).append(resource)
         pulumi.export("namespace", platform.namespace)
         pulumi.export("image", platform.image)
@@ -78,10 +79,11 @@ def program_for(platform: Platform) -> Callable[[], None]:
 
 
 def _resource(
-    document: Document, cluster: kubernetes.Provider, waits_for: list[pulumi.Resource]
+    document: Document, cluster: kubernetes.Provider, waits_for: list[pulumi.Resource], seconds: int
 ) -> pulumi.CustomResource:
+    limits = pulumi.CustomTimeouts(create=f"{seconds}s", update=f"{seconds}s", delete=_DELETE)
     options = pulumi.ResourceOptions(
-        provider=cluster, depends_on=waits_for, delete_before_replace=True, custom_timeouts=_TIMEOUTS
+        provider=cluster, depends_on=waits_for, delete_before_replace=True, custom_timeouts=limits
     )
     body = copy.deepcopy(document)
     version, kind = body.pop("apiVersion"), body.pop("kind")

@@ -19,8 +19,10 @@ from stacks.installation.names import (
 from stacks.installation.pods import service_account
 from stacks.installation.settings import Platform
 
+# Server-side apply asks for both, create and patch, where there is nothing yet. By list is found what a tenant left.
 _MADE = ["create", "delete", "get", "list", "patch", "watch"]
-_READ = ["get", "list", "watch"]
+_SECRETS = "secrets"
+_READ = ["list", "watch"]
 _COMPONENT = "worker"
 
 MADE: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -35,12 +37,32 @@ WATCHED: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("apps", ("replicasets",)),
     ("discovery.k8s.io", ("endpointslices",)),
 )
-"""By API group: what is looked at until that is ready, and to say why it is not (`providers/kubernetes/awaiting`)."""
+"""By API group: what is looked at until that is ready, and to say why it is not (`providers/kubernetes/awaiting`).
+
+Nodes are looked at too where they may be: what is told without is less by the node that went, and no worker needs it.
+"""
 
 
-def rules() -> list[Document]:
+def everywhere() -> list[Document]:
+    """Rights in all namespaces, and over those of tenants.
+
+    Secrets are not listed: who reads one has to know its name. None is left where its namespace is gone.
+    """
+    unlisted = [verb for verb in _MADE if verb != "list"]
+    spaces = {"apiGroups": [""], "resources": ["namespaces"], "verbs": _MADE}
+    return [spaces, *_rules(_SECRETS), {"apiGroups": [""], "resources": [_SECRETS], "verbs": unlisted}]
+
+
+def within() -> list[Document]:
     """Rights within a namespace."""
-    made = [{"apiGroups": [group], "resources": list(kinds), "verbs": _MADE} for group, kinds in MADE]
+    return _rules()
+
+
+def _rules(*left_out: str) -> list[Document]:
+    made = [
+        {"apiGroups": [group], "resources": [kind for kind in kinds if kind not in left_out], "verbs": _MADE}
+        for group, kinds in MADE
+    ]
     return made + [{"apiGroups": [group], "resources": list(kinds), "verbs": _READ} for group, kinds in WATCHED]
 
 
@@ -57,15 +79,14 @@ def documents(platform: Platform) -> list[Document]:
 def _within(platform: Platform, namespace: str) -> list[Document]:
     name = cluster_wide(platform, WORKER)
     own = metadata(platform, name, _COMPONENT, namespaced=False) | {"namespace": namespace}
-    role = {"apiVersion": _RBAC, "kind": "Role", "metadata": own, "rules": rules()}
+    role = {"apiVersion": _RBAC, "kind": "Role", "metadata": own, "rules": within()}
     return [role, _binding(platform, "RoleBinding", "Role", own)]
 
 
 def _everywhere(platform: Platform) -> list[Document]:
     name = cluster_wide(platform, WORKER)
     own = metadata(platform, name, _COMPONENT, namespaced=False)
-    spaces = {"apiGroups": [""], "resources": ["namespaces"], "verbs": _MADE}
-    role = {"apiVersion": _RBAC, "kind": "ClusterRole", "metadata": own, "rules": [spaces, *rules()]}
+    role = {"apiVersion": _RBAC, "kind": "ClusterRole", "metadata": own, "rules": everywhere()}
     return [role, _binding(platform, "ClusterRoleBinding", "ClusterRole", own)]
 
 

@@ -171,7 +171,10 @@ class Tenants(Model):
 
 
 class Platform(Model):
-    """platform.yaml. The namespace exists, as the Secrets in it do. `context` is one of KUBECONFIG's, else its own."""
+    """platform.yaml. The namespace exists, as the Secrets in it do. `context` is one of KUBECONFIG's, else its own.
+
+    `ready_seconds` is how long `up` waits for new pods before it says what they lack.
+    """
 
     image: Annotated[Image, Field(description="Tenantry's image, with its tag or digest")]
     namespace: Label = "tenantry"
@@ -185,6 +188,7 @@ class Platform(Model):
     reach: Reach = Reach()
     tenants: Tenants = Tenants()
     regions: str | None = None
+    ready_seconds: Seconds = 600
     environment: dict[Variable, str] = Field(default_factory=dict)
     _regions_text: str | None = PrivateAttr(None)
 

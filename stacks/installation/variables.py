@@ -83,6 +83,8 @@ def plain(platform: Platform) -> dict[str, str]:
         found["TENANTRY_PUBLIC_URL"] = f"{'https' if ingress.tls else 'http'}://{ingress.host}"
         if ingress.trusted_proxies:
             found["TENANTRY_TRUSTED_PROXIES"] = ",".join(ingress.trusted_proxies)
+    if platform.tenants.namespace is not None:
+        found["KUBERNETES_NAMESPACE"] = platform.tenants.namespace
     if platform.regions_text is not None:
         found[BACKENDS] = f"{REGIONS_FOLDER}/regions.yaml"
     return found

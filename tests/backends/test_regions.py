@@ -79,6 +79,9 @@ def test_a_kubeconfig_in_the_environment_is_a_cluster() -> None:
     environ = {"KUBECONFIG": "/etc/kube/config", "KUBERNETES_NAMESPACE": "isps", "DOCKER_TAG": "7"}
     wanted = KubernetesBackend(platform="kubernetes", kubeconfig="/etc/kube/config", namespace="isps", tag="7")
     assert container_of("default", environ) == wanted
+    assert container_of("default", {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}) == KubernetesBackend(platform="kubernetes")
+    beside = container_of("default", {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "DOCKER_HOST": "tcp://docker.here:2375"})
+    assert beside == DockerBackend(platform="docker", host="tcp://docker.here:2375")
     several = container_of("default", {"KUBECONFIG": "/etc/kube/one:/etc/kube/two"})
     assert several == KubernetesBackend(platform="kubernetes")
 

@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -10,24 +11,23 @@ import pytest
 from kubernetes import client, dynamic
 from kubernetes.dynamic.exceptions import ConflictError, ForbiddenError, UnprocessibleEntityError
 
-from stacks.installation import rights
-from stacks.installation.names import WORKER, Document
-from stacks.installation.pods import service_account
+from stacks.installation.names import WORKER
 from tests import clusters
 from tests.clusters import Cluster
 from tests.platform.conftest import settings
+from tests.platform.worker import as_worker, rights_on
 
 OURS = {"app.kubernetes.io/managed-by": "tenantry"}
 MADE = {"create", "delete", "get", "list", "patch", "watch"}
-READ = {"get", "list", "watch"}
-VERBS = (*sorted(MADE), "update", "deletecollection", "impersonate", "bind", "escalate", "approve")
+READ = {"list", "watch"}
+VERBS = (*sorted(MADE | READ), "update", "deletecollection", "impersonate", "bind", "escalate", "approve")
 # By resource: the verbs that a worker has in the namespace of a tenant.
 ALLOWED: dict[tuple[str, str], set[str]] = {
     ("", "namespaces"): MADE,
     ("", "limitranges"): MADE,
     ("", "persistentvolumeclaims"): MADE,
     ("", "resourcequotas"): MADE,
-    ("", "secrets"): MADE,
+    ("", "secrets"): MADE - {"list"},
     ("", "serviceaccounts"): MADE,
     ("", "services"): MADE,
     ("apps", "deployments"): MADE,
@@ -61,18 +61,8 @@ REFUSED = (
 @pytest.fixture
 def installed(objects: dynamic.DynamicClient, namespace: str) -> Iterator[Callable[..., None]]:
     """Puts the rights of settings onto the cluster, as the installation does."""
-    made: list[tuple[Any, Document]] = []
-
-    def install(**more: Any) -> None:
-        platform = settings(namespace=namespace, **more)
-        for document in (service_account(platform, "tenantry", "service"), *rights.documents(platform)):
-            kind = objects.resources.get(api_version=document["apiVersion"], kind=document["kind"])
-            kind.create(body=document, namespace=document["metadata"].get("namespace"))
-            made.append((kind, document))
-
-    yield install
-    for kind, document in reversed(made):
-        kind.delete(name=document["metadata"]["name"], namespace=document["metadata"].get("namespace"))
+    with ExitStack() as stack:
+        yield lambda **more: stack.enter_context(rights_on(objects, settings(namespace=namespace, **more)))
 
 
 @pytest.fixture
@@ -129,10 +119,10 @@ def test_where_tenants_share_a_namespace_all_rights_end_there(
     installed(tenants={"namespace": tenant_space})
     worker = (namespace, WORKER)
     _eventually(lambda: _verbs(api, worker, "", "secrets", tenant_space) == MADE)
-    for key, verbs in ALLOWED.items():
-        assert _verbs(api, worker, *key, tenant_space) == (set() if key[1] == "namespaces" else verbs), key
-        assert _verbs(api, worker, *key, "kube-system") == set(), key
-        assert _verbs(api, worker, *key, namespace) == set(), key
+    here = {**ALLOWED, ("", "namespaces"): set(), ("", "secrets"): MADE}
+    assert {key: _verbs(api, worker, *key, tenant_space) for key in ALLOWED} == here
+    for space in ("kube-system", namespace):
+        assert {key: _verbs(api, worker, *key, space) for key in ALLOWED} == {key: set() for key in ALLOWED}
 
 
 def test_without_tenants_here_a_worker_has_no_right(
@@ -146,17 +136,8 @@ def test_without_tenants_here_a_worker_has_no_right(
 class _AsWorker:
     """The cluster, as a worker whose pod has the token of its account."""
 
-    def __init__(self, api: client.ApiClient, namespace: str) -> None:
-        request = client.AuthenticationV1TokenRequest(
-            spec=client.V1TokenRequestSpec(audiences=None, expiration_seconds=600)
-        )
-        core = client.CoreV1Api(api)
-        token = core.create_namespaced_service_account_token(WORKER, namespace, request).status.token
-        own = client.Configuration()
-        own.host, own.ssl_ca_cert = api.configuration.host, api.configuration.ssl_ca_cert
-        own.api_key = {"authorization": f"Bearer {token}"}
-        self._client = client.ApiClient(own)
-        self._dynamic = dynamic.DynamicClient(self._client)
+    def __init__(self, own: dynamic.DynamicClient) -> None:
+        self._dynamic = own
 
     def apply(self, version: str, kind: str, name: str, space: str | None = None, **body: Any) -> None:
         labels = body.pop("labels", None)
@@ -171,9 +152,6 @@ class _AsWorker:
     def delete(self, version: str, kind: str, name: str, space: str | None = None) -> None:
         self._dynamic.resources.get(api_version=version, kind=kind).delete(name=name, namespace=space)
 
-    def close(self) -> None:
-        self._client.close()
-
 
 def _refused(work: Callable[[], None]) -> str | None:
     """What the API server's policy says; None where it lets it pass."""
@@ -187,11 +165,11 @@ def _refused(work: Callable[[], None]) -> str | None:
 @pytest.fixture
 def worker(api: client.ApiClient, installed: Callable[..., None], namespace: str) -> Iterator[_AsWorker]:
     installed()
-    made = _AsWorker(api, namespace)
-    # A policy is in force some moments after it was made, as are rights.
-    _eventually(lambda: "workers write only" in (_refused(lambda: _write(made, namespace)) or ""))
-    yield made
-    made.close()
+    with as_worker(api, namespace) as own:
+        made = _AsWorker(own)
+        # A policy is in force some moments after it was made, as are rights.
+        _eventually(lambda: "workers write only" in (_refused(lambda: _write(made, namespace)) or ""))
+        yield made
 
 
 def _write(worker: _AsWorker, space: str) -> None:
