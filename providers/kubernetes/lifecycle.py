@@ -59,14 +59,24 @@ def item_of(ask: Ask, type_: Type, inputs: Bag, before: Before | None = None) ->
     return Item(ask=ask, type_=type_, inputs=inputs, asked=asked)
 
 
-def create(cluster: ApiCluster, item: Item) -> tuple[str, Bag]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """`taken_up`: it was there already, and is ours."""
+
+    object_id: str
+    outputs: Bag
+    taken_up: bool
+
+
+def create(cluster: ApiCluster, item: Item) -> Made:
     """Raises ConflictError where the object exists and is not ours, PartialError where it does not become ready."""
     placed = once_possible(cluster, lambda: _place(cluster, item))
     live = _existing(cluster, placed)
     if live is not None:
         _refuse_foreign(cluster, placed, live)
     applied = once_possible(cluster, lambda: _apply(cluster, placed, placed.document, "create"))
-    return _awaited(cluster, placed, applied)
+    object_id, outputs = _awaited(cluster, placed, applied)
+    return Made(object_id=object_id, outputs=outputs, taken_up=live is not None)
 
 
 def update(cluster: ApiCluster, item: Item, before: Before, ignored: list[str]) -> Bag:

@@ -54,6 +54,8 @@ class Kubernetes:
         self._cluster: ApiCluster | None = None
         self._mutex = threading.Lock()
         self._cancelled = False
+        self._taken_up: set[tuple[str, str]] = set()
+        """Kinds and ids of objects that this operation found there and took up."""
 
     @property
     def version(self) -> str:
@@ -79,6 +81,7 @@ class Kubernetes:
         with self._mutex:
             self._args = args
             self._cluster = None
+            self._taken_up.clear()
         if not has_unknown(args):
             self._connectable()
 
@@ -163,7 +166,12 @@ class Kubernetes:
             type_ = type_of(ask.type, inputs.values)
             _require_known(ask, inputs)
             cluster, item = self._connectable(), item_of(ask, type_, inputs)
-            return lifecycle.patch(cluster, item) if type_.patch else lifecycle.create(cluster, item)
+            if type_.patch:
+                return lifecycle.patch(cluster, item)
+            made = lifecycle.create(cluster, item)
+            if made.taken_up:
+                self._taken_up.add((type_.kind, made.object_id))
+            return made.object_id, made.outputs
 
     def read(self, ask: Ask, before: Before) -> tuple[str, Bag, Bag] | None:
         with speaking(ask.voice):
@@ -225,6 +233,9 @@ class Kubernetes:
         with speaking(ask.voice):
             type_ = type_of(ask.type, before.inputs.values or before.outputs.values)
             cluster, item = self._connectable(), item_of(ask, type_, before.outputs, before)
+            if (type_.kind, ask.object_id) in self._taken_up:
+                # It was to be replaced by an object of the same name: that one is the same object, changed.
+                return
             try:
                 if type_.patch:
                     lifecycle.relinquish(cluster, item.document, item.asked.manager)

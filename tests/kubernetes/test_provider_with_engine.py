@@ -315,6 +315,57 @@ def test_settings_with_automatic_names_are_replaced_before_the_old_go(
         made.destroy()
 
 
+def test_an_object_that_its_replacement_would_be_is_not_removed_after_it(
+    provider: Any, cluster: Cluster, namespace: str, stack: Any
+) -> None:
+    """Replaced by somebody's word alone, it is not deleted first; under the same name there is one object only."""
+
+    def program() -> None:
+        kubernetes.core.v1.ConfigMap("settings", metadata={"name": "settings"}, data={"a": "1"}, opts=provider())
+
+    made = stack(program)
+    path = at(namespace, "configmaps", "settings")
+    try:
+        made.up()
+        urn = next(r["urn"] for r in made.export_stack().deployment["resources"] if "ConfigMap" in r["type"])
+        made.up(replace=[urn])
+        assert cluster.get(path) is not None
+        assert counts(made.up()) == {"same": 3}
+    finally:
+        made.destroy()
+    assert cluster.get(path) is None
+
+
+def test_another_version_of_the_api_is_the_same_object(
+    provider: Any, cluster: Cluster, namespace: str, stack: Any
+) -> None:
+    version = {"is": "v1"}
+
+    def program() -> None:
+        opts = provider()
+        scaled = {"api_version": "apps/v1", "kind": "Deployment", "name": "none"}
+        api = getattr(kubernetes.autoscaling, version["is"])
+        api.HorizontalPodAutoscaler(
+            "web", metadata={"name": "web"}, spec={"max_replicas": 3, "scale_target_ref": scaled}, opts=opts
+        )
+
+    made = stack(program)
+    path = at(namespace, "horizontalpodautoscalers", "web", "autoscaling/v2")
+    try:
+        made.up()
+        before = cluster.get(path)
+        version["is"] = "v2"
+        made.up()
+        after = cluster.get(path)
+        assert before is not None
+        assert after is not None
+        assert after["metadata"]["uid"] == before["metadata"]["uid"]
+        assert counts(made.up()) == {"same": 3}
+    finally:
+        made.destroy()
+    assert cluster.get(path) is None
+
+
 def test_a_run_that_was_killed_leaves_one_object(
     provider: Any, cluster: Cluster, namespace: str, stack: Any, tmp_path: Path
 ) -> None:
