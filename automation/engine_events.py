@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from automation.redaction import SIGNATURE, plain
-from automation.steps import Done, Failed, RunEvent, Said, Started
+from automation.steps import Done, Failed, RunEvent, Said, Started, Waiting
 from providers.masking import MASK
 
 if TYPE_CHECKING:
@@ -76,8 +76,10 @@ def run_event(event: EngineEvent, at: datetime, redact: Callable[[str], str]) ->
     if event.diagnostic_event is not None:
         said = event.diagnostic_event
         message = redact(clean(said.message))
-        if said.ephemeral or not message or message.startswith(NOISE):
+        if not message or message.startswith(NOISE):
             return None
+        if said.ephemeral:
+            return Waiting(urn=said.urn or "", message=message, at=at)
         return Said(urn=said.urn or "", severity=said.severity, message=message, at=at)
     return None
 

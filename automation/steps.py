@@ -79,6 +79,15 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """What a resource that is worked on waits for just now, in place of what it waited for before."""
+
+    urn: str
+    message: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
     """The engine's command is over. `reason` says why it was stopped, when it was stopped."""
 
@@ -102,7 +111,7 @@ class ModeChanged:
     at: datetime
 
 
-RunEvent = Started | Done | Failed | Said | Ended | Retried | ModeChanged
+RunEvent = Started | Done | Failed | Said | Waiting | Ended | Retried | ModeChanged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +224,8 @@ def reducer(step_of: Callable[[str], str | None]) -> Callable[[RunState, RunEven
                 after = _failed(state, event, step_of(event.urn))
             case Said():
                 after = _said(state, event, step_of(event.urn))
+            case Waiting():
+                after = _waiting(state, event, step_of(event.urn))
             case Ended():
                 after = _ended(state, event)
             case Retried():
@@ -270,6 +281,7 @@ def _done(state: RunState, event: Done, key: str | None) -> RunState:
         open=step.open - {event.urn},
         live=step.live - {event.urn} if deleted else step.live | {event.urn},
         last_at=event.at,
+        message="" if step.status is StepStatus.RUNNING else step.message,
     )
     if state.mode is Mode.ROLLBACK_DESTROY and deleted and not step.live and not step.open:
         step = _rolled_back(step, event.at)
@@ -283,6 +295,7 @@ def _failed(state: RunState, event: Failed, key: str | None) -> RunState:
     step = replace(step, open=step.open - {event.urn}, last_at=event.at)
     if state.mode is Mode.FORWARD:
         step = replace(step, status=StepStatus.FAILED, ended_at=event.at, started_at=step.started_at or event.at)
+        step = replace(step, message="")
     return _with(state, step)
 
 
@@ -295,6 +308,16 @@ def _said(state: RunState, event: Said, key: str | None) -> RunState:
     if event.message in (step.error or ""):
         return state
     return _with(state, replace(step, error=f"{step.error}\n{event.message}" if step.error else event.message))
+
+
+def _waiting(state: RunState, event: Waiting, key: str | None) -> RunState:
+    """What is told is of the resource that spoke last, and goes when that is done."""
+    if not _known(state, key):
+        return state
+    step = state.step(str(key))
+    if step.status is not StepStatus.RUNNING or event.urn not in step.open:
+        return state
+    return _with(state, replace(step, message=event.message, last_at=event.at))
 
 
 def _ended(state: RunState, event: Ended) -> RunState:

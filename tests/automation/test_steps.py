@@ -19,6 +19,7 @@ from automation.steps import (
     Said,
     Started,
     StepStatus,
+    Waiting,
     complete,
     new_run,
     reducer,
@@ -118,6 +119,21 @@ def test_a_good_end() -> None:
     assert statuses(state) == ("completed", "completed", "skipped")
     assert [step.message for step in state.steps] == ["unchanged", "", "not needed"]
     assert state.progress == 100
+
+
+def test_what_a_step_waits_for_is_told_while_it_waits() -> None:
+    def waiting(urn: str, message: str) -> Waiting:
+        return Waiting(urn=urn, message=message, at=at(1))
+
+    state = run(started("first/a"), waiting("first/a", "[1/2] waiting"), waiting("second/b", "too early"))
+    assert [step.message for step in state.steps] == ["[1/2] waiting", "", ""]
+    assert REDUCE(state, waiting("first/a", "[2/2] waiting")).step("first").message == "[2/2] waiting"
+    assert REDUCE(state, done("first/a")).step("first").message == ""
+    failed_now = REDUCE(REDUCE(state, failed("first/a")), waiting("first/a", "too late"))
+    assert failed_now.step("first").message == ""
+    assert (
+        run(started("first/a", op="same"), done("first/a", op="same"), ended(True)).step("first").message == "unchanged"
+    )
 
 
 def test_a_failure_keeps_its_reason_and_what_was_not_reached() -> None:
@@ -222,6 +238,7 @@ events = st.one_of(
     st.builds(Done, urn=urns, op=ops, custom=st.booleans(), at=moments),
     st.builds(Failed, urn=urns, op=ops, at=moments),
     st.builds(Said, urn=urns, severity=st.sampled_from(["info", "error"]), message=st.text(max_size=5), at=moments),
+    st.builds(Waiting, urn=urns, message=st.text(max_size=5), at=moments),
     st.builds(Retried, at=moments),
     st.builds(ModeChanged, mode=st.sampled_from(Mode), at=moments),
     st.builds(Ended, ok=st.booleans(), at=moments, reason=st.text(max_size=5)),

@@ -1,4 +1,4 @@
-"""The component on the platform `kubernetes`, as it is declared: the embedded engine does not serve kubernetes yet."""
+"""The component on the platform `kubernetes`, as it is declared."""
 
 from typing import Any
 
