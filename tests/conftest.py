@@ -1,5 +1,6 @@
 """Fixtures shared by all areas: one embedded PostgreSQL a session, and a fresh main database a test."""
 
+import gc
 import os
 import uuid
 from collections.abc import Iterator
@@ -23,6 +24,12 @@ adapt_sdk()
 
 _AMBIENT = ("DB_", "PULUMI_", "PG", "TENANTRY_ENGINE", "TENANTRY_DB")
 _KEPT = {"PULUMI_HOME"}
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported stays to the end: each collection of garbage would look through all of it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
