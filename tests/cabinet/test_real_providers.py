@@ -17,6 +17,8 @@ import pytest
 from pulumi.runtime import mocks, rpc, settings
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, resource_pb2
 
+from providers.plugin.declared import Declared
+from providers.plugin.engine_log import EngineLog
 from providers.plugin.server import PluginProvider
 from providers.postgresql.registry import PACKAGE
 from stacks.lines import CABINET
@@ -92,7 +94,7 @@ class LiveMonitor(mocks.MockMonitor):
 @pytest.fixture
 def plugin() -> Iterator[Any]:
     server = grpc.server(ThreadPoolExecutor(4))
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(PluginProvider(PACKAGE), server)
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(PluginProvider(Declared(PACKAGE), EngineLog()), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
