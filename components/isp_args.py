@@ -47,8 +47,10 @@ class IspEntrance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IspArgs:
-    """`share_cpu` and `share_memory_mib` are what each of `replicas` is given. `health_seconds` is how long it may take
-    until all parts work."""
+    """`share_cpu` and `share_memory_mib` are what each of `replicas` is given.
+
+    `ready_seconds` is how long its container may take to come up, `health_seconds` how long until all parts work.
+    """
 
     slug: str
     tenant_mark: str
@@ -67,7 +69,8 @@ class IspArgs:
     share_cpu: float
     share_memory_mib: int
     entrance: IspEntrance
-    health_seconds: float = 36.0
+    ready_seconds: float
+    health_seconds: float
 
     @property
     def identifier(self) -> str:

@@ -48,8 +48,9 @@ class IspOnDocker:
     def run(self, environment: Mapping[str, pulumi.Input[str]], options: Options) -> Placed:
         placing = self._args.placing(options, environment)
         network, published, volume = self._laid
-        volumes = {DATA: volume.name}
-        return on_docker.run_container(placing, self._backend, self._engine, network, published, volumes)
+        return on_docker.run_container(
+            placing, self._backend, self._engine, network, published, {DATA: volume.name}, self._args.ready_seconds
+        )
 
     def open(self, placed: Placed, options: Options) -> Opened:
         if not self._args.entrance.host:

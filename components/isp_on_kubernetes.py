@@ -20,8 +20,6 @@ from components.isp_namespace import IspNamespace
 from components.placing import Placed, Placing
 from providers.backends import KubernetesBackend, secret
 
-READY_SECONDS = 80
-"""Under the 90 s of its step (ISP-5), so that the error is the pods' own."""
 _SHORT = "30s"
 _TLS = "-tls"
 _DELETE = "60s"
@@ -57,7 +55,7 @@ class IspOnKubernetes:
             placing.name,
             metadata=metadata,
             spec=pods.deployment_spec(placing, self._backend, settings, workload),
-            opts=self._on(placing.options(settings), create=f"{READY_SECONDS}s"),
+            opts=self._on(placing.options(settings), create=f"{round(self._args.ready_seconds)}s"),
         )
         service = core.v1.Service(
             placing.name,

@@ -60,8 +60,12 @@ def run_container(
     network: docker.Network,
     published: PublishedPort,
     volumes: Mapping[str, pulumi.Input[str]] | None = None,
+    seconds: float = READY_SECONDS,
 ) -> Placed:
-    """The container with its image. `volumes` are the names of volumes by the folders that they are mounted at."""
+    """The container with its image. `volumes` are the names of volumes by the folders that they are mounted at.
+
+    It has `seconds` to become ready.
+    """
     name = placing.name
     image = docker.RemoteImage(
         name,
@@ -80,7 +84,7 @@ def run_container(
         region=placing.region,
         url=url.apply(lambda base: f"{base}{placing.app.health_path}"),
         revision=container.id,
-        seconds=READY_SECONDS,
+        seconds=seconds,
         opts=placing.options(container),
     )
     return Placed(upstream=upstream, url=url, anchor=container, ready=ready, revision=container.id)

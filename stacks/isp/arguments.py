@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import ssl
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 from components.isp_args import IspArgs, IspEntrance, IspSize
@@ -21,12 +20,8 @@ from stacks.isp.line import size as size_of
 from stacks.isp.manifest import IspManifest
 from stacks.isp.settings import Ingress, IspSettings
 from stacks.isp.sizing import share_of
-from stacks.isp.steps import STEPS
+from stacks.isp.waiting import waits_for
 from stacks.resolve import ResolvedManifest
-
-_PART_OF_ITS_STEP = 0.8
-"""So much of the step's time may health take to come: what is left is for saying which part has not."""
-HEALTH_VARIABLE = "HEALTH_CHECK_TIMEOUT"
 
 
 def isp_args(resolved: ResolvedManifest[IspManifest], mark: str) -> IspArgs:
@@ -62,7 +57,8 @@ def isp_args(resolved: ResolvedManifest[IspManifest], mark: str) -> IspArgs:
         share_cpu=share.cpu_cores,
         share_memory_mib=share.memory_mib,
         entrance=_entrance(entrance, settings.ingress),
-        health_seconds=_PART_OF_ITS_STEP * _health_limit(os.environ),
+        ready_seconds=waits_for("container"),
+        health_seconds=waits_for("health"),
     )
 
 
@@ -127,16 +123,3 @@ def _entrance(entrance: Entrance, ingress: Ingress) -> IspEntrance:
         certificate_from=ingress.certificate_from if own else None,
         key_from=ingress.key_from if own else None,
     )
-
-
-def _health_limit(environ: Mapping[str, str]) -> float:
-    """Seconds of the step `health`, as `automation.settings` has them."""
-    own = next(step.seconds for step in STEPS if step.key == "health") or 0.0
-    text = environ.get(HEALTH_VARIABLE, "").strip()
-    try:
-        value = float(text) if text else own
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= 86_400:
-        raise ConfigurationError(f"{HEALTH_VARIABLE} is {text[:40]!r}: set it to seconds, from 1 to 86400.")
-    return value

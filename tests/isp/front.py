@@ -12,7 +12,7 @@ import base64
 import contextlib
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -28,14 +28,18 @@ _INGRESSES = "/apis/networking.k8s.io/v1/ingresses"
 
 
 class FrontDoor:
-    """`address` serves https, `http_address` http; `ca` is the authority's file. `silent` answers nothing any more."""
+    """`address` serves https, `http_address` http; `ca` is the authority's file.
 
-    def __init__(self, cluster: Cluster, folder: Path, certificate: Certificate | None = None) -> None:
+    `names` are addresses by those that only the cluster's DNS knows.
+    """
+
+    def __init__(self, cluster: Cluster, folder: Path, names: Mapping[str, str]) -> None:
         self._cluster = cluster
+        self._names = names
         self._folder = folder
         self._running: dict[str, Application] = {}
         self._lock = threading.Lock()
-        own = certificate or self_signed(f"*.{DOMAIN}")
+        own = self_signed(f"*.{DOMAIN}")
         self.ca, _ = own.files(folder)
         self._context = own.server(folder)
         self._context.sni_callback = self._chosen
@@ -56,6 +60,9 @@ class FrontDoor:
             for server in (*servers, *self._running.values()):
                 server.shutdown()
                 server.server_close()
+            for application in self._running.values():
+                if application.isp is not None:
+                    application.isp.close()
             for each in threads:
                 each.join(10)
 
@@ -92,6 +99,8 @@ class FrontDoor:
         secret = self._cluster.get(f"/api/v1/namespaces/{space}/secrets/{name}")
         assert secret is not None
         environment = {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
+        for name, address in self._names.items():
+            environment["DATABASE_URL"] = environment["DATABASE_URL"].replace(f"@{name}/", f"@{address}/")
         with self._lock:
             key = f"{space}/{name}/{secret['metadata']['resourceVersion']}"
             if key not in self._running:

@@ -17,6 +17,8 @@ from tests.isp.yard import NOTHING, IspYard
 from tests.kubernetes.conftest import cluster, kubeconfig
 
 __all__ = ["cluster", "kubeconfig", "project"]
+DATABASE = "db.example:5432"
+"""Where pods reach the database's server."""
 IMAGE = "registry.example/isp:1"
 _KINDS = {
     "/api/v1": (
@@ -57,7 +59,7 @@ class ClusterPlace:
             "ingress": ingress,
             **changes,
         }
-        self.yard.region(internal="db.example:5432", container=container)
+        self.yard.region(internal=DATABASE, container=container)
 
     def write(self, *, image: str = IMAGE, settings: dict[str, Any] | None = None, **changes: Any) -> None:
         self.yard.write(customSettings={"application": {"image": image}, **(settings or {})}, **changes)
@@ -84,10 +86,10 @@ class ClusterPlace:
 
 
 @pytest.fixture
-def front(cluster: Cluster, tmp_path: Path) -> Iterator[FrontDoor]:
+def front(cluster: Cluster, tmp_path: Path, postgres: EmbeddedPostgres) -> Iterator[FrontDoor]:
     folder = tmp_path / "front"
     folder.mkdir()
-    with FrontDoor(cluster, folder).open() as door:
+    with FrontDoor(cluster, folder, {DATABASE: f"{postgres.host}:{postgres.port}"}).open() as door:
         yield door
 
 
