@@ -21,7 +21,7 @@ from automation.settings import Settings
 from automation.steps import RunState, reducer
 from automation.supervision import CancelRequests, Outcome, Supervisor
 from automation.tracking import Silent, Tracker
-from automation.workspace import TenantStack, open_for_preview, open_stack
+from automation.workspace import Place, TenantStack, open_for_preview, open_stack
 
 if TYPE_CHECKING:
     from pulumi.automation.events import EngineEvent
@@ -73,7 +73,7 @@ def preview(settings: Settings, choice: EngineChoice, stack: str, platform: Plat
     from stacks.installation.program import program_for
 
     run = _Run(settings=settings, choice=choice, operation="preview", name=stack)
-    with open_for_preview(settings, stack, choice, project=PROJECT, settings_in=_folder(settings)) as opened:
+    with open_for_preview(settings, stack, choice, _place(settings)) as opened:
         program = program_for(platform)
         return run.watched(opened, lambda: opened.preview(program, run.heed))
 
@@ -85,7 +85,7 @@ def up(
     from stacks.installation.program import program_for
 
     run = _Run(settings=settings, choice=choice, operation="up", name=stack, say=say)
-    with open_stack(settings, stack, choice, project=PROJECT, settings_in=_folder(settings)) as opened:
+    with open_stack(settings, stack, choice, _place(settings)) as opened:
 
         def apply() -> None:
             opened.ensure()
@@ -97,7 +97,7 @@ def up(
 def destroy(settings: Settings, choice: EngineChoice, stack: str, say: Callable[[str], None]) -> Installed:
     """Removes the installation; its namespace, Secrets, database and tenants stay. Raises RunLeftError too."""
     run = _Run(settings=settings, choice=choice, operation="destroy", name=stack, say=say)
-    with open_stack(settings, stack, choice, project=PROJECT, settings_in=_folder(settings)) as opened:
+    with open_stack(settings, stack, choice, _place(settings)) as opened:
 
         def remove() -> None:
             if not opened.exists():
@@ -111,8 +111,8 @@ def destroy(settings: Settings, choice: EngineChoice, stack: str, say: Callable[
         return run.watched(opened, remove)
 
 
-def _folder(settings: Settings) -> Path:
-    return settings.stacks_dir / FOLDER
+def _place(settings: Settings) -> Place:
+    return Place(project=PROJECT, settings_in=settings.stacks_dir / FOLDER)
 
 
 def _nobody(_line: str) -> None:

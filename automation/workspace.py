@@ -15,6 +15,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import unquote, urlsplit
@@ -72,6 +73,16 @@ class TenantStack(Protocol):
         """Ends the engine's process, where it is one."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where stacks belong: a project, and the folder in which their settings are kept; None is `stacks/`."""
+
+    project: str
+    settings_in: Path | None = None
+
+
+TENANTS = Place(project=PROJECT_NAME)
+
 StackFactory = Callable[[Settings, str, EngineChoice], contextlib.AbstractContextManager[TenantStack]]
 
 
@@ -80,18 +91,13 @@ def open_stack(
     settings: Settings,
     tenant: str,
     choice: EngineChoice,
-    *,
-    project: str = PROJECT_NAME,
-    settings_in: Path | None = None,
+    place: Place = TENANTS,
 ) -> Iterator[TenantStack]:
-    """The tenant's stack on the chosen engine. Raises EngineError when state or engine cannot be used at all.
-
-    Another `project` has stacks of its own, whose settings are kept in the folder `settings_in`.
-    """
+    """The tenant's stack on the chosen engine. Raises EngineError when state or engine cannot be used at all."""
     _make_state_folder(settings.backend)
     work_dir = Path(tempfile.mkdtemp(prefix="tenantry-"))
     try:
-        yield PulumiStack(settings, tenant, choice, work_dir, project=project, settings_in=settings_in)
+        yield PulumiStack(settings, tenant, choice, work_dir, place)
     finally:
         shutil.rmtree(work_dir, ignore_errors=True)
 
@@ -101,12 +107,10 @@ def open_for_preview(
     settings: Settings,
     tenant: str,
     choice: EngineChoice,
-    *,
-    project: str = PROJECT_NAME,
-    settings_in: Path | None = None,
+    place: Place = TENANTS,
 ) -> Iterator[TenantStack]:
     """The tenant's stack; for a tenant that has none, an empty one that is thrown away: a preview leaves nothing."""
-    with open_stack(settings, tenant, choice, project=project, settings_in=settings_in) as stack:
+    with open_stack(settings, tenant, choice, place) as stack:
         if stack.exists():
             yield stack
             return
@@ -115,7 +119,7 @@ def open_for_preview(
         elsewhere = settings.model_copy(update={"backend_url": f"file://{folder}"})
         work_dir = folder / "work"
         work_dir.mkdir()
-        stack = PulumiStack(elsewhere, tenant, choice, work_dir, keep_settings=False, project=project)
+        stack = PulumiStack(elsewhere, tenant, choice, work_dir, place, keep_settings=False)
         stack.ensure()
         yield stack
     finally:
@@ -131,20 +135,19 @@ class PulumiStack:
         tenant: str,
         choice: EngineChoice,
         work_dir: Path,
+        place: Place = TENANTS,
         *,
         keep_settings: bool = True,
-        project: str = PROJECT_NAME,
-        settings_in: Path | None = None,
     ) -> None:
         self._settings = settings
         self._tenant = tenant
         self._work_dir = work_dir
         self._choice = choice
         self._command = command_for(choice)
-        self._project = project
-        self._workspace = _workspace(settings, work_dir, self._command, choice, project)
+        self._project = place.project
+        self._workspace = _workspace(settings, work_dir, self._command, choice, place.project)
         self._stack: Stack | None = None
-        self._kept = (settings_in or settings.stacks_dir) / f"Pulumi.{tenant}.yaml"
+        self._kept = (place.settings_in or settings.stacks_dir) / f"Pulumi.{tenant}.yaml"
         self._used = work_dir / f"Pulumi.{tenant}.yaml"
         self._keeps = keep_settings
         if keep_settings and self._kept.is_file():

@@ -63,9 +63,7 @@ def service_deployment(platform: Platform) -> Document:
     container |= {
         "env": for_service(platform),
         "ports": [{"name": PORT_NAME, "containerPort": PORT, "protocol": "TCP"}],
-        "startupProbe": _probe("/healthz", PORT_NAME, period=2, failures=60),
-        "readinessProbe": _probe("/readyz", PORT_NAME, period=5, failures=3),
-        "livenessProbe": _probe("/healthz", PORT_NAME, period=10, failures=6),
+        **_probes(PORT_NAME),
         "lifecycle": {"preStop": {"sleep": {"seconds": LEAVING_SECONDS}}},
     }
     pod = _pod(platform, SERVICE, container, token=False, grace=service_grace(platform))
@@ -79,9 +77,7 @@ def worker_deployment(platform: Platform) -> Document:
     container |= {
         "env": for_workers(platform),
         "ports": [{"name": PROBE_NAME, "containerPort": PROBE_PORT, "protocol": "TCP"}],
-        "startupProbe": _probe("/healthz", PROBE_NAME, period=2, failures=60),
-        "readinessProbe": _probe("/readyz", PROBE_NAME, period=5, failures=3),
-        "livenessProbe": _probe("/healthz", PROBE_NAME, period=10, failures=6),
+        **_probes(PROBE_NAME),
     }
     pod = _pod(platform, WORKER, container, token=platform.tenants.on_this_cluster, grace=worker_grace(platform))
     replicas = workers.min if workers.autoscaling == "none" else None
@@ -198,6 +194,15 @@ def _mounts(platform: Platform) -> list[Document]:
         name = volume["name"]
         found.append({"name": name, "mountPath": where[name]} | ({} if "emptyDir" in volume else {"readOnly": True}))
     return found
+
+
+def _probes(port: str) -> Document:
+    """Two minutes to start, one to hang; a pod that cannot work is left alone for that, and asked for nothing."""
+    return {
+        "startupProbe": _probe("/healthz", port, period=2, failures=60),
+        "readinessProbe": _probe("/readyz", port, period=5, failures=3),
+        "livenessProbe": _probe("/healthz", port, period=10, failures=6),
+    }
 
 
 def _probe(path: str, port: str, *, period: int, failures: int) -> dict[str, Any]:
