@@ -17,7 +17,7 @@ from tests.automation.helpers import PASSPHRASE, ROOT
 from tests.clusters import Cluster
 
 INGRESS = {"host": "tenantry.example.com", "class": "nginx", "tls": {"issuer": "letsencrypt"}}
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(600)
 
 
 class Operator:

@@ -32,7 +32,7 @@ from tests.platform.worker import as_worker, kubeconfig_of, rights_on
 
 SLUG = "granted"
 PASSWORD = "TENANTRY_BACKEND_HERE_DB"
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(600)
 Asked = set[tuple[str, str, str]]
 
 
