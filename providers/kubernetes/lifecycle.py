@@ -81,8 +81,10 @@ def create(cluster: ApiCluster, item: Item) -> Made:
 
 def update(cluster: ApiCluster, item: Item, before: Before, ignored: list[str]) -> Bag:
     document = item.document
+    live = _get(cluster, document)
+    if live is not None and not item.type_.patch:
+        _refuse_another(item, live, text(before.outputs.values, "metadata", "uid"))
     if ignored:
-        live = _get(cluster, document)
         document = settled(sendable(document), live or {}, ignored_steps(ignored))
     applied = _apply(cluster, item, document, "update")
     former = manager_of(item.ask.urn, {}, before.outputs.values)
@@ -189,6 +191,15 @@ def _refuse_foreign(cluster: ApiCluster, item: Item, live: Document) -> None:
         f"{owners}). Choose another name, take it over with `pulumi import`, set some of its fields with a "
         f"{item.type_.kind}Patch, or set the provider's upsertExistingObjects"
     )
+
+
+def _refuse_another(item: Item, live: Document, uid: str) -> None:
+    """What was deleted behind our back, and made again by somebody, is somebody's."""
+    if uid and text(live, "metadata", "uid") != uid and not is_ours(live, item.asked.manager):
+        raise ConflictError(
+            f"cannot update {title(live)}: it is another object than before, which this resource did not make (field "
+            f"managers: {', '.join(owners_of(live))}). Run `pulumi refresh` to take it over, or remove it"
+        )
 
 
 def _require_existing(cluster: ApiCluster, item: Item) -> None:

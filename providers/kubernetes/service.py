@@ -274,6 +274,8 @@ def _moved(before: Before, new: Document, default: str) -> Changes:
     """Whether the object has another name or place: that is another object."""
     olds = before.outputs.values or before.inputs.values
     found: Changes = {}
+    if new.get("metadata") is UNKNOWN:
+        return found
     for path in _KEY:
         old, asked = text(olds, *path), text(new, *path)
         if path[-1] == "namespace" and old and not asked:

@@ -122,6 +122,21 @@ def test_a_deletion_leaves_what_somebody_else_made_since(plugin: Plugin, cluster
     assert "deletionTimestamp" not in found["metadata"]
 
 
+def test_a_change_leaves_what_somebody_else_made_since(plugin: Plugin, cluster: Cluster, namespace: str) -> None:
+    path = at(namespace, "configmaps", "settings")
+    made = plugin.create(CONFIG_MAP, "settings", metadata={"name": "settings"}, data={"a": "b"})
+    cluster.delete(path)
+    cluster.until_gone(path)
+    apply_as(cluster, "kubectl", path, config_map(namespace, a="theirs"))
+    labelled = {"metadata": {"name": "settings", "labels": {"a": "b"}}, "data": {"a": "b"}}
+    with pytest.raises(PluginError, match=r"another object than before.*kubectl"):
+        plugin.update(made, **labelled)
+    # Gone, and not made again by anybody, it is made anew.
+    cluster.delete(path)
+    cluster.until_gone(path)
+    assert plugin.update(made, **labelled)["data"] == {"a": "b"}
+
+
 def test_what_is_being_deleted_is_waited_for(plugin: Plugin, cluster: Cluster, namespace: str) -> None:
     path = at(namespace, "configmaps", "settings")
     body = config_map(namespace, a="b")

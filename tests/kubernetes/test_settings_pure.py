@@ -1,6 +1,8 @@
 """The provider's configuration, kubeconfigs, the rate of requests, and what the server says. No server is needed."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -264,3 +266,12 @@ def test_what_cannot_be_changed() -> None:
     assert error.fields == ("spec.selector",)
     # Where something else is wrong as well, another object would be no better.
     assert type(answer(422, "x is invalid: field is immutable, ...", causes=[immutable, wrong])) is ApiError
+
+
+def test_it_starts_without_loading_the_sdk() -> None:
+    code = (
+        "import sys, providers.plugin.server, providers.kubernetes.service;"
+        "print(sorted({'pulumi', 'kubernetes', 'pydantic', 'urllib3'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
