@@ -1,11 +1,13 @@
 """What a plugin says to the engine that uses it: live messages beside a resource, and warnings.
 
-Nothing depends on being heard: a message that does not get through is dropped.
+Nothing depends on being heard: a message that does not get through is dropped. One thread sends, so that they arrive in
+the order in which they were said.
 """
 
 from __future__ import annotations
 
 import contextlib
+import queue
 import threading
 from dataclasses import dataclass
 from typing import Any
@@ -22,8 +24,8 @@ class EngineLog:
 
     def __init__(self, address: str = "") -> None:
         self._address = address
-        self._stub: Any = None
-        self._channel: grpc.Channel | None = None
+        self._sender: threading.Thread | None = None
+        self._waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._mutex = threading.Lock()
         self._shown: dict[str, str] = {}
         self._warned: set[tuple[str, str]] = set()
@@ -31,43 +33,44 @@ class EngineLog:
     def connect(self, address: str) -> None:
         """From here on the engine at this address; where none is told, the one before stays."""
         with self._mutex:
-            if address and address != self._address:
-                self._address, self._stub = address, None
+            self._address = address or self._address
 
     def status(self, urn: str, message: str) -> None:
-        """Shows it beside the resource until the next one. Does not wait."""
+        """Shows it beside the resource until the next one."""
         with self._mutex:
-            if self._shown.get(urn) == message:
-                return
-            self._shown[urn] = message
-        request = engine_pb2.LogRequest(severity=engine_pb2.INFO, message=message, urn=urn, ephemeral=True)
-        stub = self._connected()
-        if stub is not None:
-            stub.Log.future(request, timeout=_SECONDS)
+            if self._shown.get(urn) != message:
+                self._shown[urn] = message
+                self._say(engine_pb2.LogRequest(severity=engine_pb2.INFO, message=message, urn=urn, ephemeral=True))
 
     def warning(self, urn: str, message: str) -> None:
-        """Says it once for each resource. Waits until the engine has it: this process may end soon."""
+        """Says it once for each resource."""
         with self._mutex:
-            if (urn, message) in self._warned:
-                return
-            self._warned.add((urn, message))
-        stub = self._connected()
-        if stub is not None:
-            with contextlib.suppress(grpc.RpcError):
-                stub.Log(engine_pb2.LogRequest(severity=engine_pb2.WARNING, message=message, urn=urn), timeout=_SECONDS)
+            if (urn, message) not in self._warned:
+                self._warned.add((urn, message))
+                self._say(engine_pb2.LogRequest(severity=engine_pb2.WARNING, message=message, urn=urn))
 
     def close(self) -> None:
+        """Waits for a while until what was said is sent."""
         with self._mutex:
-            if self._channel is not None:
-                self._channel.close()
-            self._channel, self._stub = None, None
+            sender, self._sender = self._sender, None
+            self._waiting.put(None)
+        if sender is not None:
+            sender.join(_SECONDS)
 
-    def _connected(self) -> Any:
-        with self._mutex:
-            if self._stub is None and self._address:
-                self._channel = grpc.insecure_channel(self._address)
-                self._stub = engine_pb2_grpc.EngineStub(self._channel)
-            return self._stub
+    def _say(self, request: Any) -> None:
+        if not self._address:
+            return
+        if self._sender is None:
+            self._sender = threading.Thread(target=self._send, args=(self._address,), daemon=True)
+            self._sender.start()
+        self._waiting.put(request)
+
+    def _send(self, address: str) -> None:
+        with grpc.insecure_channel(address) as channel:
+            stub = engine_pb2_grpc.EngineStub(channel)
+            while (request := self._waiting.get()) is not None:
+                with contextlib.suppress(grpc.RpcError):
+                    stub.Log(request, timeout=_SECONDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

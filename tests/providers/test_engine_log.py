@@ -1,0 +1,67 @@
+"""What a plugin says to the engine arrives, in order and once; and nothing depends on it.
+
+It speaks from a process of its own, as plugins do: in this one the SDK's stubs are the program host's.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.empty_pb2 import Empty
+from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
+
+_SAYS = """
+import sys
+from providers.plugin.engine_log import EngineLog, Voice
+
+log = EngineLog()
+log.connect(sys.argv[1])
+first, second = (Voice(log=log, urn=urn) for urn in ("urn:a", "urn:b"))
+for number in range(50):
+    first.status(f"[{number}] waiting")
+    first.status(f"[{number}] waiting")
+for voice in (first, first, second):
+    voice.warning("deprecated")
+log.close()
+"""
+
+
+class Engine(engine_pb2_grpc.EngineServicer):
+    def __init__(self) -> None:
+        self.heard: list[tuple[int, bool, str, str]] = []
+
+    def Log(self, request: Any, context: Any) -> Empty:  # noqa: N802 - as the protocol has it
+        self.heard.append((request.severity, request.ephemeral, request.urn, request.message))
+        return Empty()
+
+
+@pytest.fixture
+def engine() -> Iterator[tuple[Engine, str]]:
+    server = grpc.server(ThreadPoolExecutor(1))
+    servicer = Engine()
+    engine_pb2_grpc.add_EngineServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield servicer, f"127.0.0.1:{port}"
+    server.stop(0).wait()
+
+
+def say(address: str) -> None:
+    subprocess.run([sys.executable, "-c", _SAYS, address], check=True, timeout=60)
+
+
+def test_messages_arrive(engine: tuple[Engine, str]) -> None:
+    servicer, address = engine
+    say(address)
+    live = [(engine_pb2.INFO, True, "urn:a", f"[{number}] waiting") for number in range(50)]
+    told = [(engine_pb2.WARNING, False, urn, "deprecated") for urn in ("urn:a", "urn:b")]
+    assert servicer.heard == [*live, *told]
+
+
+@pytest.mark.parametrize("address", ["", "127.0.0.1:1"])
+def test_nobody_need_listen(address: str) -> None:
+    say(address)
