@@ -119,7 +119,7 @@ def test_its_application_reaches_its_database_and_its_volume(place: DockerPlace)
     assert limit == [(yard.outputs()["maxConnections"],)]
     # A bigger one is another container, with the same port and what was kept.
     before = yard.outputs()
-    yard.write(customerCount=9000, customSettings={"application": {"image": image.TAG}})
+    yard.write(customerCount=9000, planType="premium", customSettings={"application": {"image": image.TAG}})
     yard.up()
     after = yard.outputs()
     assert after["url"] == before["url"]
