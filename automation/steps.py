@@ -325,7 +325,10 @@ def _ended(state: RunState, event: Ended) -> RunState:
         return _rollback_ended(state, event) if event.ok else state
     steps = []
     for step in state.steps:
-        if step.status is StepStatus.RUNNING:
+        if step.error and not event.ok and step.status in {StepStatus.RUNNING, StepStatus.COMPLETED}:
+            # An object of it was refused before it was begun: nothing is open, and it has failed all the same.
+            steps.append(_stopped(step, event))
+        elif step.status is StepStatus.RUNNING:
             steps.append(_closed(step) if event.ok or not step.open else _stopped(step, event))
         elif step.status is StepStatus.PENDING and step.error and not event.ok:
             steps.append(_stopped(replace(step, attempts=1, started_at=event.at), event))

@@ -5,6 +5,7 @@ Decides which of a platform's words mean that they do. Looks once, changes nothi
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from providers.errors import ProviderError
@@ -22,6 +23,9 @@ def workload(region: str, backend: ContainerBackend, *, name: str, namespace: st
     from providers.backends import KubernetesBackend
 
     if isinstance(backend, KubernetesBackend):
+        # What takes seconds to load where there is much to do, and is no part of what a check measures.
+        importlib.import_module("providers.kubernetes.cluster")
+        importlib.import_module("providers.kubernetes.sdk")
         return lambda: on_cluster(backend, name=name, namespace=namespace, replicas=replicas)
     return lambda: on_engine(region, name)
 

@@ -72,6 +72,14 @@ def statuses(state: RunState) -> tuple[str, ...]:
     return tuple(step.status.value for step in state.steps)
 
 
+@pytest.mark.parametrize("more", [[], [started("second/a", 3), done("second/a", 4)]])
+def test_a_step_whose_next_object_is_refused_before_it_begins_has_failed(more: list[RunEvent]) -> None:
+    state = run(started("first/a"), done("first/a", 1), *more, said("first/b", "the server is away"), ended(ok=False))
+    step = state.step("first")
+    assert (step.status, step.error) == (StepStatus.FAILED, "the server is away")
+    assert state.step("third").status is StepStatus.SKIPPED
+
+
 def test_a_step_lasts_from_its_first_resource_to_its_last() -> None:
     state = run(
         started("first/a", 1),
