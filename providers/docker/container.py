@@ -23,7 +23,7 @@ REMOVE_SECONDS = 45.0
 ATTACH_SECONDS = 300.0
 SETTLE_SECONDS = 0.3
 """How long a container has to be up before it counts as running: what cannot start ends within that."""
-_AFTERLIFE_SECONDS = 3.0
+_AFTERLIFE_SECONDS = 15.0
 """How long is waited for the next end of one that was started again, to know how it ends."""
 _LOG_LINES = 10_000
 

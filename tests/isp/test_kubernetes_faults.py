@@ -133,19 +133,23 @@ def test_a_quota_that_is_too_small(on_cluster: ClusterPlace) -> None:
         cluster.delete(f"/api/v1/namespaces/{shared}")
 
 
-def test_nodes_that_go(on_cluster: ClusterPlace) -> None:
+@contextmanager
+def no_node(cluster: Cluster) -> Iterator[None]:
     with ExitStack() as stack:
         for node in ("fake-0", "fake-1"):
-            stack.enter_context(lost_node(on_cluster.cluster, node))
-        said = broken(on_cluster, "container")
-        assert "node" in said
+            stack.enter_context(lost_node(cluster, node))
+        yield
 
 
-def test_a_node_that_goes_later_is_told_by_its_health(on_cluster: ClusterPlace) -> None:
+def test_nodes_that_go(on_cluster: ClusterPlace) -> None:
+    with no_node(on_cluster.cluster):
+        assert "node" in broken(on_cluster, "container")
+
+
+def test_nodes_that_go_later_are_told_by_its_health(on_cluster: ClusterPlace) -> None:
     yard = on_cluster.yard
     assert yard.up()["status"] == "succeeded"
-    [pod] = on_cluster.pods()
-    with lost_node(on_cluster.cluster, pod["spec"]["nodeName"]):
+    with no_node(on_cluster.cluster):
         on_cluster.cluster.until(
             on_cluster.path("deployments", group="/apis/apps/v1"),
             lambda found: not found["status"].get("availableReplicas"),
