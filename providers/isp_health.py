@@ -107,8 +107,10 @@ def _netloc(parts: RegionParts, url: str) -> str | None:
 
 
 def _checked(props: Mapping[str, Any]) -> dict[str, Any]:
-    from providers.health.run import READY_SECONDS, check, demand_healthy
+    from providers.health.run import READY_SECONDS, check, demand_healthy, waiting_for
+    from providers.live import speaker
 
     seconds = float(props.get("seconds") or READY_SECONDS)
-    demand_healthy(f"isp {props['tenant_mark']}", check(checks_of(props), seconds=seconds), seconds)
+    results = check(checks_of(props), seconds=seconds, heard=waiting_for(speaker()))
+    demand_healthy(f"isp {props['tenant_mark']}", results, seconds)
     return {**props, "healthy": True}

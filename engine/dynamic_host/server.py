@@ -62,6 +62,14 @@ class DynamicProviders(provider_pb2_grpc.ResourceProviderServicer):
         call.of(provider)
         return provider
 
+    def Handshake(self, request: Any, context: Any) -> Any:
+        """Keeps where the engine is, in the place where Pulumi tells it the SDK's host: so that providers find it.
+
+        A whole handshake would say that providers can be asked in previews, which these cannot.
+        """
+        sys.argv[1:] = [request.engine_address]
+        context.abort(grpc.StatusCode.UNIMPLEMENTED, "Handshake is not implemented by the dynamic provider")
+
     def GetPluginInfo(self, request: Any, context: Any) -> Any:
         return plugin_pb2.PluginInfo(version=VERSION)
 

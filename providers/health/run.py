@@ -61,6 +61,17 @@ def failures(results: list[Checked]) -> Mapping[str, str]:
     return {one.part: one.detail for one in results if not one.ok}
 
 
+def waiting_for(say: Callable[[str], None]) -> Callable[[list[Checked]], None]:
+    """For `heard`: says after each round which parts do not work yet, and what is seen of them."""
+
+    def told(results: list[Checked]) -> None:
+        broken = failures(results)
+        if broken:
+            say("waiting for " + "; ".join(f"{part}: {detail}" for part, detail in broken.items()))
+
+    return told
+
+
 def demand_healthy(what: str, results: list[Checked], seconds: float) -> None:
     """Raises NotReadyError with what was seen of each part that does not work."""
     broken = failures(results)
