@@ -15,10 +15,11 @@ GIVEN_VARIABLES = frozenset(
         *WHERE_TO_LISTEN,
         *("TENANT", "DATABASE_URL", "PUBLIC_URL"),
         *("OAUTH_TOKEN_ENDPOINT", "OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET", "OAUTH_SCOPE", "OAUTH_CA_PEM"),
-        *("ISP_CUSTOMERS", "ISP_PLAN", "ISP_FEATURES", "ISP_CONNECTIONS", DATA_VARIABLE),
     }
 )
-"""All that the application of a department or of an ISP is told, which its manifest may not say otherwise."""
+"""What applications are told, which no manifest may say otherwise."""
+ISP_VARIABLES = frozenset({"ISP_CUSTOMERS", "ISP_PLAN", "ISP_FEATURES", "ISP_CONNECTIONS", DATA_VARIABLE})
+"""What the application of an ISP is told beside them."""
 HEALTH_PATH = r"/[A-Za-z0-9._~/-]{0,199}"
 """What every platform takes as a path to ask: without escapes, which not all of them read alike."""
 

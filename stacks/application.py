@@ -14,10 +14,15 @@ from stacks.fields import LineText, listed, matching
 from stacks.settings import Section
 
 
-def _not_given(name: str) -> str:
-    if name in GIVEN_VARIABLES:
-        raise ValueError(f"another name: the application is told {', '.join(sorted(GIVEN_VARIABLES))} anyway")
-    return name
+def not_of(kept: frozenset[str]) -> AfterValidator:
+    """Refuses the names of the variables that Tenantry gives."""
+
+    def checked(name: str) -> str:
+        if name in kept:
+            raise ValueError(f"another name: {', '.join(sorted(kept))} are kept for what Tenantry tells applications")
+        return name
+
+    return AfterValidator(checked)
 
 
 ImageName = Annotated[
@@ -29,7 +34,7 @@ HealthPath = Annotated[str, matching(HEALTH_PATH, "a path such as /health")]
 EnvironmentName = Annotated[
     str,
     matching(r"[A-Z][A-Z0-9_]{0,63}", "a variable's name such as LOG_LEVEL"),
-    AfterValidator(_not_given),
+    not_of(GIVEN_VARIABLES),
 ]
 
 

@@ -29,6 +29,8 @@ from automation.queues.slots import Slots, again_after, parse, reconnect_after, 
 
 _log = structlog.stdlib.get_logger(__name__)
 _PUBLISH_SECONDS = 10.0
+_GIVEN_BACK_SECONDS = 2.0
+_GIVEN_BACK_POLL_SECONDS = 0.02
 
 
 class RabbitQueue:
@@ -233,7 +235,19 @@ class RabbitQueue:
                         await asyncio.wait_for(full.wait(), CALL_SECONDS)
         except LOST as error:
             raise broker.explain(self._settings, error) from None
+        await self._given_back(seen)
         return sorted((_parked(message) for message in newest), key=lambda item: item.at, reverse=True)
+
+    async def _given_back(self, count: int) -> None:
+        """Waits until the broker can hand out `count` parked messages again, some time after their reader has gone.
+
+        Whoever reads sooner would find fewer. Somebody else may hold them, so it does not wait for long.
+        """
+        giving_up = asyncio.get_running_loop().time() + _GIVEN_BACK_SECONDS
+        while asyncio.get_running_loop().time() < giving_up:
+            if (await self.depth()).parked >= count:
+                return
+            await asyncio.sleep(_GIVEN_BACK_POLL_SECONDS)
 
     async def close(self) -> None:
         """See `seam.Queue`."""

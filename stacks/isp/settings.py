@@ -12,8 +12,9 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
-from stacks.application import Application
-from stacks.fields import matching
+from providers.names import ISP_VARIABLES
+from stacks.application import Application, EnvironmentName, not_of
+from stacks.fields import LineText, matching
 from stacks.problems import MISSING, FieldProblem, shown
 from stacks.settings import Section
 
@@ -38,6 +39,15 @@ _Host = Annotated[
 _Variable = Annotated[
     str, matching(r"TENANTRY_BACKEND_[A-Z0-9_]{1,60}", "the name of a variable, TENANTRY_BACKEND_..., that holds it")
 ]
+
+
+_Name = Annotated[EnvironmentName, not_of(ISP_VARIABLES)]
+
+
+class IspApplication(Application):
+    """What an ISP's container runs."""
+
+    environment: Annotated[dict[_Name, LineText], Field(max_length=100)] = Field(default_factory=dict)
 
 
 class Use(Section):
@@ -120,7 +130,7 @@ class Ingress(Section):
 class IspSettings(Section):
     """All settings of one ISP. Every key has a default, so that a partial mapping can be checked alone."""
 
-    application: Application = Application()
+    application: IspApplication = IspApplication()
     resources: Resources = Resources()
     sizing: Rules = Rules()
     replicas: Annotated[int, Field(ge=1, le=20)] = 1

@@ -49,7 +49,7 @@ def test_a_variable_that_the_application_is_given_is_no_manifests_to_give(name: 
 
 def test_all_that_a_department_sets_is_refused() -> None:
     args: Any = SimpleNamespace(environment={}, name="Finance", scopes=["read"], public_url="https://finance.example")
-    database: Any = SimpleNamespace(url="postgres://")
+    database: Any = SimpleNamespace(inner_url="postgres://")
     credential: Any = SimpleNamespace(token_endpoint="https://login.example", client_id="i", client_secret="s")
     told = set(environment_of(args, database, credential))
     # Those of the platform, and one that only some regions have.

@@ -345,5 +345,5 @@ def test_a_session_that_holds_the_tables_does_not_hold_up_their_removal(fresh: R
 def test_what_is_left_is_found_where_the_database_is_gone(fresh: Region) -> None:
     department = Department(region=fresh, name="dept_alone", password=secrets.token_hex(12))
     make_role(fresh, department)
-    left = left_in(REGION, tenant_mark=department.mark, roles=[department.role], role_mark="nobody's")
+    left = left_in(REGION, tenant_mark=department.mark, databases=[], roles=[department.role], server_mark="nobody's")
     assert left == [f"role dept_alone_app in region {REGION}"]

@@ -56,6 +56,12 @@ def test_other_counts_are_refused(count: object) -> None:
     assert set(problems(customerCount=count)) == {"customerCount"}
 
 
+@pytest.mark.parametrize("name", ["ISP_PLAN", "ISP_DATA", "TENANT", "PORT"])
+def test_a_variable_that_the_application_is_given_is_no_manifests_to_give(name: str) -> None:
+    found = problems(customSettings={"application": {"environment": {name: "x", "LOG_LEVEL": "info"}}})
+    assert [(name in field, "another name" in valid) for field, valid in found.items()] == [(True, True)]
+
+
 def test_a_feature_is_named_once() -> None:
     assert parsed(features=["billing", "analytics"]).features == ("billing", "analytics")
     assert "twice" in problems(features=["billing", "billing"])["features"]

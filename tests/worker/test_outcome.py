@@ -76,6 +76,7 @@ TABLE: dict[int, dict[Why, str]] = {
     8: dict.fromkeys(ALL, "failed"),
     9: dict.fromkeys(ALL, "failed"),
     10: dict.fromkeys(ALL, "failed"),
+    11: dict.fromkeys(ALL, "failed"),
     130: {Why.NONE: AGAIN, Why.CANCEL: "cancelled", Why.DRAIN: AGAIN, Why.LEASE: AGAIN, Why.LIMIT: "failed"},
     ATTEMPT_LOST: dict.fromkeys(ALL, "nothing"),
 }
