@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-from providers.masking import MASK, shown_forms
+from providers.masking import MASK, shown_forms, without_url_passwords
 
-# An URL's or DSN's password, whoever put it there.
-_URL_PASSWORD = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s:/@]+:)[^\s@/]+(?=@)", re.IGNORECASE)
+# A DSN's password, whoever put it there.
 _DSN_PASSWORD = re.compile(r"\b(?P<head>password\s*[=:]\s*)('[^']*'|\"[^\"]*\"|[^\s,;]+)", re.IGNORECASE)
 # A JWT, whoever signed it: both of its first parts are JSON objects.
 _JWT = re.compile(r"\beyJ[\w-]{6,}\.eyJ[\w-]{2,}\.[\w-]*")
@@ -28,7 +27,7 @@ def redactor(secrets: Iterable[str]) -> Callable[[str], str]:
     def redact(text: str) -> str:
         for value in known:
             text = text.replace(value, MASK)
-        text = _URL_PASSWORD.sub(rf"\g<head>{MASK}", text)
+        text = without_url_passwords(text)
         return _JWT.sub(MASK, _DSN_PASSWORD.sub(rf"\g<head>{MASK}", text))
 
     return redact

@@ -1,7 +1,7 @@
 """The providers' error tree. A message is one line: which object, why, and what to do. It never holds a secret.
 
-ProviderError > ConfigurationError, UnreachableError > MissingDatabaseError, MissingTableError, OwnershipError,
-RefusedError, NotReadyError
+ProviderError > ConfigurationError, UnreachableError > MissingDatabaseError, NoTokenError, MissingTableError,
+OwnershipError, RefusedError, NotReadyError
 
 The dynamic provider host reports a traceback; its last line is the one that a reader is shown.
 """
@@ -23,6 +23,10 @@ class UnreachableError(ProviderError):
 
 class MissingDatabaseError(UnreachableError):
     """The server is there, the database is not."""
+
+
+class NoTokenError(UnreachableError):
+    """It is the cluster that this process runs in, and the process was given no token of it."""
 
 
 class MissingTableError(ProviderError):

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 
 MASK = "[secret]"
+# Whoever put it there.
+_URL_PASSWORD = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s:/@]+:)[^\s@/]+(?=@)", re.IGNORECASE)
+
+
+def without_url_passwords(text: str) -> str:
+    """`text` with the passwords of the URLs in it masked."""
+    return _URL_PASSWORD.sub(rf"\g<head>{MASK}", text)
 
 
 def shown_forms(secrets: Iterable[str]) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -16,8 +17,13 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from providers.masking import MASK, without_url_passwords
+
 MISSING = "nothing"
 _SHOWN_CHARS = 80
+_SECRET_NAME = re.compile(
+    r"(secret|password|passphrase|(^|_)pass|token|credentials?|dsn|(api|private|secret|access|_)_?key)$", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,16 +78,31 @@ class TemplateError(InputError):
     noun = "template"
 
 
-def shown(value: object) -> str:
-    """`value` as a reader would write it, shortened; safe for a terminal (control characters are escaped)."""
+def shown(value: object, name: str = "") -> str:
+    """`value` as a reader would write it, shortened; safe for a terminal (control characters are escaped).
+
+    What is called as secrets are, by `name` or by a key in it, and a URL's password are masked: messages end in logs.
+    """
     if value is None:
         return "null"
     try:
-        text = json.dumps(value, ensure_ascii=False)
-    except (TypeError, ValueError, RecursionError):
-        text = repr(value)
+        text = json.dumps(_without_secrets(value, name), ensure_ascii=False)
+    except RecursionError:
+        text = "something that holds itself"
+    except (TypeError, ValueError):
+        text = repr(_without_secrets(value, name))
+    text = without_url_passwords(text)
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
     return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}..."
+
+
+def _without_secrets(value: object, name: str) -> object:
+    if isinstance(value, Mapping):
+        return {key: _without_secrets(child, str(key)) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_without_secrets(child, name) for child in value]
+    says = value not in (None, "") and not isinstance(value, bool)
+    return MASK if says and _SECRET_NAME.search(name) else value
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:
@@ -105,7 +126,7 @@ def _problem(detail: ErrorDetails, model: type[BaseModel], prefix: str) -> Field
         valid = f"one of the keys {', '.join(known)}" if known else "no key here"
         return FieldProblem(
             field=field,
-            given=f"an unknown key with the value {shown(detail['input'])}",
+            given=f"an unknown key with the value {shown(detail['input'], str(loc[-1]))}",
             valid=valid,
             suggestion=closest(str(loc[-1]), known),
         )
@@ -113,7 +134,7 @@ def _problem(detail: ErrorDetails, model: type[BaseModel], prefix: str) -> Field
         return FieldProblem(field=field, given=MISSING, valid=f"this is required: {_described(model, loc)}")
     return FieldProblem(
         field=field,
-        given=shown(detail["input"]),
+        given=shown(detail["input"], str(loc[-1]) if loc else ""),
         valid=_valid(kind, detail),
         suggestion=_suggested(kind, detail),
     )

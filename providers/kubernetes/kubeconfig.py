@@ -20,6 +20,8 @@ _FILES = {
     "cluster": ("certificate-authority",),
     "user": ("client-certificate", "client-key", "tokenFile"),
 }
+_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""What a pod has of its service account, if it is given that."""
 _ADVICE = "Give the provider a kubeconfig (its contents or its path), or set KUBECONFIG"
 
 
@@ -36,6 +38,11 @@ class Chosen:
     def identity(self) -> tuple[str, str]:
         """As much as can be told of which cluster it is."""
         return self.server, self.authority
+
+    @property
+    def lacks_token(self) -> bool:
+        """Whether this process runs in the cluster, and was given no token of it."""
+        return self.document is None and not (_ACCOUNT / "token").is_file()
 
 
 def choose(given: str, *, context: str, cluster: str, env: Mapping[str, str]) -> Chosen:
@@ -138,5 +145,5 @@ def _named(document: Mapping[str, Any], key: str, name: str) -> dict[str, Any]:
 
 
 def _own_namespace() -> str:
-    path = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+    path = _ACCOUNT / "namespace"
     return path.read_text(encoding="utf-8").strip() if path.is_file() else ""

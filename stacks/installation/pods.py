@@ -119,6 +119,9 @@ def _pod(platform: Platform, account: str, container: Document, *, token: bool, 
         "serviceAccountName": account,
         "automountServiceAccountToken": token,
         "enableServiceLinks": False,
+        # Else the worker would be the first process, to which goes whatever outlives a killed attempt: it waits for its
+        # own children only, so those would stay as dead processes until the pod ends, and be counted.
+        "shareProcessNamespace": True,
         "terminationGracePeriodSeconds": grace,
         "securityContext": {
             "runAsNonRoot": True,

@@ -24,6 +24,7 @@ from pulumi_kubernetes import (
 
 from stacks.installation.names import Document
 from stacks.installation.objects import documents, key
+from stacks.installation.pods import service_grace, worker_grace
 from stacks.installation.settings import Platform
 
 _TYPES: dict[tuple[str, str], Callable[..., pulumi.CustomResource]] = {
@@ -50,8 +51,7 @@ _TYPES: dict[tuple[str, str], Callable[..., pulumi.CustomResource]] = {
 }
 _FIELDS = {"automountServiceAccountToken": "automount_service_account_token", "roleRef": "role_ref"}
 """Python's names of what stands beside `spec`."""
-_DELETE = "15m"
-"""As long as a worker that ends lets its jobs run, and some more."""
+_DELETE_SLACK_SECONDS = 300
 
 
 def program_for(platform: Platform) -> Callable[[], None]:
@@ -67,7 +67,7 @@ def program_for(platform: Platform) -> Callable[[], None]:
         for document in documents(platform):
             # Deployments come up beside each other; what is after them waits for both.
             waits_for = list(made) if document["kind"] == "Deployment" else [*made, *running]
-            resource = _resource(document, cluster, waits_for, platform.ready_seconds)
+            resource = _resource(document, cluster, waits_for, platform)
             (running if document["kind"] == "Deployment" else made).append(resource)
         pulumi.export("namespace", platform.namespace)
         pulumi.export("image", platform.image)
@@ -78,10 +78,16 @@ def program_for(platform: Platform) -> Callable[[], None]:
     return program
 
 
+def delete_seconds(platform: Platform) -> int:
+    """For how long an object may take to go: a Deployment goes after its pods, and those end as late as they may."""
+    return max(service_grace(platform), worker_grace(platform)) + _DELETE_SLACK_SECONDS
+
+
 def _resource(
-    document: Document, cluster: kubernetes.Provider, waits_for: list[pulumi.Resource], seconds: int
+    document: Document, cluster: kubernetes.Provider, waits_for: list[pulumi.Resource], platform: Platform
 ) -> pulumi.CustomResource:
-    limits = pulumi.CustomTimeouts(create=f"{seconds}s", update=f"{seconds}s", delete=_DELETE)
+    ready = f"{platform.ready_seconds}s"
+    limits = pulumi.CustomTimeouts(create=ready, update=ready, delete=f"{delete_seconds(platform)}s")
     options = pulumi.ResourceOptions(
         provider=cluster, depends_on=waits_for, delete_before_replace=True, custom_timeouts=limits
     )

@@ -101,8 +101,8 @@ def _keda(platform: Platform) -> Document:
             "minReplicaCount": workers.min,
             "maxReplicaCount": workers.max,
             "triggers": [trigger],
+            # No `fallback`: KEDA has none for a trigger of metricType Value and refuses the whole object. Without one,
+            # as many workers stay as there are while Prometheus is away.
             "advanced": {"horizontalPodAutoscalerConfig": {"behavior": _BEHAVIOUR}},
-            # Prometheus away is no reason to take workers away.
-            "fallback": {"failureThreshold": 3, "replicas": workers.min},
         },
     }

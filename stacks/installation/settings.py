@@ -7,7 +7,7 @@ cluster, named under `secrets`, with fixed keys.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -215,14 +215,22 @@ def parse(mapping: dict[str, Any], source: str = "platform.yaml", *, folder: Pat
     if problems := list(_clashes(platform)):
         raise PlatformError(source, problems)
     if platform.regions is not None:
-        platform._regions_text = _regions(folder / platform.regions, source, platform.regions)  # noqa: SLF001 - own
+        text, regions = _regions(folder / platform.regions, source, platform.regions)
+        if problems := list(_out_of_reach(platform, regions)):
+            raise PlatformError(source, problems)
+        platform._regions_text = text  # noqa: SLF001 - own
     return platform
 
 
 def _clashes(platform: Platform) -> Iterator[FieldProblem]:
-    for name in sorted(platform.environment.keys() & DECIDED_HERE):
-        valid = "a variable that no other key of this file decides"
-        yield FieldProblem(field="environment", given=name, valid=valid)
+    for name in sorted(platform.environment):
+        if name in DECIDED_HERE:
+            valid = "a variable that no other key of this file decides"
+            yield FieldProblem(field="environment", given=name, valid=valid)
+        elif name in _SECRET or name.startswith(backends.SECRET_PREFIX):
+            # A ConfigMap, the state and what is rendered are no places for it.
+            valid = "a variable that is no secret: this one goes into the Secret that secrets.regions names, as a key"
+            yield FieldProblem(field="environment", given=name, valid=valid)
     if platform.tenants.namespace == platform.namespace:
         valid = "another namespace than Tenantry's own, whose Secrets workers could read"
         yield FieldProblem(field="tenants.namespace", given=platform.namespace, valid=valid)
@@ -238,12 +246,31 @@ DECIDED_HERE = frozenset(
     }
 )
 """Variables that pods get from other keys: secrets from Secrets, the rest from what this file says of them."""
+_SECRET = frozenset({"DOCKER_REGISTRY_PASS", "TENANTRY_TLS_KEY_PASSWORD"})
+"""Others that are secret, beside those of regions."""
 
 
-def _regions(path: Path, source: str, given: str) -> str:
+def _out_of_reach(platform: Platform, regions: Mapping[str, backends.RegionParts]) -> Iterator[FieldProblem]:
+    """Regions on this very cluster, where workers have no rights: nothing could be made there."""
+    tenants = platform.tenants
+    for name, parts in regions.items():
+        here = parts.container
+        if not isinstance(here, backends.KubernetesBackend) or here.kubeconfig is not None:
+            continue
+        given = f"{name}: a container on this cluster, namespace {here.namespace or 'one for each tenant'}"
+        if not tenants.on_this_cluster:
+            valid = "a kubeconfig of another cluster there, or tenants.onThisCluster: true"
+            yield FieldProblem(field="regions", given=given, valid=valid)
+        elif tenants.namespace is not None and here.namespace != tenants.namespace:
+            valid = f"namespace {tenants.namespace} there: by tenants.namespace, workers have rights in no other"
+            yield FieldProblem(field="regions", given=given, valid=valid)
+
+
+def _regions(path: Path, source: str, given: str) -> tuple[str, Mapping[str, backends.RegionParts]]:
     try:
         text = path.read_text(encoding="utf-8")
-        backends.regions({backends.VARIABLE: str(path)})
+        where = {backends.VARIABLE: str(path)}
+        found = {name: backends.parts_of(name, where) for name in backends.regions(where)}
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no UTF-8"
         valid = "a file of regions that can be read, beside this one"
@@ -251,4 +278,4 @@ def _regions(path: Path, source: str, given: str) -> str:
     except ConfigurationError as error:
         valid = "a file of regions, as in docs/departments.md"
         raise PlatformError(source, [FieldProblem(field="regions", given=str(error), valid=valid)]) from None
-    return text
+    return text, found

@@ -18,6 +18,7 @@ from service.settings import ServiceSettings
 from stacks.installation import pods, scaling, variables
 from stacks.installation.names import Document
 from stacks.installation.objects import documents, key
+from stacks.installation.program import delete_seconds
 from stacks.installation.rendering import rendered
 from stacks.installation.settings import Platform
 from tests.automation.helpers import ROOT
@@ -64,6 +65,19 @@ def test_a_worker_is_given_the_time_that_it_takes_to_end() -> None:
     assert Settings.model_validate(plain).cancel_grace == 7
 
 
+def test_what_goes_is_waited_for_as_long_as_its_pods_may_take_to_end() -> None:
+    for drain in (1, 3600, 86_400):
+        platform = settings(workers={"drainSeconds": drain})
+        assert delete_seconds(platform) > pods.worker_grace(platform) > drain
+    assert delete_seconds(settings(service={"shutdownSeconds": 3600}, workers={"drainSeconds": 1})) > 3600
+
+
+@pytest.mark.parametrize("name", ["tenantry", "tenantry-worker"])
+def test_a_worker_is_not_the_first_process_of_its_pod(name: str) -> None:
+    """What outlives a killed attempt goes to the first process, and the worker waits for its own children only."""
+    assert _pod(settings(), name)["shareProcessNamespace"] is True
+
+
 def test_the_metric_is_one_that_there_is_and_the_adapter_hands_it_on() -> None:
     nothing: gauges.Values = []
     families = gauges.Gauges(
@@ -88,6 +102,9 @@ def test_keda_asks_for_the_same_figure() -> None:
     promql_parser.parse(trigger["metadata"]["query"])
     assert scaling.METRIC in trigger["metadata"]["query"]
     assert (found["minReplicaCount"], found["maxReplicaCount"]) == (2, 10)
+    # KEDA's CheckFallbackValid refuses the whole object where both are there.
+    assert trigger["metricType"] == "Value"
+    assert "fallback" not in found
 
 
 @pytest.mark.parametrize("how", ["hpa", "keda", "none"])

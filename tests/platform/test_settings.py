@@ -40,6 +40,8 @@ LEAST = {"image": "registry.example/tenantry:1", "database": {"host": "db.intern
         ({"tenants": {"namespace": "a", "onThisCluster": False}}, "tenants", "namespace only where"),
         ({"environment": {"DB_PASSWORD": "x"}}, "environment.DB_PASSWORD", "a variable that begins with"),
         ({"environment": {"TENANTRY_JWT_SECRET": "x"}}, "environment", "no other key of this file decides"),
+        ({"environment": {"TENANTRY_BACKEND_EU_DB": "x"}}, "environment", "goes into the Secret"),
+        ({"environment": {"DOCKER_REGISTRY_PASS": "x"}}, "environment", "goes into the Secret"),
         ({"regions": "nowhere.yaml"}, "regions", "a file of regions that can be read"),
     ],
 )
@@ -49,6 +51,50 @@ def test_what_is_wrong_is_told_by_field(more: dict[str, Any], field: str, valid:
     (problem,) = raised.value.problems
     assert problem.field.startswith(field)
     assert valid in problem.message
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"database": {"host": "db", "password": "hunter2"}},
+        {"databse": {"password": "hunter2"}},
+        {"secrets": {"jwtSecret": "hunter2"}},
+        {"tokens": {"jwksUrl": "https://someone:hunter2@login.example/keys"}},
+        {"environment": {"TENANTRY_SECRET_KEY": "hunter2", "TENANTRY_BACKEND_EU_DB": "hunter2"}},
+    ],
+)
+def test_a_secret_at_a_wrong_place_is_not_told(more: dict[str, Any]) -> None:
+    with pytest.raises(PlatformError) as raised:
+        parse({**LEAST, **more})
+    assert "hunter2" not in str(raised.value)
+    assert "hunter2" not in str(raised.value.to_dict())
+
+
+@pytest.mark.parametrize(
+    ("tenants", "container", "valid"),
+    [
+        ({"namespace": "customers"}, "{platform: kubernetes}", "namespace customers there"),
+        ({"namespace": "customers"}, "{platform: kubernetes, namespace: other}", "namespace customers there"),
+        ({"namespace": "customers"}, "{platform: kubernetes, namespace: customers}", None),
+        ({"namespace": "customers"}, "{platform: kubernetes, kubeconfig: /elsewhere}", None),
+        ({"onThisCluster": False}, "{platform: kubernetes}", "a kubeconfig of another cluster"),
+        ({"onThisCluster": False}, "{platform: docker}", None),
+        ({}, "{platform: kubernetes}", None),
+    ],
+)
+def test_a_region_on_this_cluster_lies_where_workers_have_rights(
+    tmp_path: Path, tenants: dict[str, Any], container: str, valid: str | None
+) -> None:
+    (tmp_path / "regions.yaml").write_text(f"regions:\n  here:\n    container: {container}\n")
+    content = {**LEAST, "tenants": tenants, "regions": "regions.yaml"}
+    if valid is None:
+        assert parse(content, folder=tmp_path).regions_text is not None
+        return
+    with pytest.raises(PlatformError) as raised:
+        parse(content, folder=tmp_path)
+    (problem,) = raised.value.problems
+    assert problem.given.startswith("here:")
+    assert valid in problem.valid
 
 
 def test_all_problems_come_at_once_and_name_the_file(tmp_path: Path) -> None:
@@ -74,7 +120,8 @@ def test_the_regions_are_checked_and_go_along(tmp_path: Path) -> None:
 def test_the_file_in_the_docs_is_valid_and_shows_every_key(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "platform.md").read_text("utf-8")
     example = text.split("```yaml\n", 1)[1].split("```", 1)[0]
-    (tmp_path / "regions.yaml").write_text("regions:\n  here:\n    container: {platform: kubernetes}\n")
+    region = "container: {platform: kubernetes, namespace: customers}"
+    (tmp_path / "regions.yaml").write_text(f"regions:\n  here:\n    {region}\n")
     (tmp_path / "platform.yaml").write_text(example)
     platform = load(tmp_path / "platform.yaml")
     assert _keys(platform) == _keys(platform, only_set=True)
