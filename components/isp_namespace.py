@@ -20,6 +20,7 @@ from components import isp_network, pods
 from components.isp_args import IspArgs
 from components.placing import Placing
 from providers.backends import KubernetesBackend, database_of
+from providers.kubernetes.keeping import KEPT
 
 _CREATE, _DELETE = "50s", "100s"
 _SOLVER_CPU, _SOLVER_MEMORY = 100, 64
@@ -71,8 +72,16 @@ class IspNamespace:
     def _claim(self) -> core.v1.PersistentVolumeClaim:
         return core.v1.PersistentVolumeClaim(
             self._placing.name,
-            # It may be bound no sooner than its first pod comes (WaitForFirstConsumer), which waits for it then.
-            metadata=pods.metadata(self._placing, self.name, annotations={"pulumi.com/skipAwait": "true"}),
+            metadata=pods.metadata(
+                self._placing,
+                self.name,
+                annotations={
+                    # It may be bound no sooner than its first pod comes (WaitForFirstConsumer).
+                    "pulumi.com/skipAwait": "true",
+                    # A plan that gives less, or a growth that is taken back, does not make an empty one of it.
+                    KEPT: "true",
+                },
+            ),
             spec=core.v1.PersistentVolumeClaimSpecArgs(
                 access_modes=["ReadWriteOnce" if self._args.replicas == 1 else "ReadWriteMany"],
                 storage_class_name=self._backend.storage_class,
@@ -100,16 +109,27 @@ class IspNamespace:
         ]
 
     def _hard(self, cpu: int, memory: int) -> dict[str, str]:
-        pods_own = self._args.replicas + 1
-        cores, mib = f"{cpu * pods_own + _SOLVER_CPU}m", f"{memory * pods_own + _SOLVER_MEMORY}Mi"
+        return {
+            **self._sum(cpu, memory),
+            "pods": str(self._args.replicas + _SPARE_PODS),
+            # Not its size: that is asked for by us alone, and the quota of before would refuse the volume's growth.
+            "persistentvolumeclaims": "1",
+            "services.nodeports": "0",
+            "services.loadbalancers": "0",
+        }
+
+    def _sum(self, cpu: int, memory: int) -> dict[str, str]:
+        """Of one pod, what all in the namespace may have, its successor among them.
+
+        Of several pods, each change has some of the old size and some of the new: a sum for either would refuse the
+        next one for ever. Their number and what each may have (LimitRange) are bounds enough.
+        """
+        if self._args.replicas > 1:
+            return {}
+        cores, mib = f"{2 * cpu + _SOLVER_CPU}m", f"{2 * memory + _SOLVER_MEMORY}Mi"
         return {
             **{f"{kind}.cpu": cores for kind in ("requests", "limits")},
             **{f"{kind}.memory": mib for kind in ("requests", "limits")},
-            "pods": str(self._args.replicas + _SPARE_PODS),
-            "persistentvolumeclaims": "1",
-            "requests.storage": f"{self._args.size.storage_mib}Mi",
-            "services.nodeports": "0",
-            "services.loadbalancers": "0",
         }
 
     def _policies(self) -> list[pulumi.Resource]:

@@ -8,6 +8,7 @@ from typing import Any
 from providers.kubernetes.awaiting import problems_of
 from providers.kubernetes.awaiting.documents import table, text
 from providers.kubernetes.cluster import ApiCluster
+from providers.kubernetes.keeping import kept
 from providers.kubernetes.objects import AUTONAMED, document_of, propagation_of, veiled
 from providers.kubernetes.tokens import Type
 from providers.plugin.errors import ProviderError, RefusedError, UnreachableError
@@ -31,6 +32,10 @@ def check(cluster: ApiCluster, type_: Type, news: Bag, olds: Bag, naming: Naming
         failures.append(Failure(property="metadata", reason="property 'metadata' must be an object"))
     if not has_unknown(values.get("metadata")) and not failures:
         failures += _wrong_annotations(document_of(type_, values))
+    try:
+        values = kept(values, olds.values)
+    except RefusedError as error:
+        failures.append(Failure(property="spec", reason=str(error)))
     return Checked(inputs=veiled(values, news), failures=tuple(failures))
 
 
