@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +18,7 @@ from automation.cli_dev import dev
 from automation.cli_isp import app as isp_app
 from automation.cli_platform import app as platform_app
 from automation.cli_queue import app as queue_app
-from automation.cli_support import Output, Shared, context_for, finish_run, main_with_errors
+from automation.cli_support import Output, Shared, confirm, context_for, finish_run, main_with_errors
 from automation.errors import EXIT_CODES, InputError
 
 _EPILOG = "Exit codes: " + "; ".join(f"{code} {text}" for code, text in EXIT_CODES) + "."
@@ -207,7 +206,7 @@ def destroy(
     context = context_for(output, correlation)
     from automation import operations
 
-    _confirm(f"Remove '{tenant}' with its database and all data in it?", yes=yes)
+    confirm(f"Remove '{tenant}' with its database and all data in it?", yes=yes)
     with output.running(f"destroy {tenant}"):
         result = operations.destroy(context, tenant, correlation=correlation)
     finish_run(output, result)
@@ -230,18 +229,10 @@ def rollback(
     context = context_for(output, correlation)
     from automation import operations
 
-    _confirm(f"Roll back deployment {deployment}?", yes=yes)
+    confirm(f"Roll back deployment {deployment}?", yes=yes)
     with output.running(f"rollback {deployment}"):
         result = operations.rollback(context, deployment, force=force, correlation=correlation)
     finish_run(output, result)
-
-
-def _confirm(question: str, *, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise InputError(f"{question} Nobody can answer here", hint="add --yes to confirm")
-    typer.confirm(question, abort=True, err=True)
 
 
 @app.command()

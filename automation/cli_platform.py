@@ -5,18 +5,20 @@ Decides words on the command line only: `installing` runs the stack, `stacks.ins
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from automation.cli_support import Output, settings_for
-from automation.errors import ChangesFoundError
+from automation.cli_support import Output, confirm, settings_for
+from automation.errors import ChangesFoundError, InputError
 
 if TYPE_CHECKING:
     from automation.engines import EngineChoice
     from automation.installing import Installed
     from automation.settings import Settings
+    from stacks.installation.settings import Platform
 
 app = typer.Typer(help="Tenantry itself on Kubernetes, by platform.yaml.", no_args_is_help=True)
 
@@ -28,6 +30,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the outcome.")]
 Unchanged = Annotated[bool, typer.Option("--expect-no-changes", help="Exit with 7 when there are changes.")]
 _SETTINGS = Path("platform.yaml")
+_STACK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
 @app.command()
@@ -39,8 +42,10 @@ def preview(
 
     output = Output(as_json=as_json)
     platform = installing.load(file)
+    name = _named(stack) or platform.namespace
     settings, choice = _engine(output)
-    _tell(output, installing.preview(settings, choice, stack or platform.namespace, platform), expect_no_changes)
+    _cluster(output, platform)
+    _tell(output, installing.preview(settings, choice, name, platform), expect_no_changes)
 
 
 @app.command()
@@ -56,8 +61,10 @@ def up(
 
     output = Output(as_json=as_json, quiet=quiet)
     platform = installing.load(file)
+    name = _named(stack) or platform.namespace
     settings, choice = _engine(output)
-    result = installing.up(settings, choice, stack or platform.namespace, platform, output.note)
+    _cluster(output, platform)
+    result = installing.up(settings, choice, name, platform, output.note)
     _tell(output, result, expect_no_changes)
 
 
@@ -73,11 +80,12 @@ def destroy(
     from automation import installing
 
     output = Output(as_json=as_json, quiet=quiet)
-    name = stack or installing.load(file).namespace
-    if not yes:
-        typer.confirm(
-            f"Remove the installation '{name}'? Its tenants stay, and nothing manages them.", abort=True, err=True
-        )
+    name, where = _named(stack), ""
+    if name is None:
+        platform = installing.load(file)
+        name, cluster = platform.namespace, installing.cluster_of(platform)
+        where = f" from {cluster}" if cluster else ""
+    confirm(f"Remove the installation '{name}'{where}? Its tenants stay, and nothing manages them.", yes=yes)
     settings, choice = _engine(output)
     _tell(output, installing.destroy(settings, choice, name, output.note), expect_no_changes=False)
 
@@ -95,6 +103,23 @@ def manifests(file: File = _SETTINGS, as_json: Json = False) -> None:
         output.document({"apiVersion": "v1", "kind": "List", "items": list(found)})
     else:
         output.say(rendered(found).rstrip())
+
+
+def _named(stack: str | None) -> str | None:
+    if stack is not None and not _STACK.fullmatch(stack):
+        raise InputError(
+            f"--stack {stack!r} names no installation",
+            hint="it has letters, digits, dots, hyphens and underscores, and begins with a letter or digit",
+        )
+    return stack
+
+
+def _cluster(output: Output, platform: Platform) -> None:
+    from automation import installing
+
+    # Without a context in the file it is whichever the kubeconfig has just now.
+    if cluster := installing.cluster_of(platform):
+        output.note(f"cluster: {cluster}")
 
 
 def _engine(output: Output) -> tuple[Settings, EngineChoice]:

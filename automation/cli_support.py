@@ -124,19 +124,16 @@ def finish_run(output: Output, result: RunResult) -> None:
     """Prints a run's end; raises its error, if there is one."""
     output.result(result)
     if result.error is not None:
-        _end_stuck_engine(output, result)
         raise result.error
 
 
-def _end_stuck_engine(output: Output, result: RunResult) -> None:
-    # A thread that hangs in the engine would keep the process for ever; all that could be saved is saved.
-    error = result.error
-    if error is None or not error.details.get("stuck"):
+def confirm(question: str, *, yes: bool) -> None:
+    """Asks, unless `yes`. Raises InputError where nobody can answer, Abort for a no."""
+    if yes:
         return
-    _tell(error, output)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(error.exit_code)
+    if not sys.stdin.isatty():
+        raise InputError(f"{question} Nobody can answer here", hint="add --yes to confirm")
+    typer.confirm(question, abort=True, err=True)
 
 
 def main_with_errors(app: typer.Typer) -> int:
@@ -147,6 +144,11 @@ def main_with_errors(app: typer.Typer) -> int:
     except TenantryError as error:
         _trace()
         _tell(error, Shared.output)
+        if error.details.get("stuck"):
+            # A thread that hangs in the engine would keep the process for ever; all that could be saved is saved.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(error.exit_code)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         _tell(CancelledError("cancelled"), Shared.output)

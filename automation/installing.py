@@ -6,6 +6,7 @@ of the main database: the one that the installation will use need not be reachab
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,17 @@ def load(path: Path) -> Platform:
         raise InputError(
             message, hint="correct the file; docs/platform.md shows every key", problems=problems
         ) from None
+
+
+def cluster_of(platform: Platform) -> str:
+    """The address of the API server that the kubeconfig leads to; empty where it leads nowhere, which the run tells."""
+    from providers.kubernetes.kubeconfig import choose
+    from providers.plugin.errors import ProviderError
+
+    try:
+        return choose("", context=platform.context or "", cluster="", env=os.environ).server
+    except ProviderError:
+        return ""
 
 
 def preview(settings: Settings, choice: EngineChoice, stack: str, platform: Platform) -> Installed:
@@ -178,7 +190,7 @@ class _Run:
         if isinstance(outcome.error, TenantryError):
             return outcome.error
         what = f"{self._operation} of the installation '{self._name}'"
-        again = f"what was done is kept; `tenantry platform {self._operation}` continues"
+        again = "what was done is kept; the same command continues"
         if outcome.stop is Stop.USER:
             return CancelledError(f"{what} was cancelled", hint=again)
         reasons = [reason for reason in dict.fromkeys(self._wrong) if not reason.startswith(NOISE)]

@@ -350,3 +350,23 @@ def test_the_size_of_an_isp(tenantry: Tenantry, monkeypatch: pytest.MonkeyPatch)
     wrong = tenantry("isp size --customers 10 --plan gold --json")
     assert wrong.code == 2
     assert [one["field"] for one in wrong.document["error"]["details"]["problems"]] == ["customerCount", "planType"]
+
+
+def test_an_engine_that_hangs_keeps_no_command() -> None:
+    """Whichever command it is: `up`, `preview` or `platform up`. A thread like that of a program's host never ends."""
+    program = """
+import sys, threading, typer
+from automation.cli_support import main_with_errors
+from automation.errors import EngineError
+app = typer.Typer()
+@app.command()
+def hang() -> None:
+    threading.Thread(target=threading.Event().wait).start()
+    raise EngineError("the engine did not stop", details={"stuck": True})
+sys.exit(main_with_errors(app))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 8
+    assert "the engine did not stop" in done.stderr
