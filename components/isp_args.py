@@ -49,7 +49,8 @@ class IspEntrance:
 class IspArgs:
     """`share_cpu` and `share_memory_mib` are what each of `replicas` is given.
 
-    `ready_seconds` is how long its container may take to come up, `health_seconds` how long until all parts work.
+    `laid_seconds` is how long each object around its container may take, `ready_seconds` the container to come up,
+    `health_seconds` until all parts work.
     """
 
     slug: str
@@ -69,6 +70,7 @@ class IspArgs:
     share_cpu: float
     share_memory_mib: int
     entrance: IspEntrance
+    laid_seconds: float
     ready_seconds: float
     health_seconds: float
 

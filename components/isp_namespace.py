@@ -22,7 +22,7 @@ from components.placing import Placing
 from providers.backends import KubernetesBackend, database_of
 from providers.kubernetes.keeping import KEPT
 
-_CREATE, _DELETE = "50s", "100s"
+_DELETE = "100s"
 _SOLVER_CPU, _SOLVER_MEMORY = 100, 64
 """Millicores and MiB of a pod of cert-manager's, or of whatever says no size of its own."""
 _LEVEL = "restricted"
@@ -47,18 +47,21 @@ class IspNamespace:
 
     def within(self) -> pulumi.ResourceOptions:
         """For what is in the namespace, and goes with one of its own."""
-        options = pods.on(self.cluster, self._placing.options(), create=_CREATE, delete=_DELETE)
+        options = self._on_cluster()
         if self._space is None:
             return options
         inside = pulumi.ResourceOptions(depends_on=[self._space], deleted_with=self._space)
         return pulumi.ResourceOptions.merge(options, inside)
+
+    def _on_cluster(self) -> pulumi.ResourceOptions:
+        return pods.on(self.cluster, self._placing.options(), create=f"{self._args.laid_seconds:.0f}s", delete=_DELETE)
 
     def _own_namespace(self) -> core.v1.Namespace:
         level = {f"pod-security.kubernetes.io/{mode}": _LEVEL for mode in ("enforce", "audit", "warn")}
         return core.v1.Namespace(
             self._placing.name,
             metadata=pods.metadata(self._placing, None, labels=level),
-            opts=pods.on(self.cluster, self._placing.options(), create=_CREATE, delete=_DELETE),
+            opts=self._on_cluster(),
         )
 
     def _service_account(self) -> core.v1.ServiceAccount:

@@ -106,14 +106,13 @@ class IspOnKubernetes:
 
     def _annotations(self) -> dict[str, str]:
         entrance, region = self._args.entrance, self._backend.ingress
-        found: dict[str, str] = {}
+        # Whether requests come in is asked through the door itself, by health. An address in the Ingress says less, and
+        # ingress-nginx writes it once a minute, others never.
+        found = {"pulumi.com/skipAwait": "true"}
         if entrance.certificate != "none":
             found[_REDIRECT] = "true"
         if entrance.certificate == "issuer" and region.issuer:
             found[_ISSUER] = region.issuer
-        if region.address or region.http_address:
-            # Where the controller answers is known: it need not write it into the Ingress, and not every one does.
-            found["pulumi.com/skipAwait"] = "true"
         return found
 
     def _own_certificate(self, placing: Placing) -> core.v1.Secret:

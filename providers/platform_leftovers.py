@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from providers.backends import DockerBackend, KubernetesBackend, parts_of
 from providers.errors import UnreachableError
@@ -22,6 +22,7 @@ SETTLING_SECONDS = 15.0
 _PAUSE_SECONDS = 0.5
 _CALL_SECONDS = 10.0
 _PATIENCE_SECONDS = 10.0
+_LOOK_SECONDS = 30.0
 _SHARED = frozenset({"Event"})
 """Kinds that tell of others, and bear no mark of their own."""
 
@@ -52,16 +53,19 @@ def _on_cluster(region: str, backend: KubernetesBackend, slug: str) -> list[str]
 
 def _labelled(cluster: ApiCluster, slug: str, namespace: str) -> list[str]:
     """Of a namespace that all tenants share, only what is in it."""
+    from providers.kubernetes.errors import MissingError
     from providers.plugin.errors import AccessError
 
-    found = []
+    found, until = [], time.monotonic() + _LOOK_SECONDS
     for kind in cluster.listable():
+        if time.monotonic() > until:
+            raise UnreachableError(f"the API server is too slow to be looked through within {_LOOK_SECONDS:g} s")
         if kind.kind in _SHARED or (namespace and not kind.namespaced):
             continue
         try:
             listed = cluster.list(kind.api_version, kind.kind, namespace, labels=f"{KUBERNETES_TENANT}={slug}")
-        except AccessError:
-            # Whoever may not see a kind could not make one of it.
+        except (AccessError, MissingError):
+            # Whoever may not see a kind could not make one of it; and one that is no kind any more has no objects.
             continue
         for each in listed:
             at = each["metadata"]
@@ -90,7 +94,12 @@ def _marked(client: Client, tenant_mark: str) -> list[str]:
     networks = client.call("list networks", lambda api: list(api.networks(filters=filters)))
     volumes = client.call("list volumes", lambda api: dict(api.volumes(filters=filters))).get("Volumes") or []
     return [
-        *(f"container {each['Names'][0].lstrip('/')}" for each in containers),
+        *(f"container {_called(each)}" for each in containers),
         *(f"network {each['Name']}" for each in networks),
         *(f"volume {each['Name']}" for each in volumes),
     ]
+
+
+def _called(container: dict[str, Any]) -> str:
+    # One that is just being removed may have no name any more.
+    return str((container.get("Names") or [container["Id"][:12]])[0]).lstrip("/")

@@ -3,16 +3,19 @@
 What is known is kept; a kind that is not there is looked for again, since a program may have defined it meanwhile.
 """
 
+import contextlib
 import threading
 import time
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from providers.kubernetes.errors import Doing, MissingError
+from providers.kubernetes.errors import AwayError, Doing, MissingError
 from providers.kubernetes.transport import Transport
 
 _AGAIN_SECONDS = 1.0
 """How long the list of a group is taken to be complete."""
+_AGGREGATED_SECONDS = 3.0
+"""How long a group is tried, once the server has answered for others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +57,18 @@ class Discovery:
         return known.get(kind)
 
     def listable(self) -> tuple[Kind, ...]:
-        """All kinds of objects that can be listed, each in the version that the server prefers."""
+        """All kinds of objects that can be listed, each in the version that the server prefers.
+
+        Without those of a group that a server of its own serves (an aggregated API) which is away, as one of metrics
+        often is: nobody can say what there is of them, and nobody could make one.
+        """
         doing = Doing(verb="ask for", subject="the groups of kinds", host=self._transport.host)
         groups = (self._transport.request("GET", "/apis", doing) or {}).get("groups") or []
-        versions = ["v1", *(str(each["preferredVersion"]["groupVersion"]) for each in groups)]
-        return tuple(kind for version in versions for kind in self._kinds(version, None).values() if kind.listable)
+        known = [self._kinds("v1", None)]
+        for each in groups:
+            with contextlib.suppress(AwayError):
+                known.append(self._kinds(str(each["preferredVersion"]["groupVersion"]), _AGGREGATED_SECONDS))
+        return tuple(kind for kinds in known for kind in kinds.values() if kind.listable)
 
     def _kinds(self, api_version: str, patience: float | None) -> dict[str, Kind]:
         path = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"

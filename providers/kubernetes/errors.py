@@ -5,6 +5,7 @@ ProviderError
 │   ├── MissingError        404: no such object, or no such kind
 │   │   └── NotYetError     what the object needs is not there yet: its namespace, its service account
 │   └── ImmutableError      422: fields that cannot be changed; `fields` are their paths
+├── AwayError               503 for as long as it was tried: what serves this is away, but perhaps nothing else
 └── ConflictError
     └── OwnershipError      409: another field manager has fields that were to be set
 """
@@ -61,6 +62,10 @@ class ImmutableError(ApiError):
     def __init__(self, message: str, *, fields: tuple[str, ...]) -> None:
         super().__init__(message, status=422, reason="Invalid")
         self.fields = fields
+
+
+class AwayError(ProviderError):
+    retry = True
 
 
 class OwnershipError(ConflictError):

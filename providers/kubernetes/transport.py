@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from providers.kubernetes.config import Config
 from providers.kubernetes.connection import Connection
-from providers.kubernetes.errors import ApiError, Doing, from_answer
+from providers.kubernetes.errors import ApiError, AwayError, Doing, from_answer
 from providers.kubernetes.limiter import Limiter
 from providers.kubernetes.speaking import say, warn
 from providers.plugin.errors import CancelledError, ProviderError, UnreachableError
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 APPLY = "application/apply-patch+yaml"
 JSON = "application/json"
+_UNAVAILABLE = 503
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 5.0
 _KNOWN_AWAY_SECONDS = 5.0
@@ -114,7 +115,10 @@ class Transport:
             if patience >= _KNOWN_AWAY_SECONDS:
                 self._away = True
             return UnreachableError(f"{error}. It was tried for {patience:.0f} s: see that it runs, then retry")
-        given_up = ProviderError(f"{error}. It was tried for {patience:.0f} s: retry later")
+        text = f"{error}. It was tried for {patience:.0f} s: retry later"
+        if isinstance(error, ApiError) and error.status == _UNAVAILABLE:
+            return AwayError(text)
+        given_up = ProviderError(text)
         given_up.retry = True
         return given_up
 

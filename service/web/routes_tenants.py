@@ -104,9 +104,8 @@ async def tenant_page(request: Request, state: StateDep, who: Reader, slug: str)
 
 
 def _address(tenant: Mapping[str, Any]) -> str | None:
-    """Where it is reached: as its line knows it, else as its last run told."""
-    known = LINES[tenant["line"]].address(tenant["manifest"])
-    return known if known is not None or tenant["url"] is None else str(tenant["url"])
+    """Where it is reached: as its last run that succeeded told, else as its line knows it."""
+    return str(tenant["url"]) if tenant["url"] else LINES[tenant["line"]].address(tenant["manifest"])
 
 
 def _record(record: Mapping[str, Any] | None) -> list[tuple[str, str]]:

@@ -57,6 +57,7 @@ def isp_args(resolved: ResolvedManifest[IspManifest], mark: str) -> IspArgs:
         share_cpu=share.cpu_cores,
         share_memory_mib=share.memory_mib,
         entrance=_entrance(entrance, settings.ingress),
+        laid_seconds=waits_for("infrastructure"),
         ready_seconds=waits_for("container"),
         health_seconds=waits_for("health"),
     )
@@ -105,7 +106,8 @@ def _demand_pair(certificate: str, key: str) -> None:
         file.touch(mode=0o600)
         file.write_text(f"{secret(certificate, lines=True)}\n{secret(key, lines=True)}\n")
         try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(file)
+            # With a password, or OpenSSL asks for one at the terminal, and waits there.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(file, password="")
         except (OSError, ValueError):
             # Without OpenSSL's words: they say where in the key it stopped to make sense.
             raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""The most that one ISP may have on this installation: MAX_CPU_CORES, MAX_MEMORY_GB and MAX_STORAGE_GB (ISP-7).
+"""The most that an ISP may be sized to here: MAX_CPU_CORES, MAX_MEMORY_GB and MAX_STORAGE_GB (ISP-7).
 
 Decides only what the variables may hold.
 """

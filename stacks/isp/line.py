@@ -136,18 +136,22 @@ def pinned(slug: str, mark: str) -> Pinned:
 
 
 def sizing(resolved: ResolvedManifest[IspManifest]) -> Sizing:
-    """What an ISP may use, for its cost: its whole size, however many replicas share it."""
+    """What an ISP may use, for its cost. Replicas share its CPU, volume and connections; each has the whole memory."""
     given = size(resolved)
+    replicas = IspSettings.model_validate(dict(resolved.settings)).replicas
     return Sizing(
         cpu=given.cpu_cores,
-        memory_mb=given.memory_mib,
+        memory_mb=given.memory_mib * replicas,
         storage_mb=given.storage_mib,
         connections=given.max_connections,
     )
 
 
 def address(manifest: Mapping[str, Any] | None) -> str | None:
-    """Where an ISP of that manifest is reached; None where only its state says so, or its region is not known here."""
+    """Where an ISP of that manifest is to be reached, where its template says nothing of it: its last run knows better.
+
+    None where only its state says so, or its region is not known here.
+    """
     if manifest is None:
         return None
     ingress = Ingress.model_validate((manifest.get("customSettings") or {}).get("ingress") or {})

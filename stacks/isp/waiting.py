@@ -1,4 +1,4 @@
-"""How long the container and the health of an ISP are waited for: most of their steps' time, as it is configured.
+"""How long the parts of an ISP are waited for: most of their steps' time, as it is configured.
 
 Decides that what is left of a step's time is for saying what it waited for in vain: a step that is cut off cannot.
 """

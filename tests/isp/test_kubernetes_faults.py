@@ -117,6 +117,16 @@ def test_a_deployment_that_is_not_let_in(on_cluster: ClusterPlace) -> None:
     assert "Deployment" in said
 
 
+def test_an_ingress_whose_controller_writes_no_address_is_tried_all_the_same(on_cluster: ClusterPlace) -> None:
+    # As where hosts are in DNS, which the test's are not: what is told is what a user would see.
+    on_cluster.region(ingress={"address": None, "httpAddress": None})
+    on_cluster.yard.environment["HEALTH_CHECK_TIMEOUT"] = "10"
+    failed = on_cluster.yard.up(code=3)
+    assert "step 'health' failed" in failed["error"]["message"]
+    assert [one["status"] for one in failed["steps"] if one["key"] == "configuration"] == ["rolled_back"]
+    assert on_cluster.left() == []
+
+
 def test_a_quota_that_is_too_small(on_cluster: ClusterPlace) -> None:
     cluster, shared = on_cluster.cluster, f"small-{on_cluster.yard.slug}"
     cluster.create("/api/v1/namespaces", {"metadata": {"name": shared}})

@@ -125,6 +125,23 @@ async def _worked(state: State, main_db: MainDatabase, job: uuid.UUID) -> Any:
     return resolved.settings["resources"]
 
 
+async def test_its_page_says_where_its_last_run_put_it(
+    client: httpx.AsyncClient, state: State, main_db: MainDatabase
+) -> None:
+    await _worked(state, main_db, await provision(client))
+
+    def told() -> None:
+        # As a template with a host of its own makes it: the manifest alone would say another.
+        with main_db.connect() as connection:
+            connection.execute("UPDATE tenants SET url = 'https://told.example'")
+
+    await asyncio.to_thread(told)
+    owner = as_("ann", **{"acme-fibre": "owner"}) | {"accept": "text/html"}
+    shown = (await client.get("/tenants/acme-fibre", headers=owner)).text
+    assert 'href="https://told.example"' in shown
+    assert "acme-fibre.isp.example" not in shown
+
+
 async def test_the_same_key_again_is_answered_with_the_same_job(client: httpx.AsyncClient) -> None:
     key = {"Idempotency-Key": "one"}
     job = await provision(client, **key)
