@@ -1,35 +1,20 @@
-"""A department on embedded backends: provision, no-op, rollback from the last step, ten at once, and where time goes.
-
-Times are those of whole commands, from command to prompt; a rollback's is from the failure to its end, as recorded.
-"""
+"""A department on embedded backends: provision, no-op, rollback from the last step, ten at once, where time goes."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import yaml
 
 from benchmarks.environment import MAIN_DATABASE, Project, server
 from benchmarks.figures import DEPARTMENTS_AT_ONCE, CommandFigure, DepartmentFigure, SpanFigure
+from benchmarks.rounds import measure_round, refuse_to_activate
 from sandbox import region
 
-_ROLLED_BACK = 3
 _LIMIT = 280.0
-_REFUSE = """
-    CREATE FUNCTION refuse_bench() RETURNS trigger LANGUAGE plpgsql AS
-        $$ BEGIN RAISE EXCEPTION 'the benchmark lets this one not be activated'; END $$;
-    CREATE TRIGGER refuse_bench BEFORE UPDATE ON departments FOR EACH ROW
-        WHEN (NEW.status = 'active' AND NEW.slug LIKE 'failing-%') EXECUTE FUNCTION refuse_bench();
-"""
-_ROLLBACK_SECONDS = """
-    SELECT extract(epoch FROM d.ended_at - min(s.ended_at))::float8
-    FROM deployments d JOIN deployment_steps s ON s.deployment_id = d.id AND s.key = 'health'
-    GROUP BY d.id, d.ended_at, d.number ORDER BY d.number DESC LIMIT 1
-"""
 _SPANS = """
     SELECT s.title, extract(epoch FROM s.started_at - d.started_at)::float8,
            extract(epoch FROM s.ended_at - s.started_at)::float8
@@ -48,7 +33,7 @@ def measure(folder: Path, *, quick: bool, say: Callable[[str], None]) -> list[De
         taken: dict[str, list[float]] = {title: [] for title in TARGETS}
         for number in range(runs):
             say(f"departments: {number + 1} of {runs}")
-            for title, seconds in zip(TARGETS, _round(project, number), strict=True):
+            for title, seconds in zip(TARGETS, measure_round(project, number, _write), strict=True):
                 taken[title].append(round(seconds, 2))
         spans = _spans(project, f"bench-{runs - 1}")
         many = 2 if quick else DEPARTMENTS_AT_ONCE
@@ -66,20 +51,10 @@ def _project(folder: Path) -> Iterator[Project]:
         try:
             backends = region.start(folder / "region", running)
             project = Project.make(folder / "departments", running, backends.environment)
-            project.execute(MAIN_DATABASE, _REFUSE)
+            refuse_to_activate(project, "departments")
             yield project
         finally:
             region.remove(folder / "region")
-
-
-def _round(project: Project, number: int) -> tuple[float, float, float]:
-    slug, doomed = f"bench-{number}", f"failing-{number}"
-    _write(project, slug)
-    made = project.tenantry("up", slug).seconds
-    again = project.tenantry("up", slug, "--expect-no-changes").seconds
-    _write(project, doomed)
-    project.tenantry("up", doomed, expected=_ROLLED_BACK)
-    return made, again, float(project.scalar(MAIN_DATABASE, _ROLLBACK_SECONDS))
 
 
 def _together(project: Project, many: int) -> CommandFigure:
@@ -102,7 +77,7 @@ def _spans(project: Project, slug: str) -> list[SpanFigure]:
     ]
 
 
-def _write(project: Project, slug: str, **changes: Any) -> None:
+def _write(project: Project, slug: str) -> None:
     content = {
         "kind": "department",
         "slug": slug,
@@ -110,6 +85,5 @@ def _write(project: Project, slug: str, **changes: Any) -> None:
         "adminEmail": f"head@{slug}.example",
         "region": region.REGION,
         "workflows": ["database"],
-        **changes,
     }
     (project.folder / "stacks" / f"{slug}.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")

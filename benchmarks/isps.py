@@ -1,6 +1,5 @@
 """An ISP on Kubernetes: provision, no-op, rollback, the phases of its run, many at once, and runs on a rough road.
 
-Times are those of whole commands, from command to prompt; a rollback's is from the failure to its end, as recorded.
 Pods of the simulated nodes are ready at once, so that next to nothing of a command's time is waiting for the cluster.
 """
 
@@ -12,7 +11,6 @@ import ssl
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psycopg
@@ -30,26 +28,15 @@ from benchmarks.figures import (
     ReliabilityFigure,
 )
 from benchmarks.rough_road import RoughRoad, rough_road
+from benchmarks.rounds import measure_round, refuse_to_activate
 from stacks.isp.steps import STEPS
 
-_ROLLED_BACK = 3
 _LIMIT = 900.0
 _AT_ONCE = 10
 _BATCH = 20
 _ROUGH_WORKERS = 4
 _SHARE = 0.05
 _SEED = 20261122
-_REFUSE = """
-    CREATE FUNCTION refuse_bench() RETURNS trigger LANGUAGE plpgsql AS
-        $$ BEGIN RAISE EXCEPTION 'the benchmark lets this one not be activated'; END $$;
-    CREATE TRIGGER refuse_bench BEFORE UPDATE ON isps FOR EACH ROW
-        WHEN (NEW.status = 'active' AND NEW.slug LIKE 'failing-%') EXECUTE FUNCTION refuse_bench();
-"""
-_ROLLBACK_SECONDS = """
-    SELECT extract(epoch FROM d.ended_at - min(s.ended_at))::float8
-    FROM deployments d JOIN deployment_steps s ON s.deployment_id = d.id AND s.key = 'health'
-    GROUP BY d.id, d.ended_at, d.number ORDER BY d.number DESC LIMIT 1
-"""
 _PHASES = """
     SELECT s.key, extract(epoch FROM s.ended_at - s.started_at)::float8
     FROM deployment_steps s JOIN deployments d ON d.id = s.deployment_id
@@ -63,12 +50,12 @@ _REFUSED = re.compile(r"^apiserver_flowcontrol_rejected_requests_total\{.*\} (?P
 def measure(folder: Path, *, quick: bool, say: Callable[[str], None]) -> list[IspFigure]:
     """Figures of commands, phases, and many at once. Raises CommandFailedError when one goes wrong."""
     with cluster.cluster(folder / "cluster") as kubeconfig, _project(folder, kubeconfig) as project:
-        project.execute(MAIN_DATABASE, _REFUSE)
+        refuse_to_activate(project, "isps")
         taken: dict[str, list[float]] = {title: [] for title in TARGETS}
         rounds = 1 if quick else 5
         for number in range(rounds):
             say(f"isps: {number + 1} of {rounds}")
-            for title, seconds in zip(TARGETS, _round(project, number), strict=True):
+            for title, seconds in zip(TARGETS, measure_round(project, number, _write), strict=True):
                 taken[title].append(round(seconds, 2))
         commands = [CommandFigure(title=title, seconds=tuple(taken[title]), target=TARGETS[title]) for title in TARGETS]
         phases = _phases(project)
@@ -99,16 +86,6 @@ def _project(folder: Path, kubeconfig: Path) -> Iterator[Project]:
     with server() as running, cluster.entrance(folder / "entrance") as door:
         more = cluster.environment(folder, kubeconfig, door, running)
         yield Project.make(folder / "isps", running, more)
-
-
-def _round(project: Project, number: int) -> tuple[float, float, float]:
-    slug, doomed = f"bench-{number}", f"failing-{number}"
-    _write(project, slug)
-    made = project.tenantry("up", slug).seconds
-    again = project.tenantry("up", slug, "--expect-no-changes").seconds
-    _write(project, doomed)
-    project.tenantry("up", doomed, expected=_ROLLED_BACK)
-    return made, again, float(project.scalar(MAIN_DATABASE, _ROLLBACK_SECONDS))
 
 
 def _together(project: Project, many: int) -> CommandFigure:
@@ -169,7 +146,7 @@ def _refused(kubeconfig: Path) -> int:
     return round(sum(float(found["count"]) for found in _REFUSED.finditer(answer.text)))
 
 
-def _write(project: Project, slug: str, **changes: Any) -> None:
+def _write(project: Project, slug: str) -> None:
     content = {
         "kind": "isp",
         "slug": slug,
@@ -179,6 +156,5 @@ def _write(project: Project, slug: str, **changes: Any) -> None:
         "customerCount": 500,
         "planType": "standard",
         "customSettings": {"application": {"image": "registry.example/isp:1"}},
-        **changes,
     }
     (project.folder / "stacks" / f"{slug}.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
