@@ -164,7 +164,8 @@ class _Run:
         if said.severity == "error":
             self._wrong.append(text)
         elif text:
-            self._say(text)
+            # Several are waited for at once.
+            self._say(f"{called(said.urn)}: {text}" if said.ephemeral and said.urn else text)
 
     def watched(self, stack: TenantStack, work: Callable[[], None]) -> Installed:
         """Runs `work`, within TENANTRY_PLATFORM_TIMEOUT and until a signal. Raises what kept it from its end."""

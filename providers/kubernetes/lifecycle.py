@@ -144,7 +144,8 @@ def once_possible(cluster: ApiCluster, action: Callable[[], T]) -> T:
         except (NotYetError, NoKindError) as error:
             if left <= 0:
                 raise
-            say(f"waiting for up to {left:.0f} s: {error}")
+            # Always in the same words: what is said again is not shown again.
+            say(f"waiting for up to {_PREREQUISITE_SECONDS:.0f} s: {error}")
         cluster.pause(_LOOK_SECONDS)
         left -= _LOOK_SECONDS
 

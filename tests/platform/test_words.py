@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pulumi.automation.events import DiagnosticEvent, EngineEvent
 
+from automation import installing
+from automation.engines import EngineChoice
+from automation.settings import Settings
 from tests.automation.helpers import PASSPHRASE, ROOT
 
 
@@ -46,6 +50,7 @@ class Terminal:
 
 
 _PORTS = {"one": 1, "two": 2}
+_ENGINE = EngineChoice(name="embedded", reason="asked for")
 
 
 @pytest.fixture
@@ -72,3 +77,13 @@ def test_the_cluster_is_told_before_anything_is_done_there(terminal: Terminal, t
     with (tmp_path / "platform.yaml").open("a") as file:
         file.write("context: two\n")
     assert "cluster: https://127.0.0.1:2" in terminal.run("preview").stderr
+
+
+def test_what_is_waited_for_is_told_with_its_resource() -> None:
+    said: list[str] = []
+    run = installing._Run(settings=Settings(), choice=_ENGINE, operation="up", name="a", say=said.append)
+    for kind, ephemeral in (("Deployment::web", True), ("Service::web", False)):
+        urn = f"urn:pulumi:a::tenantry-platform::kubernetes:apps/v1:{kind}"
+        message = DiagnosticEvent(message="Waiting", color="never", severity="info", urn=urn, ephemeral=ephemeral)
+        run.heed(EngineEvent(sequence=1, timestamp=1, diagnostic_event=message))
+    assert said == ["Deployment web: Waiting", "Waiting"]
