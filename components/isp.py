@@ -87,8 +87,6 @@ class Isp(Tenant):
 
 def environment_of(args: IspArgs, database: IspDatabase) -> dict[str, pulumi.Input[str]]:
     """What the application is told: its own settings, and where its parts are."""
-    # Each replica has its part of what the server grants the role.
-    connections = max(1, args.size.max_connections // args.replicas)
     return {
         **args.environment,
         "TENANT": args.name,
@@ -97,7 +95,7 @@ def environment_of(args: IspArgs, database: IspDatabase) -> dict[str, pulumi.Inp
         "ISP_CUSTOMERS": str(args.customers),
         "ISP_PLAN": args.plan,
         "ISP_FEATURES": ",".join(args.features),
-        "ISP_CONNECTIONS": str(connections),
+        "ISP_CONNECTIONS": str(args.pod_connections),
         DATA_VARIABLE: DATA,
     }
 

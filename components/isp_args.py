@@ -17,6 +17,8 @@ from providers.names import isp_identifier
 PREFIX = "isp"
 DATA = "/data"
 """Where the application finds its volume."""
+ASKING = 2
+"""Sessions of those who ask whether an ISP works: a run of its own, and whoever looks meanwhile."""
 Options = Callable[..., pulumi.ResourceOptions]
 
 
@@ -83,6 +85,20 @@ class IspArgs:
     def object_name(self) -> str:
         """What its objects are called on the platform."""
         return f"{PREFIX}-{self.slug}"
+
+    @property
+    def pod_connections(self) -> int:
+        """How many connections to the database each replica is told that it may have."""
+        return max(1, self.size.max_connections // self.replicas)
+
+    @property
+    def granted_connections(self) -> int:
+        """How many the server lets it have: enough for all replicas, and for whoever asks whether it works.
+
+        An application may hold all that it is told. Of several replicas, the next one comes before the last one goes.
+        """
+        pods = self.replicas + (1 if self.replicas > 1 else 0)
+        return max(self.size.max_connections, pods * self.pod_connections) + ASKING
 
     def placing(self, options: Options, environment: Mapping[str, pulumi.Input[str]] | None = None) -> Placing:
         """Its container, with the options of a step's children."""

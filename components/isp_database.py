@@ -1,7 +1,7 @@
 """An ISP's own database on its region's server: its role, and the schema that is the application's own.
 
 Decides that the application makes its tables itself, as it comes with its own migrations: its role may create in its
-schema, which sessions find first, and nowhere else; it holds at most `connections` at once, by the server.
+schema, which sessions find first, and nowhere else; the server lets it hold no more connections than are granted.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class IspDatabase:
             role=f"{args.identifier}_app",
             schema=SCHEMA,
             settings=settings,
-            connections=args.size.max_connections,
+            connections=args.granted_connections,
             options=options,
         )
         schema = postgresql.Schema(

@@ -86,6 +86,17 @@ def test_a_step_that_may_take_longer_gives_its_objects_longer(monkeypatch: pytes
     assert isp_args(acme(), "tenantry/acme").laid_seconds == 340
 
 
+@pytest.mark.parametrize(
+    ("replicas", "connections", "told", "granted"), [(1, 100, 100, 102), (3, 100, 33, 134), (4, 2, 1, 7), (2, 1, 1, 5)]
+)
+def test_an_application_may_hold_all_its_connections_and_still_be_asked_and_changed(
+    replicas: int, connections: int, told: int, granted: int
+) -> None:
+    settings = {"replicas": replicas, "resources": {"maxConnections": connections}}
+    args = isp_args(acme(**settings), "tenantry/acme")
+    assert (args.pod_connections, args.granted_connections) == (told, granted)
+
+
 def test_each_replica_has_the_whole_memory_and_is_paid_for_it() -> None:
     one, three = ISP.sizing(acme()), ISP.sizing(acme(replicas=3))
     assert one is not None

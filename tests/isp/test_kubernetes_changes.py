@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+from contextlib import ExitStack
 from typing import Any
 
+import psycopg
 import pytest
 
-from tests.isp.on_cluster import ClusterPlace, cluster, front, kubeconfig, on_cluster, project
+from tests.isp.on_cluster import DATABASE, ClusterPlace, cluster, front, kubeconfig, on_cluster, project
+from tests.isp.yard import parts_of
 
 __all__ = ["cluster", "front", "kubeconfig", "on_cluster", "project"]
 pytestmark = pytest.mark.timeout(600)
@@ -63,3 +67,20 @@ def test_several_pods_become_smaller_one_after_another(on_cluster: ClusterPlace)
     found = [pod["spec"]["containers"][0]["resources"]["requests"]["cpu"] for pod in on_cluster.pods()]
     assert found == ["250m", "250m"]
     assert on_cluster.get("resourcequotas")["spec"]["hard"]["pods"] == "4"
+
+
+def test_its_health_is_known_while_the_application_holds_all_its_connections(on_cluster: ClusterPlace) -> None:
+    yard = on_cluster.yard
+    on_cluster.write(settings={"resources": {"maxConnections": 4}})
+    yard.up()
+    given = on_cluster.get("secrets")["data"]["DATABASE_URL"]
+    url = base64.b64decode(given).decode().replace(DATABASE, f"{yard.postgres.host}:{yard.postgres.port}")
+    # The sample has those of its workers already.
+    [(has,)] = yard.query(
+        yard.main, "SELECT count(*) FROM pg_stat_activity WHERE usename = %s", f"{yard.identifier}_app"
+    )
+    assert has < 4
+    with ExitStack() as held:
+        for _ in range(4 - has):
+            held.enter_context(psycopg.connect(url, connect_timeout=10))
+        assert parts_of(yard.run("health", yard.slug))["database"] == (True, f"{yard.identifier}_app writes and reads")
