@@ -1,6 +1,7 @@
 """The gRPC ResourceProvider: translates each call into one of the package's, and each error into one clear line.
 
-Serves 16 calls at once, on loopback only, and ends when it is told to, or when the engine that started it is gone.
+Serves 16 calls at once and Cancel beside them, on loopback only, and ends when it is told to, or when the engine that
+started it is gone.
 """
 
 import os
@@ -27,6 +28,8 @@ from providers.plugin.wire import WireError, decode, encode
 
 _CALLS_AT_ONCE = 16
 _PARENT_CHECK_SECONDS = 1.0
+LAST_SECONDS = 30.0
+"""How long calls that heed no Cancel keep the process from ending: a command for credentials may hang for ever."""
 
 Context = grpc.ServicerContext
 
@@ -141,6 +144,9 @@ class PluginProvider(provider_pb2_grpc.ResourceProviderServicer):
     def Cancel(self, request: Any, context: Context) -> Empty:
         self._service.cancel()
         return Empty()
+
+    # Behind calls that wait for minutes it would itself wait, until its time is over and it is dropped.
+    vars()["Cancel"].experimental_thread_pool = ThreadPoolExecutor(1)
 
     def Invoke(self, request: Any, context: Context) -> provider_pb2.InvokeResponse:
         with self._answering(context):
@@ -287,4 +293,7 @@ def main(service: Service) -> int:
         sys.stdout.flush()
 
     serve(service, stop, announce)
+    last = threading.Timer(LAST_SECONDS, os._exit, (1,))
+    last.daemon = True
+    last.start()
     return 0
