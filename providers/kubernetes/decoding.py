@@ -1,7 +1,9 @@
 """`kubernetes:yaml:decode`, by which ConfigFile and ConfigGroup of the SDK read YAML. Pure.
 
-As Kubernetes reads YAML, through JSON: what looks like a date stays a text.
+As Kubernetes reads YAML, through JSON: what looks like a date or a time of day stays a text, and so does a plain `=`.
 """
+
+import re
 
 import yaml
 
@@ -13,8 +15,22 @@ class _Loader(yaml.SafeLoader):
     pass
 
 
+_TEXTS = {"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"}
+_TO_BASE_60 = re.compile(r"[-+]?[0-9_]+(:[0-9_.]+)+")
+
+
+class _Form:
+    """A number's form, without those of YAML 1.1 that Go does not read: `22:30` is no 1350."""
+
+    def __init__(self, form: "re.Pattern[str]") -> None:
+        self._form = form
+
+    def match(self, written: str) -> object:
+        return None if _TO_BASE_60.fullmatch(written) else self._form.match(written)
+
+
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, form) for tag, form in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    first: [(tag, _Form(form)) for tag, form in resolvers if tag not in _TEXTS]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 

@@ -6,8 +6,10 @@ ProviderError
 │   │   └── NotYetError     what the object needs is not there yet: its namespace, its service account
 │   └── ImmutableError      422: fields that cannot be changed; `fields` are their paths
 ├── AwayError               503 for as long as it was tried: what serves this is away, but perhaps nothing else
-└── ConflictError
-    └── OwnershipError      409: another field manager has fields that were to be set
+├── ConflictError
+│   └── OwnershipError      409: another field manager has fields that were to be set
+└── CancelledError
+    └── UnansweredError     cancelled after a try that had no answer: it may have been done
 """
 
 import re
@@ -16,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from providers.masking import masked
-from providers.plugin.errors import AccessError, ConflictError, ProviderError
+from providers.plugin.errors import AccessError, CancelledError, ConflictError, ProviderError
 
 _LONGEST = 700
 _SHORTEST_SECRET = 4
@@ -72,6 +74,20 @@ class OwnershipError(ConflictError):
     pass
 
 
+class UnansweredError(CancelledError):
+    pass
+
+
+def may_have_been_done(error: ProviderError) -> bool:
+    """Whether a request that failed so may have reached the server, which then did what was asked."""
+    return error.retry or isinstance(error, UnansweredError)
+
+
+def silenced(words: str, hide: Iterable[str]) -> str:
+    """The words without what is to appear nowhere."""
+    return masked(words, [secret for secret in hide if len(secret) >= _SHORTEST_SECRET])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doing:
     """What a request is for: `create` `Deployment 'shop/web'` at `https://...`. `hide` appears in no error."""
@@ -86,7 +102,7 @@ class Doing:
 
     def line(self, said: str, advice: str = "") -> str:
         """`cannot DOING: what was said: what to do`."""
-        said = masked(said, [secret for secret in self.hide if len(secret) >= _SHORTEST_SECRET])
+        said = silenced(said, self.hide)
         said = " ".join(said.split()).rstrip(".")
         if len(said) > _LONGEST:
             said = f"{said[:_LONGEST]} ..."

@@ -64,6 +64,7 @@ def choose(given: str, *, context: str, cluster: str, env: Mapping[str, str]) ->
     if not server:
         raise RefusedError(f"the kubeconfig's cluster {chosen['cluster']!r} has no server: give its address there")
     users = [_named(merged, "users", str(chosen["user"]))] if chosen.get("user") else []
+    _refuse_impersonation(users)
     document = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -74,6 +75,16 @@ def choose(given: str, *, context: str, cluster: str, env: Mapping[str, str]) ->
     }
     authority = str(settings.get("certificate-authority-data") or settings.get("certificate-authority") or "")
     return Chosen(document=document, server=server, authority=authority, namespace=str(chosen.get("namespace") or ""))
+
+
+def _refuse_impersonation(users: list[dict[str, Any]]) -> None:
+    """The SDK does not know it: it would act as the user himself, who may do more."""
+    for each in users:
+        if (each.get("user") or {}).keys() & {"as", "as-uid", "as-groups", "as-user-extra"}:
+            raise RefusedError(
+                f"the kubeconfig's user {each.get('name')!r} is to act as another (`as`), which is not served: give a "
+                f"user that has those rights himself"
+            )
 
 
 def is_contents(given: str) -> bool:

@@ -4,6 +4,7 @@ An object that is there is taken over only if it was applied under this resource
 was killed leaves one object, never two, and never somebody else's is changed.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -12,7 +13,7 @@ from providers.kubernetes.awaiting import NotReady, await_deleted, await_ready, 
 from providers.kubernetes.awaiting.documents import name_of, namespace_of, part, text, title
 from providers.kubernetes.cluster import ApiCluster
 from providers.kubernetes.differing import Asked, ignored_steps, settled
-from providers.kubernetes.errors import ApiError, NotYetError
+from providers.kubernetes.errors import ApiError, NotYetError, may_have_been_done, silenced
 from providers.kubernetes.marks import is_ours, manager_of, owners_of
 from providers.kubernetes.objects import (
     FORCE,
@@ -74,7 +75,7 @@ def create(cluster: ApiCluster, item: Item) -> Made:
     live = _existing(cluster, placed)
     if live is not None:
         _refuse_foreign(cluster, placed, live)
-    applied = once_possible(cluster, lambda: _apply(cluster, placed, placed.document, "create"))
+    applied = _first_applied(cluster, placed, "create")
     object_id, outputs = _awaited(cluster, placed, applied)
     return Made(object_id=object_id, outputs=outputs, taken_up=live is not None)
 
@@ -83,9 +84,9 @@ def update(cluster: ApiCluster, item: Item, before: Before, ignored: list[str]) 
     document = item.document
     live = _get(cluster, document)
     if live is not None and not item.type_.patch:
-        _refuse_another(item, live, text(before.outputs.values, "metadata", "uid"))
-    if ignored:
-        document = settled(sendable(document), live or {}, ignored_steps(ignored))
+        _refuse_another(cluster, item, live, text(before.outputs.values, "metadata", "uid"))
+    if ignored and live is not None:
+        document = settled(sendable(document), live, ignored_steps(ignored))
     applied = _apply(cluster, item, document, "update")
     former = manager_of(item.ask.urn, {}, before.outputs.values)
     if former != item.asked.manager:
@@ -98,21 +99,32 @@ def delete(cluster: ApiCluster, item: Item) -> None:
     document = item.document
     uid = text(item.inputs.values, "metadata", "uid")
     propagation = propagation_of(document)
+    if not uid:
+        # Nobody knows whether it was made, and whose it is that has its name.
+        live = _get(cluster, document)
+        if live is None or _is_anothers(item, live):
+            return
+        uid = text(live, "metadata", "uid")
     try:
         cluster.delete(document, propagation=propagation, uid=uid)
     except ApiError as error:
-        if error.status != 409 or not uid:
+        if error.status != 409:
             raise
         live = _get(cluster, document)
-        if live is None:
-            return
-        if not is_ours(live, item.asked.manager):
-            warn(f"{title(document)} is gone; another object has its name now, which is left alone")
+        if live is None or _is_anothers(item, live):
             return
         cluster.delete(live, propagation=propagation, uid=text(live, "metadata", "uid"))
         document = live
     if not skips_await(item.document):
         _await_gone(cluster, item, document)
+
+
+def _is_anothers(item: Item, live: Document) -> bool:
+    """Whether somebody else has made what has the object's name; says so."""
+    if is_ours(live, item.asked.manager):
+        return False
+    warn(f"{title(item.document)} is gone; another object has its name now, which is left alone")
+    return True
 
 
 def relinquish(cluster: ApiCluster, document: Document, manager: str) -> None:
@@ -131,23 +143,23 @@ def patch(cluster: ApiCluster, item: Item) -> tuple[str, Bag]:
     """Sets fields of an object that something else has made; waits for that object for a while."""
     placed = once_possible(cluster, lambda: _place(cluster, item))
     once_possible(cluster, lambda: _require_existing(cluster, placed))
-    applied = _apply(cluster, placed, placed.document, "patch")
+    applied = _first_applied(cluster, placed, "patch")
     return _awaited(cluster, placed, applied)
 
 
 def once_possible(cluster: ApiCluster, action: Callable[[], T]) -> T:
     """Does it as soon as what it needs is there: a kind, a namespace, a service account that is being made."""
-    left = _PREREQUISITE_SECONDS
+    end = time.monotonic() + _PREREQUISITE_SECONDS
     while True:
         try:
             return action()
         except (NotYetError, NoKindError) as error:
+            left = end - time.monotonic()
             if left <= 0:
                 raise
             # Always in the same words: what is said again is not shown again.
             say(f"waiting for up to {_PREREQUISITE_SECONDS:.0f} s: {error}")
         cluster.pause(_LOOK_SECONDS)
-        left -= _LOOK_SECONDS
 
 
 class NoKindError(RefusedError):
@@ -180,7 +192,11 @@ def _existing(cluster: ApiCluster, item: Item) -> Document | None:
 
 def _await_gone(cluster: ApiCluster, item: Item, live: Document) -> None:
     seconds = timeout_of(item.document, item.ask.timeout, deleting=True)
-    await_deleted(cluster.impatient(), live, timeout=seconds, report=say, cancelled=cluster.cancelled)
+    try:
+        await_deleted(cluster.impatient(), live, timeout=seconds, report=_saying(item), cancelled=cluster.cancelled)
+    except NotReady as error:
+        reason = silenced(error.reason, item.asked.hide)
+        raise type(error)(reason, last=error.last, object_id=error.object_id) from None
 
 
 def _refuse_foreign(cluster: ApiCluster, item: Item, live: Document) -> None:
@@ -194,9 +210,12 @@ def _refuse_foreign(cluster: ApiCluster, item: Item, live: Document) -> None:
     )
 
 
-def _refuse_another(item: Item, live: Document, uid: str) -> None:
+def _refuse_another(cluster: ApiCluster, item: Item, live: Document, uid: str) -> None:
     """What was deleted behind our back, and made again by somebody, is somebody's."""
-    if uid and text(live, "metadata", "uid") != uid and not is_ours(live, item.asked.manager):
+    if not uid:
+        # Whether it was made is not known.
+        _refuse_foreign(cluster, item, live)
+    elif text(live, "metadata", "uid") != uid and not is_ours(live, item.asked.manager):
         raise ConflictError(
             f"cannot update {title(live)}: it is another object than before, which this resource did not make (field "
             f"managers: {', '.join(owners_of(live))}). Run `pulumi refresh` to take it over, or remove it"
@@ -219,13 +238,35 @@ def _apply(cluster: ApiCluster, item: Item, document: Document, verb: str) -> Do
     return cluster.apply(sendable(document), verb=verb, manager=item.asked.manager, force=force, hide=item.asked.hide)
 
 
+def _first_applied(cluster: ApiCluster, item: Item, verb: str) -> Document:
+    """Raises PartialError where the server may have made it without our having heard so."""
+    try:
+        return once_possible(cluster, lambda: _apply(cluster, item, item.document, verb))
+    except ProviderError as error:
+        if not may_have_been_done(error):
+            raise
+        outputs = shown(item.document, inputs=item.inputs, type_=item.type_, manager=item.asked.manager)
+        raise PartialError(
+            f"{error}. It may have been done all the same, so that it is kept track of: apply again, or remove it",
+            object_id=id_of(item.document),
+            outputs=outputs,
+            inputs=item.inputs,
+        ) from None
+
+
+def _saying(item: Item) -> Callable[[str], None]:
+    return lambda words: say(silenced(words, item.asked.hide))
+
+
 def _awaited(cluster: ApiCluster, item: Item, applied: Document) -> tuple[str, Bag]:
     """The id and the outputs, once it is as it is to be."""
     object_id, live, reason = id_of(applied), applied, ""
     try:
         if not skips_await(item.document):
             timeout = timeout_of(item.document, item.ask.timeout)
-            live = await_ready(cluster.impatient(), applied, timeout=timeout, report=say, cancelled=cluster.cancelled)
+            live = await_ready(
+                cluster.impatient(), applied, timeout=timeout, report=_saying(item), cancelled=cluster.cancelled
+            )
     except NotReady as error:
         live, reason = error.last or applied, str(error)
     except ProviderError as error:
@@ -233,5 +274,6 @@ def _awaited(cluster: ApiCluster, item: Item, applied: Document) -> tuple[str, B
         reason = str(error)
     outputs = shown(live, inputs=item.inputs, type_=item.type_, manager=item.asked.manager)
     if reason:
+        reason = silenced(reason, item.asked.hide)
         raise PartialError(reason, object_id=object_id, outputs=outputs, inputs=item.inputs)
     return object_id, outputs

@@ -16,6 +16,7 @@ from providers.kubernetes.awaiting.documents import annotations_of, name_of, nam
 from providers.kubernetes.cluster import ApiCluster
 from providers.kubernetes.differing import Asked, Changes, Found, compare, ignored_steps
 from providers.kubernetes.lifecycle import Item, item_of
+from providers.kubernetes.marks import is_ours
 from providers.kubernetes.objects import (
     AUTONAMED,
     REPLACE_UNREADY,
@@ -54,8 +55,8 @@ class Kubernetes:
         self._cluster: ApiCluster | None = None
         self._mutex = threading.Lock()
         self._cancelled = False
-        self._taken_up: set[tuple[str, str]] = set()
-        """Kinds and ids of objects that this operation found there and took up."""
+        self._taken_up: set[tuple[str, ...]] = set()
+        """Objects that this operation found there and took up: group, kind and id of each; and its uid."""
 
     @property
     def version(self) -> str:
@@ -170,7 +171,7 @@ class Kubernetes:
                 return lifecycle.patch(cluster, item)
             made = lifecycle.create(cluster, item)
             if made.taken_up:
-                self._taken_up.add((type_.kind, made.object_id))
+                self._taken_up |= _names(type_, made.object_id, made.outputs)
             return made.object_id, made.outputs
 
     def read(self, ask: Ask, before: Before) -> tuple[str, Bag, Bag] | None:
@@ -190,7 +191,7 @@ class Kubernetes:
                     raise
                 warn(f"{title(document)} is taken for gone (deleteUnreachable): {error}")
                 return None
-            if live is None:
+            if live is None or _was_never_made(item, live, before):
                 return None
             return self._read(cluster, live, item, importing=importing or not before.inputs.values)
 
@@ -233,7 +234,7 @@ class Kubernetes:
         with speaking(ask.voice):
             type_ = type_of(ask.type, before.inputs.values or before.outputs.values)
             cluster, item = self._connectable(), item_of(ask, type_, before.outputs, before)
-            if (type_.kind, ask.object_id) in self._taken_up:
+            if self._taken_up & _names(type_, ask.object_id, before.outputs):
                 # It was to be replaced by an object of the same name: that one is the same object, changed.
                 return
             try:
@@ -283,6 +284,19 @@ def _moved(before: Before, new: Document, default: str) -> Changes:
         if old and old != asked:
             found[path] = Change.UPDATE
     return found
+
+
+def _was_never_made(item: Item, live: Document, before: Before) -> bool:
+    """Whether the answer to a creation was lost, and what has the object's name is another's."""
+    unsure = bool(before.outputs.values) and not text(before.outputs.values, "metadata", "uid")
+    return unsure and not item.type_.patch and not is_ours(live, item.asked.manager)
+
+
+def _names(type_: Type, object_id: str, outputs: Bag) -> set[tuple[str, ...]]:
+    """By what an object is known again: also in another group, as an Event of events.k8s.io is one of the core."""
+    uid = text(outputs.values, "metadata", "uid")
+    group = type_.api_version.rpartition("/")[0]
+    return {(group, type_.kind, object_id)} | ({(uid,)} if uid else set())
 
 
 def _reason_unready(cluster: ApiCluster, live: Document) -> str:

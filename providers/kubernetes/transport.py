@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from providers.kubernetes.config import Config
 from providers.kubernetes.connection import Connection
-from providers.kubernetes.errors import ApiError, AwayError, Doing, from_answer
+from providers.kubernetes.errors import ApiError, AwayError, Doing, UnansweredError, from_answer, silenced
 from providers.kubernetes.limiter import Limiter
 from providers.kubernetes.speaking import say, warn
 from providers.plugin.errors import CancelledError, ProviderError, UnreachableError
@@ -81,10 +81,14 @@ class Transport:
         text = None if body is None else json.dumps(body).encode()
         patience = self._config.patience if patience is None else patience
         patience = min(patience, _KNOWN_AWAY_SECONDS) if self._away else patience
-        deadline, pause = time.monotonic() + patience, _FIRST_PAUSE
+        deadline, pause, wait = time.monotonic() + patience, _FIRST_PAUSE, 0.0
         while True:
             try:
+                self.pause(wait)
                 return self._once(method, path, doing, query or {}, text, content_type)
+            except CancelledError as error:
+                # After a try that failed nobody knows whether the server has done it.
+                raise UnansweredError(str(error)) if wait else error from None
             except ProviderError as error:
                 left = deadline - time.monotonic()
                 if not error.retry or left <= 0:
@@ -92,7 +96,7 @@ class Transport:
                 asked = error.after if isinstance(error, ApiError) else 0.0
                 say(f"trying again for up to {left:.0f} s: {error}")
             # Not all at the same moment: they were refused for being too many.
-            self.pause(min(max(asked, pause * random.uniform(0.5, 1.0)), max(left, 0.05)))  # noqa: S311
+            wait = min(max(asked, pause * random.uniform(0.5, 1.0)), max(left, 0.05))  # noqa: S311
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     def _once(
@@ -103,7 +107,7 @@ class Transport:
             method, path, doing, query=query, body=body, content_type=content_type, seconds=self._config.timeout
         )
         self._away = False
-        self._pass_on(answer)
+        self._pass_on(answer, doing)
         if 200 <= answer.status < 300:
             return _parsed(answer.data)
         raise from_answer(doing, answer.status, _parsed(answer.data), _after(answer))
@@ -156,10 +160,11 @@ class Transport:
             # Whoever watches looks again, and watches from there.
             return
 
-    def _pass_on(self, answer: BaseHTTPResponse) -> None:
+    def _pass_on(self, answer: BaseHTTPResponse, doing: Doing) -> None:
         for text in _WARNING.findall(answer.headers.get("Warning") or ""):
             if not (self._config.quiet_deprecations and "deprecated" in text):
-                warn(text.replace('\\"', '"'))
+                # A webhook writes them, which may quote what it was shown.
+                warn(silenced(text.replace('\\"', '"'), doing.hide))
 
 
 def _parsed(data: bytes) -> Any:

@@ -33,7 +33,14 @@ class EngineLog:
     def connect(self, address: str) -> None:
         """From here on the engine at this address; where none is told, the one before stays."""
         with self._mutex:
-            self._address = address or self._address
+            if address in {"", self._address}:
+                return
+            self._address = address
+            # What was said to the one before is still sent to it, and is news to this one.
+            self._waiting.put(None)
+            self._sender, self._waiting = None, queue.SimpleQueue()
+            self._shown.clear()
+            self._warned.clear()
 
     def status(self, urn: str, message: str) -> None:
         """Shows it beside the resource until the next one."""
@@ -61,14 +68,14 @@ class EngineLog:
         if not self._address:
             return
         if self._sender is None:
-            self._sender = threading.Thread(target=self._send, args=(self._address,), daemon=True)
+            self._sender = threading.Thread(target=self._send, args=(self._address, self._waiting), daemon=True)
             self._sender.start()
         self._waiting.put(request)
 
-    def _send(self, address: str) -> None:
+    def _send(self, address: str, waiting: queue.SimpleQueue[Any]) -> None:
         with grpc.insecure_channel(address) as channel:
             stub = engine_pb2_grpc.EngineStub(channel)
-            while (request := self._waiting.get()) is not None:
+            while (request := waiting.get()) is not None:
                 with contextlib.suppress(grpc.RpcError):
                     stub.Log(request, timeout=_SECONDS)
 

@@ -222,6 +222,16 @@ def test_a_probe_that_prints_a_secret_of_the_pod() -> None:
     assert "what the container wrote is not told: the Secrets that it may quote cannot be read" in words
 
 
+def test_a_secret_at_which_a_long_message_is_cut() -> None:
+    bad = unready_pod(state={"running": {}}, phase="Running")
+    obj = using(envFrom=[{"secretRef": {"name": "db"}}])
+    long = event("Unhealthy", "x" * 294 + _PASSWORD + "y" * 100, about=bad)
+    cluster = FakeCluster(bad, long, doc("v1", "Secret", "db", data={"p": _ENCODED}))
+    words = explain(cluster, obj)
+    assert "x" * 294 in words
+    assert _PASSWORD[:3] not in words
+
+
 def test_live_messages_hide_secrets_too() -> None:
     bad = unready_pod(state={"waiting": {"reason": "CreateContainerError", "message": f"bad value {_PASSWORD}"}})
     obj = using(env=[{"name": "X", "valueFrom": {"secretKeyRef": {"name": "db", "key": "p"}}}])

@@ -148,6 +148,10 @@ def test_yaml_is_read_as_kubernetes_reads_it() -> None:
     assert decode(Bag(values={"text": text})).values == {
         "result": [{"a": "2020-01-01", "b": True, "c": 420}, {"kind": "List"}]
     }
+    times = "a: 22:22\nb: 1:30:00\nc: 190:20:30.15\nd: =\ne: 1_000\nf: 1.5\n"
+    assert decode(Bag(values={"text": times})).values == {
+        "result": [{"a": "22:22", "b": "1:30:00", "c": "190:20:30.15", "d": "=", "e": 1000, "f": 1.5}]
+    }
     hidden = decode(Bag(values={"text": "a: b"}, secret=frozenset({"text"})))
     assert hidden.secret == {"result"}
     for text, words in (("a: [", "at line 1"), ("- a", "holds a list"), ("x\n", "holds a str")):

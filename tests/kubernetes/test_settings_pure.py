@@ -101,6 +101,8 @@ def test_files_that_it_names_lie_beside_it(tmp_path: Path) -> None:
         (json.dumps(kubeconfig(**{"current-context": "three"})), "no context 'three' .there are: one, two."),
         (json.dumps(kubeconfig(users=[])), "no user 'u'"),
         (json.dumps(kubeconfig(server="")), "has no server"),
+        (json.dumps(kubeconfig(user={"token": "t0ken", "as": "intern"})), "user 'u' is to act as another"),
+        (json.dumps(kubeconfig(user={"token": "t0ken", "as-groups": ["few"]})), "user 'u' is to act as another"),
     ],
 )
 def test_what_is_wrong_with_it_is_told_without_its_contents(text: str, words: str) -> None:

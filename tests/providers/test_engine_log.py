@@ -62,6 +62,32 @@ def test_messages_arrive(engine: tuple[Engine, str]) -> None:
     assert servicer.heard == [*live, *told]
 
 
+_SAYS_TO_TWO = """
+import sys
+from providers.plugin.engine_log import EngineLog, Voice
+
+log = EngineLog(sys.argv[1])
+voice = Voice(log=log, urn="urn:a")
+voice.warning("deprecated")
+log.connect(sys.argv[1])
+voice.warning("deprecated")
+log.connect(sys.argv[2])
+for number in range(50):
+    voice.status(f"[{number}] waiting")
+voice.warning("deprecated")
+log.close()
+"""
+
+
+def test_a_plugin_that_outlives_an_engine_speaks_to_the_next(engine: tuple[Engine, str]) -> None:
+    servicer, address = engine
+    subprocess.run([sys.executable, "-c", _SAYS_TO_TWO, "127.0.0.1:1", address], check=True, timeout=60)
+    assert [message for *_, message in servicer.heard] == [
+        *(f"[{number}] waiting" for number in range(50)),
+        "deprecated",
+    ]
+
+
 @pytest.mark.parametrize("address", ["", "127.0.0.1:1"])
 def test_nobody_need_listen(address: str) -> None:
     say(address)

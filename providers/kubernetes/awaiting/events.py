@@ -1,7 +1,7 @@
 """Which events are told, and how. Pure: warnings first, the newest first, each once, a few."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from providers.kubernetes.awaiting.documents import number, text
 from providers.kubernetes.seam import Document
@@ -16,13 +16,19 @@ _WRITTEN_BY_CONTAINERS = {"Unhealthy", "ProbeWarning", "FailedPostStartHook", "F
 """What a command in the container wrote stands in these."""
 
 
-def event_lines(events: Iterable[Document], *, limit: int = EVENTS_SHOWN, quoting: bool = True) -> list[str]:
-    """`quoting`: whether what a container may have written is told."""
+def event_lines(
+    events: Iterable[Document],
+    *,
+    limit: int = EVENTS_SHOWN,
+    quoting: bool = True,
+    hide: Callable[[str], str] = str,
+) -> list[str]:
+    """`quoting`: whether what a container may have written is told; `hide` takes out what is secret."""
     newest = sorted((each for each in events if text(each, "reason") not in _SAYS_NOTHING), key=_time, reverse=True)
     ordered = sorted(newest, key=lambda each: text(each, "type") != "Warning")
     told: dict[str, str] = {}
     for event in ordered:
-        told.setdefault(_same(event), _line(event, quoting=quoting))
+        told.setdefault(_same(event), _line(event, quoting=quoting, hide=hide))
     return list(told.values())[:limit]
 
 
@@ -48,13 +54,15 @@ def _same(event: Document) -> str:
     return "\n".join((text(event, "type"), text(event, "reason"), text(event, "involvedObject", "kind"), words))
 
 
-def _line(event: Document, *, quoting: bool) -> str:
+def _line(event: Document, *, quoting: bool, hide: Callable[[str], str]) -> str:
     count = max(number(event, "count"), number(event, "series", "count"))
     times = f", {count} times" if count > 1 else ""
     who = f"{text(event, 'involvedObject', 'kind')} {text(event, 'involvedObject', 'name')}"
     message = " ".join(text(event, "message").removeprefix(_COMBINED).split())
     if text(event, "reason") in _WRITTEN_BY_CONTAINERS and not quoting:
         message = "what the container wrote is not told: the Secrets that it may quote cannot be read"
+    # Before it is cut: of half a secret nobody knows that it is one.
+    message = hide(message)
     if len(message) > _LONGEST:
         message = message[:_LONGEST] + "..."
     return f"{text(event, 'type')} {text(event, 'reason')} ({who}{times}): {message}"

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from providers.kubernetes.awaiting.confidential import hidden, secret_names, secrets_of
 from providers.kubernetes.awaiting.documents import name_of, namespace_of, text, uid_of
-from providers.kubernetes.awaiting.events import event_lines
+from providers.kubernetes.awaiting.events import EVENTS_SHOWN, event_lines
 from providers.kubernetes.awaiting.pods import is_ending, is_fine, node_of, trouble, troubles
 from providers.kubernetes.awaiting.verdict import Related, Rule
 from providers.kubernetes.awaiting.workloads import REPLICA_SETS, is_blamed, new_replica_set
@@ -43,8 +43,7 @@ class Explainer:
         if found := troubles(pods, self._nodes(pods)):
             self._knows_secrets(obj)
             return self.hide(obj, "; ".join(found[:_LIVE_TROUBLES]))
-        warnings = event_lines(self._events([obj], warnings=True), limit=1, quoting=self._knows_secrets(obj))
-        return self.hide(obj, "".join(warnings))
+        return "".join(self._event_lines(obj, self._events([obj], warnings=True), limit=1))
 
     def account(self, obj: Document, related: Related) -> str:
         """All there is to say at the end: pods, containers, nodes, and the last events."""
@@ -55,7 +54,7 @@ class Explainer:
         blamed = [pod for pod in pods if trouble(pod, nodes)][:_PODS_ASKED]
         replica_set = new_replica_set(obj, related) if REPLICA_SETS in related else None
         subjects = [*blamed, *([replica_set] if replica_set else []), *([] if text(obj, "kind") == "Pod" else [obj])]
-        events = event_lines(self._events(subjects), quoting=self._knows_secrets(obj))
+        events = self._event_lines(obj, self._events(subjects))
         if events:
             lines.append(f"last events: {'; '.join(events)}")
         return self.hide(obj, ". ".join(each[0].upper() + each[1:].rstrip(". ") for each in lines))
@@ -63,6 +62,10 @@ class Explainer:
     def hide(self, obj: Document, words: str) -> str:
         """`words` without what the object, or the Secrets that its pods use, keep secret. Asks nothing."""
         return hidden(words, self._secrets if self._secrets is not None else secrets_of(obj))
+
+    def _event_lines(self, obj: Document, events: list[Document], *, limit: int = EVENTS_SHOWN) -> list[str]:
+        quoting = self._knows_secrets(obj)
+        return event_lines(events, limit=limit, quoting=quoting, hide=lambda words: self.hide(obj, words))
 
     def _pods(self, obj: Document, related: Related) -> list[Document]:
         """Those that can be to blame."""
