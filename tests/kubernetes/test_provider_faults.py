@@ -1,5 +1,6 @@
 """What goes wrong between the provider and the server: told in one clear line, tried again for a while, no secret."""
 
+import base64
 import json
 import os
 from collections.abc import Iterator
@@ -172,11 +173,12 @@ def test_a_quota_that_is_used_up_is_named(plugin: Plugin, cluster: Cluster, name
 
 
 def test_no_secret_in_what_the_server_says(plugin: Plugin, namespace: str) -> None:
-    with pytest.raises(PluginError) as raised:
-        plugin.create(
-            CONFIG_MAP, "a", metadata={"name": "a"}, data={f"no {WORD}!": "x"}, binaryData=secret({"x": WORD})
-        )
+    encoded = secret({"x": base64.b64encode(WORD.encode()).decode()})
+    with pytest.raises(PluginError, match="a valid config key") as raised:
+        plugin.create(CONFIG_MAP, "a", metadata={"name": "a"}, data={f"no {WORD}!": "x"}, binaryData=encoded)
     assert "ConfigMap" in str(raised.value)
+    assert "[secret]" in str(raised.value)
+    assert WORD not in str(raised.value)
     bad = deployment(namespace, container={"image": secret(WORD + " "), "imagePullPolicy": WORD})
     bad["spec"]["template"]["spec"]["containers"][0]["imagePullPolicy"] = secret(WORD)
     with pytest.raises(PluginError) as raised:
