@@ -5,17 +5,20 @@ from typing import Any, cast
 
 import pytest
 
+from providers.kubernetes import lifecycle
 from providers.kubernetes.errors import NotYetError
 from providers.kubernetes.lifecycle import once_possible
 from providers.kubernetes.speaking import speaking
 from providers.plugin.engine_log import Voice
 
 
-def test_a_wait_is_told_in_the_same_words_each_time() -> None:
+def test_a_wait_is_told_in_the_same_words_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine's log shows no message again, and a terminal would have a line for every one."""
     said: list[str] = []
     log = SimpleNamespace(status=lambda _urn, message: said.append(message))
-    cluster = SimpleNamespace(pause=lambda _seconds: None)
+    now = [0.0]
+    monkeypatch.setattr(lifecycle, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    cluster = SimpleNamespace(pause=lambda seconds: now.__setitem__(0, now[0] + seconds))
 
     def missing() -> None:
         raise NotYetError('namespaces "a" not found', status=404)
