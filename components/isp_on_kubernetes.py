@@ -21,6 +21,8 @@ from components.placing import Placed, Placing
 from providers.backends import KubernetesBackend, secret
 
 _SHORT = "30s"
+_START_SECONDS = 1200
+"""Long, since it is the run's limit that says how long a start may take: an ISP with many customers is given more."""
 _TLS = "-tls"
 _DELETE = "60s"
 _ISSUER = "cert-manager.io/cluster-issuer"
@@ -48,6 +50,7 @@ class IspOnKubernetes:
             replicas=self._args.replicas,
             recreate=not several,
             spread=several,
+            start_seconds=_START_SECONDS,
             service_account=space.service_account.metadata.apply(lambda made: str(made.name)),
             volumes=[pods.Volume(claim=space.claim.metadata.apply(lambda made: str(made.name)), path=DATA)],
         )

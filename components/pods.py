@@ -37,12 +37,14 @@ class Workload:
     """How many pods there are, and what each has beside its share.
 
     `recreate` ends the old pod before the new one begins; else a new one is ready before an old one goes. `spread` asks
-    for pods on different nodes and in different zones, as far as there are any.
+    for pods on different nodes and in different zones, as far as there are any. A pod that does not serve
+    `start_seconds` after it was started is started anew.
     """
 
     replicas: int = 1
     recreate: bool = False
     spread: bool = False
+    start_seconds: int = 120
     service_account: pulumi.Input[str] | None = None
     volumes: Sequence[Volume] = field(default=())
 
@@ -151,7 +153,7 @@ def _pod(
         volumes.append(core.v1.VolumeArgs(name=f"data{index or ''}", persistent_volume_claim=claim))
         mounts.append(core.v1.VolumeMountArgs(name=f"data{index or ''}", mount_path=volume.path))
     return core.v1.PodSpecArgs(
-        containers=[_container(placing, backend, settings, mounts)],
+        containers=[_container(placing, backend, settings, mounts, workload.start_seconds)],
         service_account_name=workload.service_account,
         automount_service_account_token=False,
         enable_service_links=False,
@@ -186,6 +188,7 @@ def _container(
     backend: KubernetesBackend,
     settings: core.v1.Secret,
     mounts: Sequence[core.v1.VolumeMountArgs],
+    start_seconds: int,
 ) -> core.v1.ContainerArgs:
     app = placing.app
     share = {"cpu": f"{round(placing.cpu * 1000)}m", "memory": f"{placing.memory_mb}Mi"}
@@ -201,7 +204,7 @@ def _container(
         env_from=[core.v1.EnvFromSourceArgs(secret_ref=core.v1.SecretEnvSourceArgs(name=named))],
         ports=[core.v1.ContainerPortArgs(name=PORT_NAME, container_port=app.port)],
         resources=core.v1.ResourceRequirementsArgs(limits=share, requests=share),
-        startup_probe=_probe(app.health_path, period_seconds=2, failure_threshold=60),
+        startup_probe=_probe(app.health_path, period_seconds=2, failure_threshold=start_seconds // 2),
         readiness_probe=_probe(app.health_path, period_seconds=5, failure_threshold=3),
         liveness_probe=_probe(app.health_path, period_seconds=10, failure_threshold=3),
         security_context=core.v1.SecurityContextArgs(

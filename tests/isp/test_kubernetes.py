@@ -72,6 +72,9 @@ def test_what_there_is_in_its_namespace(on_cluster: ClusterPlace) -> None:
     assert app["securityContext"]["readOnlyRootFilesystem"] is True
     assert {mount["mountPath"] for mount in app["volumeMounts"]} == {"/tmp", "/data"}
     assert {name for name in app if name.endswith("Probe")} == {"startupProbe", "readinessProbe", "livenessProbe"}
+    # A start that its step is given time for is not cut off by the node.
+    start = app["startupProbe"]
+    assert start["failureThreshold"] * start["periodSeconds"] == 1200
     assert not on_cluster.cluster.get(on_cluster.path("poddisruptionbudgets", group=_POLICY))
     # Variables only in the secret, with the address that pods reach the database at.
     given = {key: base64.b64decode(value).decode() for key, value in on_cluster.get("secrets")["data"].items()}
