@@ -6,8 +6,9 @@ Decides no retries; says in words why there is no connection.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from providers.kubernetes.errors import Doing
 from providers.kubernetes.kubeconfig import Chosen
@@ -16,8 +17,12 @@ from providers.plugin.errors import AccessError, ProviderError, RefusedError, Un
 if TYPE_CHECKING:
     from providers.kubernetes.sdk import BaseHTTPResponse, Configuration, RESTClientObject
 
+T = TypeVar("T")
+
 _CONNECTIONS = 24
 _CONNECT_SECONDS = 10.0
+_COMMAND_SECONDS = 30.0
+"""How long a kubeconfig's command for credentials may take, which the SDK would wait for without end."""
 
 
 class Connection:
@@ -26,7 +31,7 @@ class Connection:
     def __init__(self, chosen: Chosen) -> None:
         self._chosen = chosen
         self._mutex = threading.Lock()
-        self._made: tuple[Configuration, RESTClientObject] | None = None
+        self._made: Future[tuple[Configuration, RESTClientObject]] | None = None
 
     @property
     def host(self) -> str:
@@ -55,7 +60,7 @@ class Connection:
             headers["Content-Type"] = content_type
         url = configuration.host.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
         try:
-            headers.update(_credentials(configuration))
+            headers.update(self._credentials(configuration))
             answer = rest.pool_manager.request(
                 method,
                 url,
@@ -96,9 +101,17 @@ class Connection:
 
     def _connected(self) -> tuple[Configuration, RESTClientObject]:
         with self._mutex:
-            if self._made is None:
-                self._made = self._make()
-            return self._made
+            if self._made is None or (self._made.done() and self._made.exception() is not None):
+                self._made = _begun(self._make)
+            made = self._made
+        # All wait for the same attempt: one after the other they would wait many times as long.
+        return _result(made)
+
+    def _credentials(self, configuration: Configuration) -> dict[str, str]:
+        """The headers that say who is asking; renewed where they have expired."""
+        if not self._chosen.has_command:
+            return _headers(configuration)
+        return _result(_begun(lambda: _headers(configuration)))
 
     def _make(self) -> tuple[Configuration, RESTClientObject]:
         from providers.kubernetes import sdk
@@ -122,8 +135,33 @@ class Connection:
             ) from None
 
 
-def _credentials(configuration: Configuration) -> dict[str, str]:
-    """The headers that say who is asking; renewed where they have expired."""
+def _begun(action: Callable[[], T]) -> Future[T]:
+    """The action in a thread of its own, which keeps no process from ending."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(action())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the result is wanted
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True, name="credentials").start()
+    return future
+
+
+def _result(future: Future[T]) -> T:
+    try:
+        return future.result(_COMMAND_SECONDS)
+    except TimeoutError:
+        if future.done():
+            raise
+        raise AccessError(
+            f"the kubeconfig's command for credentials did not end within {_COMMAND_SECONDS:g} s. Run it by hand to "
+            f"see what it waits for"
+        ) from None
+
+
+def _headers(configuration: Configuration) -> dict[str, str]:
     settings = cast("dict[str, dict[str, str]]", configuration.auth_settings())
     return {each["key"]: each["value"] for each in settings.values() if each.get("in") == "header"}
 

@@ -40,6 +40,12 @@ class Chosen:
         return self.server, self.authority
 
     @property
+    def has_command(self) -> bool:
+        """Whether a command gives the credentials."""
+        users = (self.document or {}).get("users") or []
+        return any((each.get("user") or {}).keys() & {"exec", "auth-provider"} for each in users)
+
+    @property
     def lacks_token(self) -> bool:
         """Whether this process runs in the cluster, and was given no token of it."""
         return self.document is None and not (_ACCOUNT / "token").is_file()
