@@ -82,7 +82,8 @@ def create(cluster: ApiCluster, item: Item) -> Made:
 
 def update(cluster: ApiCluster, item: Item, before: Before, ignored: list[str]) -> Bag:
     document = item.document
-    live = _get(cluster, document)
+    # A change of what is being deleted would go with it.
+    live = _get(cluster, document) if item.type_.patch else _existing(cluster, item)
     if live is not None and not item.type_.patch:
         _refuse_another(cluster, item, live, text(before.outputs.values, "metadata", "uid"))
     if ignored and live is not None:

@@ -96,6 +96,18 @@ def test_a_server_that_was_away_before_is_a_failure_that_left_nothing(provider: 
         provider.create(provider.ask(), inputs)
 
 
+def test_a_change_of_what_is_being_deleted_is_made_once_it_is_gone(provider: Provider, answers: Answers) -> None:
+    object_id, outputs = provider.create(provider.ask(), provider.inputs())
+    answers.objects[PATH]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    timer = threading.Timer(0.3, answers.objects.clear)
+    timer.start()
+    before = Before(inputs=provider.inputs(), outputs=outputs)
+    found = provider.update(provider.ask(object_id), before, provider.inputs(data={"a": "c"}), [])
+    timer.join()
+    assert answers.objects[PATH]["data"] == {"a": "c"}
+    assert found.values["metadata"]["uid"] == "2"
+
+
 def test_what_is_ignored_is_made_anew_with_the_rest(provider: Provider, answers: Answers) -> None:
     object_id, outputs = provider.create(provider.ask(), provider.inputs())
     answers.objects.clear()
