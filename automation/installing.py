@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from automation.engine_events import NOISE, PlannedChange, called, clean, planned_change
 from automation.engines import EngineChoice
-from automation.errors import CancelledError, EngineError, InputError, RunLeftError, TenantryError
+from automation.errors import CancelledError, EngineError, InputError, LockedError, RunLeftError, TenantryError
 from automation.messages import engine_failure, summary
 from automation.redaction import redactor
 from automation.rollback import Stop
@@ -22,7 +22,7 @@ from automation.settings import Settings
 from automation.steps import RunState, reducer
 from automation.supervision import CancelRequests, Outcome, Supervisor
 from automation.tracking import Silent, Tracker
-from automation.workspace import Place, TenantStack, open_for_preview, open_stack
+from automation.workspace import Place, TenantStack, holder_is_dead, open_for_preview, open_stack
 
 if TYPE_CHECKING:
     from pulumi.automation.events import EngineEvent
@@ -101,6 +101,10 @@ def up(
 
         def apply() -> None:
             opened.ensure()
+            if _pending(opened):
+                # Its changes may be on the cluster and not in the state, which would be compared.
+                say("looking at what a run that was cut off has left")
+                opened.refresh(run.hear, clear_pending=True)
             opened.up(program_for(platform), run.heed)
 
         return run.watched(opened, apply)
@@ -117,6 +121,11 @@ def destroy(settings: Settings, choice: EngineChoice, stack: str, say: Callable[
                     f"there is no installation '{stack}' in {settings.backend}",
                     hint="name it with --stack, or correct PULUMI_BACKEND_URL",
                 )
+            if unknown := [called(urn) for urn, kind in _pending(opened) if kind == "creating"]:
+                raise InputError(
+                    f"a run that was cut off may have made what is not in the state of '{stack}': {', '.join(unknown)}",
+                    hint="`tenantry platform up` finds it and takes it up; then destroy",
+                )
             opened.destroy(run.heed)
             opened.remove()
 
@@ -125,6 +134,12 @@ def destroy(settings: Settings, choice: EngineChoice, stack: str, say: Callable[
 
 def _place(settings: Settings) -> Place:
     return Place(project=PROJECT, settings_in=settings.stacks_dir / FOLDER)
+
+
+def _pending(stack: TenantStack) -> list[tuple[str, str]]:
+    """URN and kind of what was begun and never ended, as when the engine is killed."""
+    found = stack.export().get("pending_operations") or []
+    return [(str((each.get("resource") or {}).get("urn", "")), str(each.get("type", ""))) for each in found]
 
 
 def _nobody(_line: str) -> None:
@@ -157,6 +172,10 @@ class _Run:
         if (change := planned_change(event, lambda _urn: None)) is not None and not change.type.startswith("pulumi:"):
             self._changes.append(change)
             self._say(f"{change.op} {called(change.urn)}")
+        self.hear(event)
+
+    def hear(self, event: EngineEvent) -> None:
+        """Takes of an event only what it says."""
         said = event.diagnostic_event
         if said is None:
             return
@@ -180,12 +199,27 @@ class _Run:
         cancel = CancelRequests()
         with cancel.listening():
             supervisor = Supervisor(self._settings, stack, tracker, None, cancel, line="")
-            outcome = supervisor.call(work, self._settings.platform_limit, steps=False)
+            outcome = supervisor.call(lambda: self._unlocked(stack, work), self._settings.platform_limit, steps=False)
         if not outcome.ok:
             raise self._failure(outcome) from None
         return Installed(
             operation=self._operation, stack=self._name, engine=self._choice.name, changes=tuple(self._changes)
         )
+
+    def _unlocked(self, stack: TenantStack, work: Callable[[], None]) -> None:
+        """Does it; a lock that a process has left which is known to be dead is broken first."""
+        from pulumi.automation.errors import ConcurrentUpdateError
+
+        try:
+            work()
+        except ConcurrentUpdateError:
+            holders = stack.lock_holders()
+            if not holders or not all(map(holder_is_dead, holders)):
+                raise
+            self._say("broke the lock that a dead process had left")
+            stack.break_lock()
+            self._wrong.clear()
+            work()
 
     def _failure(self, outcome: Outcome) -> TenantryError:
         if isinstance(outcome.error, TenantryError):
@@ -203,9 +237,18 @@ class _Run:
         if not reasons:
             # The program did not come to run.
             known = engine_failure(text, tenant=self._name, backend=self._settings.backend)
+            if isinstance(known, LockedError):
+                return self._locked()
             if known is not None:
                 return known
         reason = "; ".join(reasons) or summary(text)
         if self._operation == "preview":
             return EngineError(f"{what} failed: {reason}", hint="nothing was changed")
         return RunLeftError(f"{what} failed: {reason}", hint=again)
+
+    def _locked(self) -> LockedError:
+        words = f"-C {self._settings.stacks_dir.name}/{FOLDER} cancel -s {self._name}"
+        return LockedError(
+            f"the installation '{self._name}' is locked by another run",
+            hint=f"wait for it to end; only if it is known to be dead: `pulumi {words}`, or `python -m engine {words}`",
+        )
