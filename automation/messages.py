@@ -18,7 +18,9 @@ _TRANSIENT = re.compile(
     | time[d-]?\ ?out | deadline\ exceeded | too\ many\ (?:connections|clients|requests)
     | remaining\ connection\ slots | the\ database\ system\ is\ (?:starting|shutting|in\ recovery)
     | terminating\ connection | deadlock\ detected | rate\ limit | cannot\ be\ reached
-    | \b(?:HTTP|status)\D{0,12}(?:429|50[0234])\b | \banswered\ (?:429|50[0234])\b | server\ disconnected""",
+    | \b(?:HTTP|status)\D{0,12}(?:429|50[0234])\b | \banswered\ (?:429|50[0234])\b | server\ disconnected
+    # A cluster's provider says so of what may pass, in whatever words the API server has for it.
+    | it\ was\ tried\ for\ \d+\ s\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 # These contain words of the above, and no waiting will cure them. After the last one, another try would make a second.

@@ -118,6 +118,8 @@ def test_a_stock_engine_that_is_not_there() -> None:
         "OAuth client 'Billing' of tenantry/acme: the server https://login answered 503 to POST /register: x.",
         "tag 'tenantry/acme': n8n at https://n8n answered 429 to GET /api/v1/tags: nothing more.",
         "its probe: n8n does not answer (Server disconnected without sending a response.). Check that it runs.",
+        "cannot create Pod a/b: the API server at https://x did not answer in time. It was tried for 60 s: see it",
+        "cannot create Pod a/b: the server is unable to handle the request. It was tried for 60 s: retry later",
     ],
 )
 def test_errors_that_pass(text: str) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from automation.messages import is_transient
 from providers.kubernetes import cluster as module
 from providers.kubernetes.cluster import ApiCluster
 from providers.kubernetes.config import Config
@@ -63,3 +64,11 @@ def test_what_the_server_cannot_read_is_not_tried_again(said: str, passes: bool)
     """It answers 500, as if that were trouble of its own."""
     error = from_answer(Doing(verb="create", subject="Secret shop/db"), 500, {"kind": "Status", "message": said})
     assert error.retry is passes
+
+
+def test_what_may_pass_is_tried_again_by_the_step(nobody: Config) -> None:
+    """Which knows only the words."""
+    with pytest.raises(UnreachableError) as caught:
+        ApiCluster(nobody).get("v1", "Pod", "shop", "web")
+    words = str(caught.value).replace("Connection refused", "Protocol")
+    assert is_transient(words)
