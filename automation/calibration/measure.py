@@ -22,22 +22,18 @@ _CLOCK_OF_A_PROCESS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What was used at a customer count: cores, peak GB of memory, GB in the database, and connections at once.
-
-    `piece_seconds` is no resource: how slow the machine was meanwhile, by `yardstick`.
-    """
+    """What was used at a customer count: cores, peak GB of memory, GB in the database, and connections at once."""
 
     cpu_cores: float
     memory_gb: float
     storage_gb: float
     connections: int
-    piece_seconds: float
 
     def to_dict(self) -> dict[str, Any]:
         return {one.name: getattr(self, one.name) for one in fields(self)}
 
 
-RESOURCES: tuple[str, ...] = ("cpu_cores", "memory_gb", "storage_gb", "connections")
+RESOURCES: tuple[str, ...] = tuple(one.name for one in fields(Sample))
 
 
 def demand_linux() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from statistics import median
 from typing import Any
@@ -104,7 +104,7 @@ def judged(measured: Iterable[Measured]) -> Calibration:
 
     Raises ValueError where there is nothing to fit to.
     """
-    found = at_one_pace(list(measured))
+    found = list(measured)
     arms = list(dict.fromkeys(one.point.features for one in found))
     core = _lines(found, ())
     single = {arm[0]: _lines(found, arm) for arm in arms if len(arm) == 1}
@@ -112,15 +112,6 @@ def judged(measured: Iterable[Measured]) -> Calibration:
     held_out = dict.fromkeys(one.point for one in found if one.point.held_out)
     checks = [_check(found, point, key, core, features) for point in held_out for key in RESOURCES]
     return Calibration(core=core, features=features, checks=tuple(checks))
-
-
-def at_one_pace(found: Sequence[Measured]) -> list[Measured]:
-    """The same with CPU as it would have been had the machine been as fast each time as it mostly was."""
-    usual = median(one.sample.piece_seconds for one in found)
-    return [
-        replace(one, sample=replace(one.sample, cpu_cores=one.sample.cpu_cores * usual / one.sample.piece_seconds))
-        for one in found
-    ]
 
 
 def _lines(found: Sequence[Measured], arm: tuple[str, ...]) -> dict[str, Line]:

@@ -27,7 +27,6 @@ from psycopg import sql
 from automation.calibration import driver, load, measure
 from automation.calibration.errors import CalibrationError
 from automation.calibration.measure import GB, Sample
-from automation.calibration.yardstick import Yardstick
 from sandbox import postgres, process
 from sandbox.errors import SandboxError
 
@@ -89,19 +88,14 @@ class Subject:
 
             try:
                 before = measure.cpu_seconds(running.pid)
-                with Yardstick() as yardstick:
-                    visitors.send(seconds, watch)
+                visitors.send(seconds, watch)
                 used = measure.cpu_seconds(running.pid) - before
                 memory = measure.peak_gb(running.pid)
             except OSError as gone:
                 raise CalibrationError(f"the application ended in the midst of its load: {gone}") from gone
             watch()
             return Sample(
-                cpu_cores=used / seconds,
-                memory_gb=memory,
-                storage_gb=self._stored(running),
-                connections=peak,
-                piece_seconds=yardstick.piece_seconds,
+                cpu_cores=used / seconds, memory_gb=memory, storage_gb=self._stored(running), connections=peak
             )
 
     @contextlib.contextmanager

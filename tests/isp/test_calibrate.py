@@ -99,8 +99,6 @@ def test_a_short_calibration_measures_fits_judges_writes_and_leaves_nothing(fold
         assert of[arm, 1200]["memory_gb"] > of[arm, 400]["memory_gb"]
         assert of[arm, 1200]["storage_gb"] > of[arm, 400]["storage_gb"]
         assert of[arm, 400]["cpu_cores"] > 0
-        # What a machine of these years takes for a piece of work: neither nothing nor as long as the load.
-        assert 0.00001 < of[arm, 400]["piece_seconds"] < 0.1
     # What it keeps of its own, 16 MiB, is memory that it uses.
     assert of[1, 400]["memory_gb"] - of[0, 400]["memory_gb"] > 15 / 1024
     assert {check["resource"] for check in found["checks"] if check["customers"] == 800} == {
