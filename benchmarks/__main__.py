@@ -87,7 +87,7 @@ def _measured(name: str, stock: Path | None, *, quick: bool) -> Section:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measures speed and memory.")
-    parser.add_argument("--quick", action="store_true", help="few repetitions and a small fleet: about five minutes")
+    parser.add_argument("--quick", action="store_true", help="few repetitions and a small fleet: about ten minutes")
     parser.add_argument("--only", action="append", choices=NAMES, help="measure only this; may be given again")
     parser.add_argument("--stock", metavar="PATH", help="the stock `pulumi`; without it, the one on PATH if any")
     parser.add_argument("--json", action="store_true", help="print the raw figures as one JSON document")

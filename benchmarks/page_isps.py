@@ -54,7 +54,8 @@ def rough(section: Section) -> list[str]:
     words = (
         "New ISPs, each by `tenantry up`, on a way to the API server on which one request in twenty meets 429 with\n"
         "Retry-After, 503, a connection cut before the server has the request, or one cut after the server has done\n"
-        "what was asked, so that nobody hears of it. Each is removed by the same way."
+        "what was asked, so that nobody hears of it. Each is removed by `tenantry destroy` on the same way.\n"
+        "Making one is a run, and so is removing it."
     )
     header = ("", "runs", "succeeded", "share", "over", "", "requests", "of them met")
     return ["ISPs on a rough road", table(header, rows), words]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,17 @@ class TestJudgement:
         found = measure_all(points, Made(), 1)
         disturbed = Sample(cpu_cores=9, memory_gb=9, storage_gb=9, connections=99)
         assert judged([Measured(point=points[0], sample=disturbed), *found[1:]]).met
+
+    def test_of_many_measurements_noise_that_goes_both_ways_is_evened_out(self) -> None:
+        points = points_of(COUNTS, (), 8)
+        noise = (1, 1.06, 0.96, 1.04, 0.94, 9, 0.02, 1)  # two of them are disturbed, and of no use
+        found = [
+            Measured(point=point, sample=replace(sample, cpu_cores=sample.cpu_cores * noise[index // len(COUNTS)]))
+            for index, point in enumerate(points)
+            for sample in (Made().measured(point.customers, (), 1),)
+        ]
+        assert judged(found).met
+        assert abs(judged(found).worst.error) < 1e-6
 
 
 class TestLoad:
