@@ -9,6 +9,7 @@ import contextlib
 import re
 import ssl
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -26,6 +27,7 @@ from benchmarks.figures import (
     RefusalFigure,
     ReliabilityFigure,
 )
+from benchmarks.process import CommandFailedError
 from benchmarks.rough_road import RoughRoad, rough_road
 from benchmarks.rounds import measure_round, refuse_to_activate
 from stacks.isp.steps import STEPS
@@ -33,7 +35,7 @@ from stacks.isp.steps import STEPS
 _LIMIT = 900.0
 _AT_ONCE = 10
 _BATCH = 50
-_ROUGH_WORKERS = 6
+_ROUGH_WORKERS = 8
 _SHARE = 0.05
 _SEED = 20261122
 _PHASES = """
@@ -81,7 +83,7 @@ def measure_rough(folder: Path, *, quick: bool, say: Callable[[str], None]) -> l
         for first in range(0, many, _BATCH):
             say(f"isps: {2 * first} of {2 * many} runs on a rough road")
             _batch(project, range(first, min(first + _BATCH, many)))
-        return [_reliability(project, road)]
+        return [_reliability(project, road, many)]
 
 
 @contextlib.contextmanager
@@ -106,15 +108,19 @@ def _batch(project: Project, numbers: range) -> None:
     slugs = [f"rough-{number:04}" for number in numbers]
     for slug in slugs:
         _write(project, slug)
-    options = ("--workers", str(_ROUGH_WORKERS), "--quiet")
-    project.tenantry("up", *slugs, *options, expected=None, limit=_LIMIT)
-    project.tenantry("destroy", *slugs, "--yes", *options, expected=None, limit=_LIMIT)
+    project.tenantry("up", *slugs, "--workers", str(_ROUGH_WORKERS), "--quiet", expected=None, limit=_LIMIT)
+    with ThreadPoolExecutor(_ROUGH_WORKERS) as pool:
+        list(pool.map(lambda slug: project.tenantry("destroy", slug, "--yes", "--quiet", expected=None), slugs))
 
 
-def _reliability(project: Project, road: RoughRoad) -> ReliabilityFigure:
+def _reliability(project: Project, road: RoughRoad, many: int) -> ReliabilityFigure:
     with psycopg.connect(project.server.url(MAIN_DATABASE), connect_timeout=10) as connection:
         rows = [(str(operation), str(status), int(count)) for operation, status, count in connection.execute(_ENDINGS)]
     runs = {name: sum(count for operation, _, count in rows if operation == name) for name in ("up", "destroy")}
+    made = sum(count for operation, status, count in rows if (operation, status) == ("up", "succeeded"))
+    if runs["up"] != many or runs["destroy"] < made:
+        # One that left no record is none that succeeded or failed: the figure would be of other runs.
+        raise CommandFailedError(f"{many} ISPs were to be made, and each removed; on record are {runs}")
     return ReliabilityFigure(
         title=f"{runs['up']} made, {runs['destroy']} removed",
         runs=sum(runs.values()),
