@@ -18,7 +18,7 @@ from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, Re
 
 from providers.erpnext.api import Site, site_of
 from providers.erpnext.errors import EngineDegradedError, EngineOfflineError, ErpNextError, WizardUnfinishedError
-from providers.errors import NotReadyError, ProviderError, TimedOutError, UnreachableError
+from providers.errors import BudgetError, NotReadyError, ProviderError, TimedOutError, UnreachableError
 from providers.props import diff_of, required
 
 CACHE_SECONDS = 45.0
@@ -62,11 +62,8 @@ def health_of(region: str, *, fresh: bool = False) -> Health:
         kept = _looks.get(site.server)
     if kept is not None and not fresh and time.monotonic() - kept[0] < CACHE_SECONDS:
         return kept[1]
-    begun = time.monotonic()
-    found = dataclasses.replace(_look(site), seconds=time.monotonic() - begun)
-    with _looking:
-        _looks[site.server] = (time.monotonic(), found)
-    return found
+    # Not counted: who asks may be a service, which is no run, and never ends.
+    return _looked(dataclasses.replace(site, api=dataclasses.replace(site.api, meter=None)))
 
 
 def demand_online(health: Health) -> None:
@@ -118,9 +115,17 @@ class EngineCheck(Resource, module="tenantry", name="ErpNextEngineCheck"):
 
 
 def _checked(props: dict[str, Any]) -> dict[str, Any]:
-    found = health_of(str(props["region"]), fresh=True)
+    found = _looked(site_of(str(props["region"])))
     demand_online(found)
     return {**props, "ready": True, "time_zone": found.time_zone}
+
+
+def _looked(site: Site) -> Health:
+    begun = time.monotonic()
+    found = dataclasses.replace(_look(site), seconds=time.monotonic() - begun)
+    with _looking:
+        _looks[site.server] = (time.monotonic(), found)
+    return found
 
 
 def _look(site: Site) -> Health:
@@ -138,6 +143,8 @@ def _look(site: Site) -> Health:
         if error.status in {401, 403}:
             raise
         return Health(status=Status.DEGRADED, words=f"{error} It is degraded.")
+    except BudgetError:
+        raise
     except ProviderError as error:
         return Health(status=Status.DEGRADED, words=str(error))
     zone = str(settings.get("time_zone") or "")

@@ -1,0 +1,288 @@
+"""What a site is asked and how its refusals read: by status and exc_type, without a secret, within a budget."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from providers import metering
+from providers.erpnext import health
+from providers.erpnext.api import site_of
+from providers.erpnext.errors import (
+    EngineDegradedError,
+    EngineOfflineError,
+    ErpNextError,
+    LinkedError,
+    MissingLinkError,
+    StaleError,
+    TakenError,
+    WizardUnfinishedError,
+    refusal,
+)
+from providers.erpnext.health import EngineCheckProvider, Status, demand_online, health_of
+from providers.errors import BudgetError, ConfigurationError, ProviderError, RefusedError, UnreachableError
+from sandbox.erpnext.faults import Kind
+from tests.erpnext.running import KEY, REGION, SECRET, VARIABLES, Erp, name_region
+
+pytest_plugins = ("tests.erpnext.running",)
+
+WHAT = "Customer 'X'"
+
+
+def refused(status: int, body: Any, *, secrets: tuple[str, ...] = ()) -> ErpNextError:
+    text = body if isinstance(body, str) else json.dumps(body)
+    return refusal(
+        WHAT,
+        name="ERPNext at https://erp.example",
+        request="POST /api/resource/Customer",
+        status=status,
+        text=text,
+        variables=VARIABLES,
+        secrets=secrets,
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "exc_type", "kind", "words"),
+    [
+        (409, "DuplicateEntryError", TakenError, "has one of that name already"),
+        (417, "UniqueValidationError", TakenError, "another with the same value"),
+        (417, "TimestampMismatchError", StaleError, "was changed meanwhile"),
+        (417, "LinkExistsError", LinkedError, "Delete or cancel those first"),
+        (417, "LinkValidationError", MissingLinkError, "has not what it links to"),
+        (417, "MandatoryError", ErpNextError, "misses a field"),
+        (417, "SomethingNew", ErpNextError, "refuses it"),
+        (401, "AuthenticationError", ErpNextError, f"valid ones in {VARIABLES[0]} and {VARIABLES[1]}"),
+        (403, "PermissionError", ErpNextError, f"the user of {VARIABLES[0]}"),
+        (500, "ImportError", ErpNextError, "erpnext installed"),
+    ],
+)
+def test_a_refusal_is_what_its_exc_type_says(
+    status: int, exc_type: str, kind: type[ErpNextError], words: str
+) -> None:
+    # The messages say another thing, in another language: nothing is decided on them.
+    error = refused(status, {"exc_type": exc_type, "_server_messages": json.dumps([json.dumps({"message": "Já existe"})])})
+    assert type(error) is kind
+    assert words in str(error)
+    assert (error.status, error.exc_type) == (status, exc_type)
+    assert str(error).startswith(WHAT)
+    assert "Já existe" in str(error)
+
+
+def test_messages_are_shown_without_their_html_and_without_secrets() -> None:
+    messages = [json.dumps({"message": f'Cannot delete <a href="/app/x?{SECRET}">Main &amp; Co</a>, token {SECRET}'}), "plain"]
+    error = refused(417, {"exc_type": "LinkExistsError", "_server_messages": json.dumps(messages)}, secrets=(SECRET,))
+    assert "Cannot delete Main & Co, token [secret]; plain" in str(error)
+    assert SECRET not in str(error)
+
+
+@pytest.mark.parametrize("body", ["<html>no</html>", "[]", "null", "", '{"exc_type": 7, "_server_messages": "{"}'])
+def test_what_is_no_answer_of_erpnext_is_an_error_all_the_same(body: str) -> None:
+    error = refused(502, body)
+    assert (error.exc_type, error.lost) == ("", True)
+    assert "does not work at the moment" in str(error)
+    assert not refused(417, body).lost
+
+
+def test_a_document_is_there_or_it_is_not(erp: Erp) -> None:
+    site = site_of(REGION)
+    assert site.get("Mode of Payment", "Cash", what=WHAT)
+    assert site.get("Mode of Payment", "Shells / and more?", what=WHAT) is None
+    with pytest.raises(ErpNextError, match="does not know that doctype"):
+        site.get("No Such Type", "x", what=WHAT)
+    with pytest.raises(ErpNextError, match="unknown_method"):
+        site.method("unknown_method", what=WHAT)
+
+
+def test_a_list_is_longer_than_a_page_and_oldest_first(erp: Erp) -> None:
+    for number in range(25):
+        erp.put("Customer", customer_name=f"C{number}", customer_type="Company")
+    rows = site_of(REGION).find("Customer", [("customer_type", "=", "Company")], what=WHAT, fields=("name",))
+    assert [row["name"] for row in rows] == [f"C{number}" for number in range(25)]
+
+
+def test_a_wrong_key_names_the_variables_and_not_the_key(erp: Erp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLES[1], "wrong-hunter4")
+    with pytest.raises(ErpNextError, match=f"in {VARIABLES[0]} and {VARIABLES[1]}") as caught:
+        site_of(REGION).get("Company", "x", what=WHAT)
+    assert "hunter" not in str(caught.value) + repr(site_of(REGION))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"kind": Kind.TOO_MANY, "seconds": 0.01}, {"kind": Kind.MAINTENANCE}, {"kind": Kind.TOO_MANY, "method": "POST"}],
+)
+def test_a_failure_that_passes_is_tried_again(erp: Erp, fault: dict[str, Any]) -> None:
+    erp.fault(times=2, where="Customer", **fault)
+    made = site_of(REGION).insert("Customer", {"customer_name": "X"}, what=WHAT)
+    assert made["name"] == "X"
+    assert [row.status for row in erp.asked("POST")] == [503 if fault["kind"] is Kind.MAINTENANCE else 429] * 2 + [200]
+    assert len(erp.docs("Customer")) == 1
+
+
+def test_a_rate_limit_that_asks_for_too_long_is_an_error_at_once(erp: Erp) -> None:
+    erp.fault(Kind.TOO_MANY, seconds=3_600)
+    with pytest.raises(RefusedError, match="takes no more requests for now") as caught:
+        site_of(REGION).get("Company", "x", what=WHAT)
+    assert caught.value.status == 429
+    assert len(erp.asked()) == 1
+
+
+def test_a_post_whose_answer_is_lost_is_not_sent_again(erp: Erp) -> None:
+    erp.fault(Kind.DROP, method="POST", after=True, times=1)
+    with pytest.raises(UnreachableError):
+        site_of(REGION).insert("Customer", {"customer_name": "X"}, what=WHAT)
+    erp.fault(Kind.ERROR, method="POST", status=502, times=1)
+    with pytest.raises(ErpNextError) as caught:
+        site_of(REGION).insert("Customer", {"customer_name": "Y"}, what=WHAT)
+    assert caught.value.lost
+    assert len(erp.asked("POST")) == 2
+
+
+def test_every_request_bears_the_runs_correlation_id(erp: Erp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TENANTRY_CORRELATION_ID", "run 7/ümlaut")
+    site_of(REGION).get("Company", "x", what=WHAT)
+    monkeypatch.delenv("TENANTRY_CORRELATION_ID")
+    site_of(REGION).get("Company", "x", what=WHAT)
+    assert [row.correlation for row in erp.asked()] == ["run-7--mlaut", ""]
+
+
+def test_a_run_counts_its_requests_and_ends_at_its_budget(
+    erp: Erp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    name_region(monkeypatch, tmp_path, erp.url, requestsPerRun=5)
+    erp.fault(Kind.MAINTENANCE, times=1)
+    site_of(REGION).get("Company", "x", what=WHAT)
+    assert site_of(REGION).requests == 2  # the one that was tried again counts
+    with pytest.raises(BudgetError, match=r"'X'.*5 requests to ERPNext at .* \(5 for Customer 'X'\).*requestsPerRun"):
+        for _ in range(9):
+            site_of(REGION).get("Company", "x", what=WHAT)
+    assert len(erp.asked()) == 5
+    monkeypatch.setenv("TENANTRY_CORRELATION_ID", "another")
+    assert site_of(REGION).requests == 0
+
+
+def test_requests_of_many_threads_are_all_counted() -> None:
+    meter = metering.Meter("a site", 1_000)
+    threads = [threading.Thread(target=lambda: [meter.count("x") for _ in range(50)]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert meter.sent == 400
+
+
+def test_a_region_without_a_site_is_told_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "backends.yaml"
+    file.write_text("regions: {here: {container: {platform: docker}}}\n")
+    monkeypatch.setenv("TENANTRY_BACKENDS", str(file))
+    with pytest.raises(ConfigurationError, match="region 'here' has no erpnext"):
+        site_of(REGION)
+
+
+def test_a_site_is_online_and_is_looked_at_once_a_while(erp: Erp, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = health_of(REGION)
+    assert (found.status, found.words, found.time_zone) == (Status.ONLINE, "", "UTC")
+    asked = len(erp.asked())
+    assert health_of(REGION) is found
+    assert len(erp.asked()) == asked
+    assert health_of(REGION, fresh=True).status is Status.ONLINE
+    assert len(erp.asked()) == 2 * asked
+    monkeypatch.setattr(health, "CACHE_SECONDS", 0.0)
+    health_of(REGION)
+    assert len(erp.asked()) == 3 * asked
+
+
+def test_a_site_that_comes_back_within_three_tries_is_online(erp: Erp) -> None:
+    erp.fault(Kind.MAINTENANCE, times=2, where="ping")
+    assert health_of(REGION).status is Status.ONLINE
+    assert len(erp.asked(where="ping")) == 3
+
+
+def test_a_site_that_is_not_there_is_offline(erp: Erp) -> None:
+    erp.stop()
+    found = health_of(REGION)
+    assert found.status is Status.OFFLINE
+    with pytest.raises(EngineOfflineError, match=r"does not answer.*It is offline"):
+        demand_online(found)
+
+
+@pytest.mark.parametrize("fault", [{"kind": Kind.MAINTENANCE}, {"kind": Kind.ERROR, "status": 502}])
+def test_a_site_that_answers_with_failures_is_degraded(erp: Erp, fault: dict[str, Any]) -> None:
+    erp.fault(**fault)
+    found = health_of(REGION)
+    assert found.status is Status.DEGRADED
+    with pytest.raises(EngineDegradedError, match="It is degraded"):
+        demand_online(found)
+    assert len(erp.asked()) == 3
+
+
+def test_a_site_that_takes_too_long_is_degraded(erp: Erp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "CALL_SECONDS", 0.05)
+    erp.fault(Kind.LATENCY, seconds=0.5)
+    found = health_of(REGION)
+    assert found.status is Status.DEGRADED
+    assert "takes requests and does not answer within 0.05 s" in found.words
+
+
+def test_a_site_whose_wizard_is_unfinished_is_said_to_be(raw: Erp) -> None:
+    with pytest.raises(WizardUnfinishedError, match="never finished.*Warehouse Type Transit"):
+        EngineCheckProvider().create({"region": REGION, "ready": True})
+    raw.site.finish_setup()
+    made = EngineCheckProvider().create({"region": REGION, "ready": True})
+    assert (made.outs["ready"], made.outs["time_zone"]) == (True, "UTC")
+
+
+def test_a_user_who_may_not_read_its_settings_sees_by_the_fixtures(
+    erp: Erp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, secret = erp.site.add_user("poor@shop.invalid", {"System Settings": "", "*": "read"}, key="poor")
+    monkeypatch.setenv(VARIABLES[0], key)
+    monkeypatch.setenv(VARIABLES[1], secret)
+    assert health_of(REGION).status is Status.ONLINE
+    with erp.site.records.request():
+        erp.site.records.delete("Warehouse Type", "Transit")
+    assert health_of(REGION, fresh=True).status is Status.UNFINISHED
+
+
+def test_a_wrong_key_is_no_state_of_the_engine(erp: Erp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLES[0], "unknown")
+    with pytest.raises(ErpNextError) as caught:
+        health_of(REGION)
+    assert caught.value.status == 401
+
+
+def test_something_else_at_the_address_is_said_to_be_no_erpnext(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, quick: None
+) -> None:
+    from tests.caddy.upstream import Upstream
+
+    with Upstream(lambda _request: (200, {"Content-Type": "text/html"}, b"<html>hello</html>")) as other:
+        name_region(monkeypatch, tmp_path, f"http://{other.address}")
+        with pytest.raises(ProviderError, match="Is that an ERPNext site"):
+            site_of(REGION).get("Company", "x", what=WHAT)
+        assert health_of(REGION).status is Status.DEGRADED
+
+
+def test_no_error_shows_a_secret(erp: Erp) -> None:
+    erp.site.switch(tracebacks=True)
+    with pytest.raises(ErpNextError) as caught:
+        site_of(REGION).insert("Customer", {"customer_name": f"{KEY} {SECRET}", "customer_group": f"{SECRET}"}, what=WHAT)
+    assert SECRET not in str(caught.value)
+    assert "[secret]" in str(caught.value)
+
+
+def test_looks_of_a_service_are_not_counted_and_never_end(
+    erp: Erp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    name_region(monkeypatch, tmp_path, erp.url, requestsPerRun=3)
+    for _ in range(3):
+        assert health_of(REGION, fresh=True).status is Status.ONLINE
+    assert site_of(REGION).requests == 0
+    with pytest.raises(BudgetError):
+        for _ in range(3):
+            EngineCheckProvider().create({"region": REGION, "ready": True})
