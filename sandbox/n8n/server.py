@@ -20,8 +20,8 @@ from typing import Any
 from sandbox.errors import StartError
 from sandbox.http import handler_for
 from sandbox.n8n.api import N8n
-from sandbox.process import HOST, end, launch, locked, pid_of, port_of, private, python_env
-from sandbox.running import StoppedAtEnd, on_port, stopped
+from sandbox.process import HOST, launch, locked, pid_of, port_of, private, python_env
+from sandbox.running import StoppedAtEnd, alive, on_port, stopped
 from sandbox.store import Store
 
 WHAT = "the simulated n8n"
@@ -53,10 +53,7 @@ def start(directory: Path, port: int = 0, *, delay: float = 0.2, startup: float 
     """
     directory = Path(directory).resolve()
     with locked(directory, WHAT):
-        running = _running(directory)
-        if running is not None and not _answers(running.port, "/healthz"):
-            end(directory, WHAT)  # it is dying, or hangs
-            running = None
+        running = alive(_running(directory), lambda port: _answers(port, "/healthz"), directory, WHAT)
         if running is None:
             password = directory / "password"
             if not password.exists():
