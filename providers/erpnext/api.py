@@ -100,9 +100,7 @@ class Site:
         """Raises ConfigurationError where a document is on the region's site of before."""
         check_kept(was, self.server, what=what, key="erpnext.url", there=there)
 
-    def _answer(
-        self, verb: str, path: str, *, what: str, seconds: float | None = None, **sent: Any
-    ) -> httpx.Response:
+    def _answer(self, verb: str, path: str, *, what: str, seconds: float | None = None, **sent: Any) -> httpx.Response:
         api = self.api if seconds is None else dataclasses.replace(self.api, seconds=seconds)
         return api.call(verb, path, what=what, expect=range(100, 600), **sent)
 

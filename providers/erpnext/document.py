@@ -67,7 +67,7 @@ class DocumentProvider(ResourceProvider):
         if found is None or (not mine and wanted.whose in {Whose.MARKED, Whose.COMPANY}):
             return ReadResult("", {})
         outs = {**props, **self._outs(site, found, mine), "fields": seen(found, wanted, mine=mine)}
-        return ReadResult(id_, {**outs, "docstatus": self._status(wanted, found)})
+        return ReadResult(id_, {**outs, "docstatus": found.get("docstatus")} if wanted.submit else outs)
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         return UpdateResult(self._tried(_olds, _news))
@@ -98,10 +98,6 @@ class DocumentProvider(ResourceProvider):
     def _outs(self, site: Site, found: Mapping[str, Any], mine: bool) -> dict[str, Any]:
         known = {"docname": found["name"], "creation": found.get("creation"), "mine": mine, "server": site.server}
         return {**known, **self._told(found)}
-
-    def _status(self, wanted: Wanted, found: Mapping[str, Any]) -> Any:
-        """As the input says it: None where it does not matter."""
-        return found.get("docstatus") if wanted.submit else None
 
     def _checked(self, result: CheckResult, olds: Mapping[str, Any], news: Mapping[str, Any]) -> None:
         """Failures of a typed resource's own."""

@@ -16,7 +16,18 @@ from providers import http
 from providers.erpnext.api import Site
 from providers.erpnext.errors import ErpNextError, LinkedError, StaleError, TakenError
 from providers.erpnext.merging import changes, of_others, without_ours
-from providers.erpnext.wanted import CANCELLED, DRAFT, SUBMITTED, Kept, Wanted, Whose, is_mine, mark_text, strangers
+from providers.erpnext.wanted import (
+    CANCELLED,
+    DRAFT,
+    SUBMITTED,
+    UNKNOWN,
+    Kept,
+    Wanted,
+    Whose,
+    is_mine,
+    mark_text,
+    strangers,
+)
 from providers.errors import OwnershipError, ProviderError, UnreachableError
 
 TRIES = 12
@@ -32,7 +43,7 @@ class Placed:
     mine: bool
 
 
-def look(site: Site, wanted: Wanted, kept: Kept = Kept()) -> dict[str, Any] | None:
+def look(site: Site, wanted: Wanted, kept: Kept = UNKNOWN) -> dict[str, Any] | None:
     """The document, by its name or its key; None where there is none, or it is over. Of several, the oldest."""
     name = wanted.named or kept.name
     if name is not None:
@@ -136,7 +147,7 @@ def _made(site: Site, wanted: Wanted, body: Mapping[str, Any], seconds: float | 
 
 def _of_lost(found: Mapping[str, Any], lost: ProviderError | None) -> Kept:
     """As if the state knew it: it was not there before our request, whose answer was lost."""
-    return Kept() if lost is None else Kept(name=str(found["name"]), creation=found.get("creation"), mine=True)
+    return UNKNOWN if lost is None else Kept(name=str(found["name"]), creation=found.get("creation"), mine=True)
 
 
 def _sought(site: Site, wanted: Wanted, lost: ProviderError) -> dict[str, Any] | None:
@@ -160,7 +171,7 @@ def _alone(site: Site, wanted: Wanted, made: dict[str, Any]) -> Placed:
             site.remove(wanted.doctype, str(made["name"]), what=wanted.what)
             older = site.get(wanted.doctype, str(rows[0]["name"]), what=wanted.what)
             if older is not None:
-                return _adopted(site, wanted, older, Kept())
+                return _adopted(site, wanted, older, UNKNOWN)
     return Placed(found=made, mine=True)
 
 
@@ -196,7 +207,7 @@ def _foreign(site: Site, wanted: Wanted, found: Mapping[str, Any]) -> OwnershipE
     if wanted.whose is Whose.MARKED:
         raise OwnershipError(
             f"{wanted.what}: {site.api.name} has one that does not bear the mark of {wanted.tenant_mark}. Choose "
-            f"another name, or, to have it adopted, write {mark_text(wanted.tenant_mark)!r} into its field {wanted.mark_field}."
+            f"another name, or, to have it adopted, write {mark_text(wanted.tenant_mark)!r} into its {wanted.mark_field}."
         )
     return OwnershipError(
         f"{wanted.what}: {site.api.name} has one of that name with {', '.join(strangers(found, wanted))}, which is not "

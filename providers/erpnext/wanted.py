@@ -100,11 +100,15 @@ class Kept:
     mine: bool = False
 
 
+UNKNOWN = Kept()
+"""Of a document that is in no state."""
+
+
 def kept_of(olds: Mapping[str, Any]) -> Kept:
     return Kept(name=olds.get("docname"), creation=olds.get("creation"), mine=bool(olds.get("mine")))
 
 
-def is_mine(found: Mapping[str, Any], wanted: Wanted, kept: Kept = Kept()) -> bool:
+def is_mine(found: Mapping[str, Any], wanted: Wanted, kept: Kept = UNKNOWN) -> bool:
     """Whether what was found is the tenant's. One that was made anew under the name of ours is another."""
     if kept.mine and kept.creation is not None and found.get("creation") == kept.creation:
         return True

@@ -20,6 +20,9 @@ import pytest
 
 from sandbox.erpnext import server as simulator
 from sandbox.erpnext.facts import ROWS, sureness
+from tests.erpnext.running import engine, here, quick, raw
+
+__all__ = ["engine", "here", "quick", "raw"]
 
 VARIABLES = ("ERPNEXT_URL", "ERPNEXT_KEY", "ERPNEXT_SECRET")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -103,7 +106,13 @@ class Shop:
     def profile(self, name: str, **changes: Any) -> dict[str, Any]:
         payments = [{"mode_of_payment": "Cash", "default": 1}]
         told = {"name": name, "company": self.company, "currency": self.currency, "warehouse": self.warehouse}
-        return {**told, "write_off_account": self.write_off, "write_off_cost_center": self.cost_center, "payments": payments, **changes}
+        return {
+            **told,
+            "write_off_account": self.write_off,
+            "write_off_cost_center": self.cost_center,
+            "payments": payments,
+            **changes,
+        }
 
     def opening(self, profile: str, user: str, **changes: Any) -> dict[str, Any]:
         balances = [{"mode_of_payment": "Cash", "opening_amount": 100}]

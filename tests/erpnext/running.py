@@ -1,12 +1,11 @@
-"""A region whose ERPNext is the simulator in this process, and an engine's stand-in that makes what a program registers.
-
-For test modules that name this one in `pytest_plugins`.
-"""
+"""A region whose ERPNext is the simulator in this process, and an engine's stand-in that makes what a program registers."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
+import json
 import pickle
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -50,8 +49,17 @@ class Erp:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def alone(self) -> Any:
+        """For what is changed past the site's API: nothing is asked meanwhile."""
+        stack = contextlib.ExitStack()
+        stack.enter_context(self.site._lock)
+        stack.enter_context(self.site.records.request())
+        return stack
+
     def stop(self) -> None:
         if self.running:
+            # Connections that are open already go on being served otherwise.
+            self.fault(Kind.DROP)
             self._server.shutdown()
             self._server.server_close()
             self.running = False
@@ -64,15 +72,15 @@ class Erp:
 
     def put(self, doctype: str, **fields: Any) -> Mapping[str, Any]:
         """As somebody who makes it in the browser."""
-        with self.site.records.request():
+        with self.alone():
             return self.site.documents.insert(doctype, fields)
 
     def change(self, doctype: str, name: str, **fields: Any) -> None:
-        with self.site.records.request():
+        with self.alone():
             self.site.documents.update(doctype, name, fields)
 
     def delete(self, doctype: str, name: str) -> None:
-        with self.site.records.request():
+        with self.alone():
             self.site.documents.delete(doctype, name)
 
     def fault(self, kind: Kind, **more: Any) -> None:
@@ -83,7 +91,7 @@ class Erp:
 
     def state(self) -> str:
         """Everything that is there, to be compared."""
-        return repr(self.site.records._kept)
+        return json.dumps(self.site.records._kept, sort_keys=True)
 
 
 def name_region(monkeypatch: pytest.MonkeyPatch, folder: Path, url: str, **more: Any) -> None:
@@ -106,7 +114,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def erp(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, quick: None) -> Iterator[Erp]:
+def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, quick: None) -> Iterator[Erp]:
     running = Erp()
     name_region(monkeypatch, tmp_path, running.url)
     yield running
@@ -229,5 +237,11 @@ class Recipe:
     more: Mapping[str, Any] = field(default_factory=dict)
 
     def inputs(self, **more: Any) -> dict[str, Any]:
-        base = {"region": REGION, "tenant_mark": MARK, "doctype": self.doctype, "whose": self.whose, "key": dict(self.key)}
+        base = {
+            "region": REGION,
+            "tenant_mark": MARK,
+            "doctype": self.doctype,
+            "whose": self.whose,
+            "key": dict(self.key),
+        }
         return {**base, "ready": True, **self.more, **more}

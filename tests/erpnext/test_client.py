@@ -28,8 +28,6 @@ from providers.errors import BudgetError, ConfigurationError, ProviderError, Ref
 from sandbox.erpnext.faults import Kind
 from tests.erpnext.running import KEY, REGION, SECRET, VARIABLES, Erp, name_region
 
-pytest_plugins = ("tests.erpnext.running",)
-
 WHAT = "Customer 'X'"
 
 
@@ -61,11 +59,11 @@ def refused(status: int, body: Any, *, secrets: tuple[str, ...] = ()) -> ErpNext
         (500, "ImportError", ErpNextError, "erpnext installed"),
     ],
 )
-def test_a_refusal_is_what_its_exc_type_says(
-    status: int, exc_type: str, kind: type[ErpNextError], words: str
-) -> None:
+def test_a_refusal_is_what_its_exc_type_says(status: int, exc_type: str, kind: type[ErpNextError], words: str) -> None:
     # The messages say another thing, in another language: nothing is decided on them.
-    error = refused(status, {"exc_type": exc_type, "_server_messages": json.dumps([json.dumps({"message": "Já existe"})])})
+    error = refused(
+        status, {"exc_type": exc_type, "_server_messages": json.dumps([json.dumps({"message": "Já existe"})])}
+    )
     assert type(error) is kind
     assert words in str(error)
     assert (error.status, error.exc_type) == (status, exc_type)
@@ -74,7 +72,10 @@ def test_a_refusal_is_what_its_exc_type_says(
 
 
 def test_messages_are_shown_without_their_html_and_without_secrets() -> None:
-    messages = [json.dumps({"message": f'Cannot delete <a href="/app/x?{SECRET}">Main &amp; Co</a>, token {SECRET}'}), "plain"]
+    messages = [
+        json.dumps({"message": f'Cannot delete <a href="/app/x?{SECRET}">Main &amp; Co</a>, token {SECRET}'}),
+        "plain",
+    ]
     error = refused(417, {"exc_type": "LinkExistsError", "_server_messages": json.dumps(messages)}, secrets=(SECRET,))
     assert "Cannot delete Main & Co, token [secret]; plain" in str(error)
     assert SECRET not in str(error)
@@ -88,7 +89,7 @@ def test_what_is_no_answer_of_erpnext_is_an_error_all_the_same(body: str) -> Non
     assert not refused(417, body).lost
 
 
-def test_a_document_is_there_or_it_is_not(erp: Erp) -> None:
+def test_a_document_is_there_or_it_is_not(here: Erp) -> None:
     site = site_of(REGION)
     assert site.get("Mode of Payment", "Cash", what=WHAT)
     assert site.get("Mode of Payment", "Shells / and more?", what=WHAT) is None
@@ -98,14 +99,14 @@ def test_a_document_is_there_or_it_is_not(erp: Erp) -> None:
         site.method("unknown_method", what=WHAT)
 
 
-def test_a_list_is_longer_than_a_page_and_oldest_first(erp: Erp) -> None:
+def test_a_list_is_longer_than_a_page_and_oldest_first(here: Erp) -> None:
     for number in range(25):
-        erp.put("Customer", customer_name=f"C{number}", customer_type="Company")
+        here.put("Customer", customer_name=f"C{number}", customer_type="Company")
     rows = site_of(REGION).find("Customer", [("customer_type", "=", "Company")], what=WHAT, fields=("name",))
     assert [row["name"] for row in rows] == [f"C{number}" for number in range(25)]
 
 
-def test_a_wrong_key_names_the_variables_and_not_the_key(erp: Erp, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_key_names_the_variables_and_not_the_key(here: Erp, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLES[1], "wrong-hunter4")
     with pytest.raises(ErpNextError, match=f"in {VARIABLES[0]} and {VARIABLES[1]}") as caught:
         site_of(REGION).get("Company", "x", what=WHAT)
@@ -116,52 +117,52 @@ def test_a_wrong_key_names_the_variables_and_not_the_key(erp: Erp, monkeypatch: 
     "fault",
     [{"kind": Kind.TOO_MANY, "seconds": 0.01}, {"kind": Kind.MAINTENANCE}, {"kind": Kind.TOO_MANY, "method": "POST"}],
 )
-def test_a_failure_that_passes_is_tried_again(erp: Erp, fault: dict[str, Any]) -> None:
-    erp.fault(times=2, where="Customer", **fault)
+def test_a_failure_that_passes_is_tried_again(here: Erp, fault: dict[str, Any]) -> None:
+    here.fault(times=2, where="Customer", **fault)
     made = site_of(REGION).insert("Customer", {"customer_name": "X"}, what=WHAT)
     assert made["name"] == "X"
-    assert [row.status for row in erp.asked("POST")] == [503 if fault["kind"] is Kind.MAINTENANCE else 429] * 2 + [200]
-    assert len(erp.docs("Customer")) == 1
+    assert [row.status for row in here.asked("POST")] == [503 if fault["kind"] is Kind.MAINTENANCE else 429] * 2 + [200]
+    assert len(here.docs("Customer")) == 1
 
 
-def test_a_rate_limit_that_asks_for_too_long_is_an_error_at_once(erp: Erp) -> None:
-    erp.fault(Kind.TOO_MANY, seconds=3_600)
+def test_a_rate_limit_that_asks_for_too_long_is_an_error_at_once(here: Erp) -> None:
+    here.fault(Kind.TOO_MANY, seconds=3_600)
     with pytest.raises(RefusedError, match="takes no more requests for now") as caught:
         site_of(REGION).get("Company", "x", what=WHAT)
     assert caught.value.status == 429
-    assert len(erp.asked()) == 1
+    assert len(here.asked()) == 1
 
 
-def test_a_post_whose_answer_is_lost_is_not_sent_again(erp: Erp) -> None:
-    erp.fault(Kind.DROP, method="POST", after=True, times=1)
+def test_a_post_whose_answer_is_lost_is_not_sent_again(here: Erp) -> None:
+    here.fault(Kind.DROP, method="POST", after=True, times=1)
     with pytest.raises(UnreachableError):
         site_of(REGION).insert("Customer", {"customer_name": "X"}, what=WHAT)
-    erp.fault(Kind.ERROR, method="POST", status=502, times=1)
+    here.fault(Kind.ERROR, method="POST", status=502, times=1)
     with pytest.raises(ErpNextError) as caught:
         site_of(REGION).insert("Customer", {"customer_name": "Y"}, what=WHAT)
     assert caught.value.lost
-    assert len(erp.asked("POST")) == 2
+    assert len(here.asked("POST")) == 2
 
 
-def test_every_request_bears_the_runs_correlation_id(erp: Erp, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_request_bears_the_runs_correlation_id(here: Erp, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TENANTRY_CORRELATION_ID", "run 7/ümlaut")
     site_of(REGION).get("Company", "x", what=WHAT)
     monkeypatch.delenv("TENANTRY_CORRELATION_ID")
     site_of(REGION).get("Company", "x", what=WHAT)
-    assert [row.correlation for row in erp.asked()] == ["run-7--mlaut", ""]
+    assert [row.correlation for row in here.asked()] == ["run-7--mlaut", ""]
 
 
 def test_a_run_counts_its_requests_and_ends_at_its_budget(
-    erp: Erp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    here: Erp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    name_region(monkeypatch, tmp_path, erp.url, requestsPerRun=5)
-    erp.fault(Kind.MAINTENANCE, times=1)
+    name_region(monkeypatch, tmp_path, here.url, requestsPerRun=5)
+    here.fault(Kind.MAINTENANCE, times=1)
     site_of(REGION).get("Company", "x", what=WHAT)
     assert site_of(REGION).requests == 2  # the one that was tried again counts
     with pytest.raises(BudgetError, match=r"'X'.*5 requests to ERPNext at .* \(5 for Customer 'X'\).*requestsPerRun"):
         for _ in range(9):
             site_of(REGION).get("Company", "x", what=WHAT)
-    assert len(erp.asked()) == 5
+    assert len(here.asked()) == 5
     monkeypatch.setenv("TENANTRY_CORRELATION_ID", "another")
     assert site_of(REGION).requests == 0
 
@@ -184,27 +185,27 @@ def test_a_region_without_a_site_is_told_so(monkeypatch: pytest.MonkeyPatch, tmp
         site_of(REGION)
 
 
-def test_a_site_is_online_and_is_looked_at_once_a_while(erp: Erp, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_site_is_online_and_is_looked_at_once_a_while(here: Erp, monkeypatch: pytest.MonkeyPatch) -> None:
     found = health_of(REGION)
     assert (found.status, found.words, found.time_zone) == (Status.ONLINE, "", "UTC")
-    asked = len(erp.asked())
+    asked = len(here.asked())
     assert health_of(REGION) is found
-    assert len(erp.asked()) == asked
+    assert len(here.asked()) == asked
     assert health_of(REGION, fresh=True).status is Status.ONLINE
-    assert len(erp.asked()) == 2 * asked
+    assert len(here.asked()) == 2 * asked
     monkeypatch.setattr(health, "CACHE_SECONDS", 0.0)
     health_of(REGION)
-    assert len(erp.asked()) == 3 * asked
+    assert len(here.asked()) == 3 * asked
 
 
-def test_a_site_that_comes_back_within_three_tries_is_online(erp: Erp) -> None:
-    erp.fault(Kind.MAINTENANCE, times=2, where="ping")
+def test_a_site_that_comes_back_within_three_tries_is_online(here: Erp) -> None:
+    here.fault(Kind.MAINTENANCE, times=2, where="ping")
     assert health_of(REGION).status is Status.ONLINE
-    assert len(erp.asked(where="ping")) == 3
+    assert len(here.asked(where="ping")) == 3
 
 
-def test_a_site_that_is_not_there_is_offline(erp: Erp) -> None:
-    erp.stop()
+def test_a_site_that_is_not_there_is_offline(here: Erp) -> None:
+    here.stop()
     found = health_of(REGION)
     assert found.status is Status.OFFLINE
     with pytest.raises(EngineOfflineError, match=r"does not answer.*It is offline"):
@@ -212,18 +213,18 @@ def test_a_site_that_is_not_there_is_offline(erp: Erp) -> None:
 
 
 @pytest.mark.parametrize("fault", [{"kind": Kind.MAINTENANCE}, {"kind": Kind.ERROR, "status": 502}])
-def test_a_site_that_answers_with_failures_is_degraded(erp: Erp, fault: dict[str, Any]) -> None:
-    erp.fault(**fault)
+def test_a_site_that_answers_with_failures_is_degraded(here: Erp, fault: dict[str, Any]) -> None:
+    here.fault(**fault)
     found = health_of(REGION)
     assert found.status is Status.DEGRADED
     with pytest.raises(EngineDegradedError, match="It is degraded"):
         demand_online(found)
-    assert len(erp.asked()) == 3
+    assert len(here.asked()) == 3
 
 
-def test_a_site_that_takes_too_long_is_degraded(erp: Erp, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_site_that_takes_too_long_is_degraded(here: Erp, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "CALL_SECONDS", 0.05)
-    erp.fault(Kind.LATENCY, seconds=0.5)
+    here.fault(Kind.LATENCY, seconds=0.5)
     found = health_of(REGION)
     assert found.status is Status.DEGRADED
     assert "takes requests and does not answer within 0.05 s" in found.words
@@ -237,19 +238,17 @@ def test_a_site_whose_wizard_is_unfinished_is_said_to_be(raw: Erp) -> None:
     assert (made.outs["ready"], made.outs["time_zone"]) == (True, "UTC")
 
 
-def test_a_user_who_may_not_read_its_settings_sees_by_the_fixtures(
-    erp: Erp, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    key, secret = erp.site.add_user("poor@shop.invalid", {"System Settings": "", "*": "read"}, key="poor")
+def test_a_user_who_may_not_read_its_settings_sees_by_the_fixtures(here: Erp, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, secret = here.site.add_user("poor@shop.invalid", {"System Settings": "", "*": "read"}, key="poor")
     monkeypatch.setenv(VARIABLES[0], key)
     monkeypatch.setenv(VARIABLES[1], secret)
     assert health_of(REGION).status is Status.ONLINE
-    with erp.site.records.request():
-        erp.site.records.delete("Warehouse Type", "Transit")
+    with here.alone():
+        here.site.records.delete("Warehouse Type", "Transit")
     assert health_of(REGION, fresh=True).status is Status.UNFINISHED
 
 
-def test_a_wrong_key_is_no_state_of_the_engine(erp: Erp, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_key_is_no_state_of_the_engine(here: Erp, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLES[0], "unknown")
     with pytest.raises(ErpNextError) as caught:
         health_of(REGION)
@@ -268,18 +267,20 @@ def test_something_else_at_the_address_is_said_to_be_no_erpnext(
         assert health_of(REGION).status is Status.DEGRADED
 
 
-def test_no_error_shows_a_secret(erp: Erp) -> None:
-    erp.site.switch(tracebacks=True)
+def test_no_error_shows_a_secret(here: Erp) -> None:
+    here.site.switch(tracebacks=True)
     with pytest.raises(ErpNextError) as caught:
-        site_of(REGION).insert("Customer", {"customer_name": f"{KEY} {SECRET}", "customer_group": f"{SECRET}"}, what=WHAT)
+        site_of(REGION).insert(
+            "Customer", {"customer_name": f"{KEY} {SECRET}", "customer_group": f"{SECRET}"}, what=WHAT
+        )
     assert SECRET not in str(caught.value)
     assert "[secret]" in str(caught.value)
 
 
 def test_looks_of_a_service_are_not_counted_and_never_end(
-    erp: Erp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    here: Erp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    name_region(monkeypatch, tmp_path, erp.url, requestsPerRun=3)
+    name_region(monkeypatch, tmp_path, here.url, requestsPerRun=3)
     for _ in range(3):
         assert health_of(REGION, fresh=True).status is Status.ONLINE
     assert site_of(REGION).requests == 0

@@ -11,7 +11,13 @@ import pytest
 
 from providers.erpnext.charts import ChartOfAccounts, ChartOfAccountsProvider, choose
 from providers.erpnext.company import Company, CompanyProvider
-from providers.erpnext.errors import ErpNextError, LinkedError, ProfileMissingError, SessionOpenError, WizardUnfinishedError
+from providers.erpnext.errors import (
+    ErpNextError,
+    LinkedError,
+    ProfileMissingError,
+    SessionOpenError,
+    WizardUnfinishedError,
+)
 from providers.erpnext.health import EngineCheck
 from providers.erpnext.selling import Customer, ModeOfPayment, PosProfile, PosProfileProvider
 from providers.erpnext.session import PosSession, opening
@@ -20,8 +26,6 @@ from providers.erpnext.stock import Item, ItemPrice, PriceList, Warehouse, suffi
 from providers.errors import ConfigurationError, NotReadyError, OwnershipError
 from sandbox.erpnext.faults import Kind
 from tests.erpnext.running import MARK, REGION, Engine, Erp, created
-
-pytest_plugins = ("tests.erpnext.running",)
 
 OURS: dict[str, Any] = {"region": REGION, "tenant_mark": MARK}
 
@@ -59,13 +63,9 @@ def shop(user: str | None = None) -> None:
         warehouse=store.docname,
         optional=True,
     )
-    ItemPrice(
-        "tea-price", **OURS, code=tea.docname, price_list=prices.docname, unit="Nos", rate=150, optional=True
-    )
+    ItemPrice("tea-price", **OURS, code=tea.docname, price_list=prices.docname, unit="Nos", rate=150, optional=True)
     customer = Customer("customer", **OURS, customer="Walk-In Customer", more={"customer_group": "Individual"})
-    cash = ModeOfPayment(
-        "cash", **OURS, mode="Cash", kind="Cash", company=made.docname, account=accounts.cash_account
-    )
+    cash = ModeOfPayment("cash", **OURS, mode="Cash", kind="Cash", company=made.docname, account=accounts.cash_account)
     profile = PosProfile(
         "profile",
         **OURS,
@@ -78,89 +78,88 @@ def shop(user: str | None = None) -> None:
         modes=[cash.docname],
         more={"customer": customer.docname, "selling_price_list": prices.docname},
     )
-    PosSession(
-        "session", **OURS, profile=profile.docname, user=user, time_zone=engine.time_zone, optional=True
-    )
+    PosSession("session", **OURS, profile=profile.docname, user=user, time_zone=engine.time_zone, optional=True)
 
 
-def test_a_point_of_sale_goes_from_nothing_to_an_open_session_and_back(engine: Engine, erp: Erp) -> None:
-    before = {doctype: [doc["name"] for doc in erp.docs(doctype)] for doctype in ("Item", "Customer", "Price List")}
+def test_a_point_of_sale_goes_from_nothing_to_an_open_session_and_back(engine: Engine, here: Erp) -> None:
+    before = {doctype: [doc["name"] for doc in here.docs(doctype)] for doctype in ("Item", "Customer", "Price List")}
     engine.up(shop)
-    [session] = erp.docs("POS Opening Entry")
+    [session] = here.docs("POS Opening Entry")
     assert (session["status"], session["docstatus"], session["pos_profile"]) == ("Open", 1, "Shop Till")
-    assert session["user"] == erp.user
-    [profile] = erp.docs("POS Profile")
+    assert session["user"] == here.user
+    [profile] = here.docs("POS Profile")
     assert (profile["warehouse"], profile["customer"]) == ("Main Store - SH", "Walk-In Customer")
-    [price] = erp.docs("Item Price")
+    [price] = here.docs("Item Price")
     assert (price["item_code"], price["price_list"], price["price_list_rate"]) == ("SH-TEA", "Shop Prices", 150)
-    assert erp.doc("Stock Settings", "Stock Settings")["default_warehouse"] == "Main Store - SH"
+    assert here.doc("Stock Settings", "Stock Settings")["default_warehouse"] == "Main Store - SH"
     assert all(made.outs["ready"] for made in engine.made.values())
     engine.destroy()
     for doctype in ("POS Opening Entry", "POS Profile", "Warehouse", "Company", "Account", "Item Price"):
-        assert erp.docs(doctype) == [], doctype
-    assert {doctype: [doc["name"] for doc in erp.docs(doctype)] for doctype in before} == before
-    assert erp.doc("Mode of Payment", "Cash")["accounts"] == []
-    assert erp.doc("Stock Settings", "Stock Settings")["default_warehouse"] is None
+        assert here.docs(doctype) == [], doctype
+    assert {doctype: [doc["name"] for doc in here.docs(doctype)] for doctype in before} == before
+    assert here.doc("Mode of Payment", "Cash")["accounts"] == []
+    assert here.doc("Stock Settings", "Stock Settings")["default_warehouse"] is None
 
 
-def test_a_second_time_all_is_adopted_and_nothing_is_written(engine: Engine, erp: Erp) -> None:
+def test_a_second_time_all_is_adopted_and_nothing_is_written(engine: Engine, here: Erp) -> None:
     engine.up(shop)
     first = {name: made.outs["docname"] for name, made in engine.made.items() if "docname" in made.outs}
-    state, asked = erp.state(), len(erp.asked("POST", "PUT", "DELETE"))
+    state, asked = here.state(), len(here.asked("POST", "PUT", "DELETE"))
     engine.made.clear()
     engine.up(shop)
     assert {name: made.outs["docname"] for name, made in engine.made.items() if "docname" in made.outs} == first
-    assert erp.state() == state
-    assert len(erp.asked("POST", "PUT", "DELETE")) == asked
+    assert here.state() == state
+    assert len(here.asked("POST", "PUT", "DELETE")) == asked
 
 
-def test_it_takes_few_requests(engine: Engine, erp: Erp) -> None:
+def test_it_takes_few_requests(engine: Engine, here: Erp) -> None:
     engine.up(shop)
     # Those of the stand-in's own refresh of each resource come on top of what a run sends.
-    assert len(erp.asked()) <= 60
+    assert len(here.asked()) <= 60
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_each_step_bears_a_lost_answer(engine: Engine, erp: Erp, method: str, after: bool) -> None:
+def test_each_step_bears_a_lost_answer(engine: Engine, here: Erp, method: str, after: bool) -> None:
     for doctype in ("Company", "Warehouse", "Settings", "Item", "POS Profile", "POS Opening Entry", "Mode of Payment"):
         # Where a request that never came makes no second one: the others are tried in test_document.
         if after or doctype not in {"POS Opening Entry", "Item"}:
-            erp.fault(Kind.DROP, method=method, where=doctype, after=after, times=1)
+            here.fault(Kind.DROP, method=method, where=doctype, after=after, times=1)
     engine.up(shop)
-    assert all(made.outs["ready"] for made in engine.made.values()), {n: m.outs.get("reason") for n, m in engine.made.items()}
+    assert all(made.outs["ready"] for made in engine.made.values()), {
+        n: m.outs.get("reason") for n, m in engine.made.items()
+    }
     for doctype in ("Company", "Item", "POS Profile", "POS Opening Entry", "Customer"):
-        assert len(erp.docs(doctype)) == 1, doctype
+        assert len(here.docs(doctype)) == 1, doctype
 
 
-def test_the_chart_falls_back_and_says_so(engine: Engine, erp: Erp) -> None:
+def test_the_chart_falls_back_and_says_so(engine: Engine, here: Erp) -> None:
     engine.up(company)
     outs = engine.made["company"].outs
     assert outs["chart_of_accounts"] == "Standard"
     assert outs["chart_note"] == "the site offers no chart 'Kenya' for Kenya: 'Standard' is used"
 
 
-def test_a_chart_that_the_site_offers_is_taken_without_a_word(engine: Engine, erp: Erp) -> None:
-    erp.site.switch(charts={"Kenya": ["Kenya - Chart of Accounts"]})
+def test_a_chart_that_the_site_offers_is_taken_without_a_word(engine: Engine, here: Erp) -> None:
+    here.site.switch(charts={"Kenya": ["Kenya - Chart of Accounts"]})
     engine.up(company)
     outs = engine.made["company"].outs
     assert (outs["chart_of_accounts"], outs["chart_note"]) == ("Kenya - Chart of Accounts", "")
 
 
 @pytest.mark.parametrize(
-    ("wish", "offer", "name"),
+    ("wish", "offer", "name", "said"),
     [
-        ("Standard", ["Standard with Numbers", "Standard"], "Standard"),
-        ("Standard with Numbers", ["Standard", "Standard with Numbers"], "Standard with Numbers"),
-        ("Standard", ["Standard with Numbers"], "Standard with Numbers"),
-        ("Uganda", ["uganda - full", "Standard"], "uganda - full"),
-        ("Kenya", ["Kenya A", "Kenya B", "Standard"], "Standard"),
+        ("Standard", ["Standard with Numbers", "Standard"], "Standard", False),
+        ("Standard with Numbers", ["Standard", "Standard with Numbers"], "Standard with Numbers", False),
+        ("Standard", ["Standard with Numbers"], "Standard with Numbers", True),
+        ("Uganda", ["uganda - full", "Standard"], "uganda - full", False),
+        ("Kenya", ["Kenya A", "Kenya B", "Standard"], "Standard", True),
     ],
 )
-def test_which_chart_is_chosen(wish: str, offer: list[str], name: str) -> None:
+def test_which_chart_is_chosen(wish: str, offer: list[str], name: str, said: bool) -> None:
     chart = choose(wish, offer, country="X")
-    assert chart.name == name
-    assert bool(chart.note) == (not name.casefold().startswith(wish.casefold()) or name != wish and wish == "Standard")
+    assert (chart.name, bool(chart.note)) == (name, said)
 
 
 def test_a_site_that_offers_nothing_to_fall_back_on_is_told_so() -> None:
@@ -168,11 +167,11 @@ def test_a_site_that_offers_nothing_to_fall_back_on_is_told_so() -> None:
         choose("Kenya", ["SKR03", "SKR04"], country="Kenya")
 
 
-def test_too_few_accounts_are_no_chart(engine: Engine, erp: Erp) -> None:
+def test_too_few_accounts_are_no_chart(engine: Engine, here: Erp) -> None:
     engine.up(company)
-    with erp.site.records.request():
-        for account in erp.docs("Account", is_group=0)[4:]:
-            erp.site.records.delete("Account", account["name"])
+    with here.alone():
+        for account in here.docs("Account", is_group=0)[4:]:
+            here.site.records.delete("Account", account["name"])
     with pytest.raises(NotReadyError, match="has 4 accounts, and 5 are the least"):
         created(ChartOfAccountsProvider(), {"region": REGION, "company": "Shop", "ready": True})
 
@@ -193,13 +192,13 @@ def company_inputs(**more: Any) -> dict[str, Any]:
     }
 
 
-def test_an_abbreviation_that_another_has_names_them(erp: Erp) -> None:
-    erp.put("Company", company_name="Other", abbr="SH", default_currency="KES", country="Kenya")
+def test_an_abbreviation_that_another_has_names_them(here: Erp) -> None:
+    here.put("Company", company_name="Other", abbr="SH", default_currency="KES", country="Kenya")
     with pytest.raises(OwnershipError, match="abbreviation 'SH' is that of 'Other'"):
         created(CompanyProvider(), company_inputs())
 
 
-def test_what_a_company_is_called_and_counts_in_stays(erp: Erp) -> None:
+def test_what_a_company_is_called_and_counts_in_stays(here: Erp) -> None:
     olds = company_inputs()
     news = company_inputs(key={"company_name": "Store"}, initial={"abbr": "ST"}, fields={"default_currency": "UGX"})
     failures = CompanyProvider().check(olds, news).failures
@@ -215,81 +214,81 @@ def test_a_company_on_a_site_without_its_wizard_says_what_to_do(raw: Erp) -> Non
     assert created(CompanyProvider(), company_inputs()).outs["mine"] is True
 
 
-def test_a_company_with_a_ledger_is_not_deleted(erp: Erp) -> None:
+def test_a_company_with_a_ledger_is_not_deleted(here: Erp) -> None:
     made = created(CompanyProvider(), company_inputs())
-    account = erp.docs("Account", company="Shop", is_group=0)[0]["name"]
-    erp.put("GL Entry", company="Shop", account=account, debit=5)
-    before = erp.state()
+    account = here.docs("Account", company="Shop", is_group=0)[0]["name"]
+    here.put("GL Entry", company="Shop", account=account, debit=5)
+    before = here.state()
     with pytest.raises(LinkedError, match="Transaction Deletion Record"):
         made.delete()
-    assert erp.state() == before
+    assert here.state() == before
 
 
-def test_settings_are_written_only_where_they_differ_and_stay(erp: Erp) -> None:
+def test_settings_are_written_only_where_they_differ_and_stay(here: Erp) -> None:
     inputs = {**OURS, "doctype": "Selling Settings", "key": {}, "whose": "single", "named": "Selling Settings"}
     inputs |= {"fields": {"so_required": "No", "territory": "All Territories"}, "ready": True}
     made = created(SettingsProvider(), inputs)
-    assert len(erp.asked("PUT")) == 1
-    assert erp.doc("Selling Settings", "Selling Settings")["cust_master_name"] == "Customer Name"
+    assert len(here.asked("PUT")) == 1
+    assert here.doc("Selling Settings", "Selling Settings")["cust_master_name"] == "Customer Name"
     created(SettingsProvider(), inputs)
-    assert len(erp.asked("PUT")) == 1
-    erp.change("Selling Settings", "Selling Settings", so_required="Yes", dn_required="Yes")
+    assert len(here.asked("PUT")) == 1
+    here.change("Selling Settings", "Selling Settings", so_required="Yes", dn_required="Yes")
     assert made.refresh()
     assert made.outs["fields"]["so_required"] == "Yes"
     assert made.up()
-    found = erp.doc("Selling Settings", "Selling Settings")
+    found = here.doc("Selling Settings", "Selling Settings")
     assert (found["so_required"], found["dn_required"]) == ("No", "Yes")
     made.delete()
-    assert erp.doc("Selling Settings", "Selling Settings")["so_required"] == "No"
+    assert here.doc("Selling Settings", "Selling Settings")["so_required"] == "No"
 
 
-def test_a_setting_that_somebody_pointed_elsewhere_is_not_let_go(engine: Engine, erp: Erp) -> None:
+def test_a_setting_that_somebody_pointed_elsewhere_is_not_let_go(engine: Engine, here: Erp) -> None:
     engine.up(shop)
-    erp.change("Stock Settings", "Stock Settings", default_warehouse="Stores - SH")
+    here.change("Stock Settings", "Stock Settings", default_warehouse="Stores - SH")
     engine.made["stock"].delete()
-    assert erp.doc("Stock Settings", "Stock Settings")["default_warehouse"] == "Stores - SH"
+    assert here.doc("Stock Settings", "Stock Settings")["default_warehouse"] == "Stores - SH"
 
 
-def test_one_session_is_open_for_a_profile(engine: Engine, erp: Erp) -> None:
-    erp.site.switch(newer=False)
+def test_one_session_is_open_for_a_profile(engine: Engine, here: Erp) -> None:
+    here.site.switch(newer=False)
     engine.up(shop)
     made = engine.made["session"]
     again = created(made.provider, made.inputs)
     assert again.outs["docname"] == made.outs["docname"]
-    assert len(erp.docs("POS Opening Entry")) == 1
+    assert len(here.docs("POS Opening Entry")) == 1
 
 
-def test_a_session_that_a_cashier_opened_is_adopted(engine: Engine, erp: Erp) -> None:
+def test_a_session_that_a_cashier_opened_is_adopted(engine: Engine, here: Erp) -> None:
     engine.up(shop)
     session = engine.made["session"]
     session.delete()
     entry = {"period_start_date": "2026-01-01 08:00:00", "posting_date": "2026-01-01", "company": "Shop"}
-    theirs = erp.put(
+    theirs = here.put(
         "POS Opening Entry",
         **entry,
         pos_profile="Shop Till",
-        user=erp.user,
+        user=here.user,
         balance_details=[{"mode_of_payment": "Cash", "opening_amount": 70}],
         docstatus=1,
     )
     again = created(session.provider, session.inputs)
     assert again.outs["docname"] == theirs["name"]
-    assert len(erp.docs("POS Opening Entry")) == 1
+    assert len(here.docs("POS Opening Entry")) == 1
 
 
-def test_a_session_that_was_closed_is_followed_by_another(engine: Engine, erp: Erp) -> None:
+def test_a_session_that_was_closed_is_followed_by_another(engine: Engine, here: Erp) -> None:
     engine.up(shop)
     session = engine.made["session"]
-    with erp.site.records.request():
-        erp.site.documents.set("POS Opening Entry", session.outs["docname"], status="Closed")
+    with here.alone():
+        here.site.documents.set("POS Opening Entry", session.outs["docname"], status="Closed")
     assert not session.refresh()
     again = created(session.provider, session.inputs)
     assert again.outs["docname"] != session.outs["docname"]
     again.delete()
-    assert [doc["status"] for doc in erp.docs("POS Opening Entry")] == ["Closed"]
+    assert [doc["status"] for doc in here.docs("POS Opening Entry")] == ["Closed"]
 
 
-def test_a_session_without_its_profile_is_an_error_of_its_own(engine: Engine, erp: Erp) -> None:
+def test_a_session_without_its_profile_is_an_error_of_its_own(engine: Engine, here: Erp) -> None:
     engine.up(shop)
     session = engine.made["session"]
     inputs = {**session.inputs, "key": {"pos_profile": "Nowhere"}, "optional": False}
@@ -297,35 +296,35 @@ def test_a_session_without_its_profile_is_an_error_of_its_own(engine: Engine, er
         created(session.provider, inputs)
 
 
-def test_a_user_whose_session_is_open_elsewhere_is_told_where(engine: Engine, erp: Erp) -> None:
+def test_a_user_whose_session_is_open_elsewhere_is_told_where(engine: Engine, here: Erp) -> None:
     engine.up(shop)
     profile, session = engine.made["profile"], engine.made["session"]
     created(profile.provider, {**profile.inputs, "named": "Second Till"})
     inputs = {**session.inputs, "key": {"pos_profile": "Second Till"}, "optional": False}
-    with pytest.raises(SessionOpenError, match=rf"{erp.user} has a session open already, POS-OPE-.* at 'Shop Till'"):
+    with pytest.raises(SessionOpenError, match=rf"{here.user} has a session open already, POS-OPE-.* at 'Shop Till'"):
         created(session.provider, inputs)
 
 
-def test_a_session_with_invoices_is_not_taken_away(engine: Engine, erp: Erp) -> None:
+def test_a_session_with_invoices_is_not_taken_away(engine: Engine, here: Erp) -> None:
     engine.up(shop)
     session = engine.made["session"]
-    invoice = erp.put("POS Invoice", customer="Walk-In Customer", company="Shop", pos_profile="Shop Till", docstatus=1)
-    with erp.site.records.request():
-        erp.site.documents.set("POS Invoice", invoice["name"], owner=erp.user)
+    invoice = here.put("POS Invoice", customer="Walk-In Customer", company="Shop", pos_profile="Shop Till", docstatus=1)
+    with here.alone():
+        here.site.documents.set("POS Invoice", invoice["name"], owner=here.user)
     with pytest.raises(ErpNextError, match="unconsolidated Invoices"):
         session.delete()
-    assert [doc["docstatus"] for doc in erp.docs("POS Opening Entry")] == [1]
+    assert [doc["docstatus"] for doc in here.docs("POS Opening Entry")] == [1]
 
 
-def test_drift_of_a_profile_is_by_the_fields_that_are_ours(engine: Engine, erp: Erp) -> None:
+def test_drift_of_a_profile_is_by_the_fields_that_are_ours(engine: Engine, here: Erp) -> None:
     engine.up(shop)
     profile = engine.made["profile"]
-    erp.put("Customer", customer_name="VIP")
-    erp.change("POS Profile", "Shop Till", customer="VIP", write_off_limit=5.0)
+    here.put("Customer", customer_name="VIP")
+    here.change("POS Profile", "Shop Till", customer="VIP", write_off_limit=5.0)
     assert profile.refresh()
     assert profile.outs["fields"]["customer"] == "VIP"
     assert profile.up()
-    found = erp.doc("POS Profile", "Shop Till")
+    found = here.doc("POS Profile", "Shop Till")
     assert (found["customer"], found["write_off_limit"]) == ("Walk-In Customer", 5.0)
 
 
@@ -338,7 +337,11 @@ def test_a_profile_has_one_default_payment() -> None:
 
 
 def test_what_an_opening_entry_says() -> None:
-    profile = {"company": "Shop", "owner": "a@b", "payments": [{"mode_of_payment": "Cash"}, {"mode_of_payment": "Card"}]}
+    profile = {
+        "company": "Shop",
+        "owner": "a@b",
+        "payments": [{"mode_of_payment": "Cash"}, {"mode_of_payment": "Card"}],
+    }
     now = datetime.datetime(2026, 3, 4, 5, 6, 7, tzinfo=datetime.UTC)
     assert opening(profile, user=None, now=now) == {
         "period_start_date": "2026-03-04 05:06:07",
@@ -360,10 +363,10 @@ def test_the_suffix_of_a_company_is_not_doubled(given: str, wanted: str) -> None
     assert suffixed(given, "SH") == wanted
 
 
-def test_a_sessions_time_is_the_sites(engine: Engine, erp: Erp) -> None:
-    erp.change("System Settings", "System Settings", time_zone="Pacific/Kiritimati")  # 14 hours ahead of UTC
+def test_a_sessions_time_is_the_sites(engine: Engine, here: Erp) -> None:
+    here.change("System Settings", "System Settings", time_zone="Pacific/Kiritimati")  # 14 hours ahead of UTC
     engine.up(shop)
-    [entry] = erp.docs("POS Opening Entry")
+    [entry] = here.docs("POS Opening Entry")
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", entry["period_start_date"])
     opened = datetime.datetime.fromisoformat(entry["period_start_date"]).replace(tzinfo=datetime.UTC)
     ahead = opened - datetime.datetime.now(datetime.UTC)
