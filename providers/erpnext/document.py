@@ -147,6 +147,8 @@ class Document(Resource, module="tenantry", name="ErpNextDocument"):
             "tenant_mark": tenant_mark,
             "doctype": doctype,
             "key": dict(key),
+            # Pulumi drops what an Output does not give.
+            "needs": sorted(key),
             "whose": str(whose),
             "named": named,
             "fields": dict(fields or {}),

@@ -28,10 +28,10 @@ from providers.erpnext.wanted import (
     mark_text,
     strangers,
 )
-from providers.errors import OwnershipError, ProviderError, UnreachableError
+from providers.errors import NotReadyError, OwnershipError, ProviderError, UnreachableError
 
-TRIES = 12
-"""How often a change is made anew because someone else was faster: as many tenants as may share a document at once."""
+TRIES = 30
+"""How often a change is made anew because someone else was faster: more than tenants share a document at once."""
 PAUSE_SECONDS = 0.05
 
 
@@ -46,6 +46,8 @@ class Placed:
 def look(site: Site, wanted: Wanted, kept: Kept = UNKNOWN) -> dict[str, Any] | None:
     """The document, by its name or its key; None where there is none, or it is over. Of several, the oldest."""
     name = wanted.named or kept.name
+    if name is None and wanted.lacking:
+        return None  # a filter without it would find another's
     if name is not None:
         found = site.get(wanted.doctype, name, what=wanted.what)
         return None if found is None or wanted.is_over(found) else found
@@ -65,6 +67,8 @@ def ensure(
 
     `seconds` is what its making may take. Raises OwnershipError for one that is not ours, and ProviderError.
     """
+    if wanted.lacking:
+        raise NotReadyError(f"{wanted.what}: it waits for its {', '.join(wanted.lacking)}, which is not ready.")
     found = look(site, wanted, kept)
     if found is None and wanted.named is None and kept.name is not None:
         found = look(site, wanted)  # the one of before is gone; there may be another of its key
@@ -82,7 +86,7 @@ def remove(site: Site, wanted: Wanted, kept: Kept) -> None:
 
 def _removable(site: Site, wanted: Wanted, kept: Kept) -> list[dict[str, Any]]:
     """What may have to go: of what is submitted also drafts, and cancelled ones, which block what they link to."""
-    if wanted.whose is Whose.SINGLE:
+    if wanted.whose is Whose.SINGLE or (wanted.submit and wanted.lacking):
         return []
     if not wanted.submit:
         found = look(site, wanted, kept)
@@ -206,10 +210,11 @@ def edited(
 def _foreign(site: Site, wanted: Wanted, found: Mapping[str, Any]) -> OwnershipError:
     if wanted.whose is Whose.MARKED:
         raise OwnershipError(
-            f"{wanted.what}: {site.api.name} has one that does not bear the mark of {wanted.tenant_mark}. Choose "
-            f"another name, or, to have it adopted, write {mark_text(wanted.tenant_mark)!r} into its {wanted.mark_field}."
+            f"{wanted.what}: {site.api.name} has one that does not bear the mark of {wanted.tenant_mark} in its "
+            f"{wanted.mark_field}. Choose another name, or, to have it adopted, write there: "
+            f"{mark_text(wanted.tenant_mark)}"
         )
     return OwnershipError(
         f"{wanted.what}: {site.api.name} has one of that name with {', '.join(strangers(found, wanted))}, which is not "
-        f"ours. Choose another name, or rename that one in ERPNext."
+        "ours. Choose another name, or rename that one in ERPNext."
     )

@@ -38,7 +38,8 @@ class Wanted:
     ERPNext lets two be of one key, and they are found by filter. `fields` are owned: kept as they are here. `initial`
     is sent when it is made, and never looked at again. `tables` are child tables that others have rows in as well:
     table -> the field by whose value a row is ours. `submit` says that it counts only once it is submitted. `ended`
-    says of one that it is over, and none that could be adopted: field -> value.
+    says of one that it is over, and none that could be adopted: field -> value. `needs` are the fields of the key: one
+    that comes from an optional document which is not ready is not given.
     """
 
     doctype: str
@@ -51,6 +52,7 @@ class Wanted:
     tables: Mapping[str, str] = field(default_factory=dict)
     mark_field: str | None = None
     submit: bool = False
+    needs: tuple[str, ...] = ()
     ended: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -58,6 +60,11 @@ class Wanted:
         """How errors call it."""
         named = self.named or ", ".join(str(value) for value in self.key.values())
         return f"{self.doctype} {named!r}" if self.whose is not Whose.SINGLE else self.doctype
+
+    @property
+    def lacking(self) -> list[str]:
+        """The fields of the key that are not known yet."""
+        return [name for name in self.needs if self.key.get(name) in (None, "")]
 
     @property
     def filters(self) -> list[Filter]:
@@ -87,6 +94,7 @@ def wanted_of(props: Mapping[str, Any]) -> Wanted:
         named=props.get("named"),
         mark_field=props.get("mark_field"),
         submit=bool(props.get("submit")),
+        needs=tuple(props.get("needs") or ()),
         **given,
     )
 

@@ -1,4 +1,4 @@
-"""A region whose ERPNext is the simulator in this process, and an engine's stand-in that makes what a program registers."""
+"""A region whose ERPNext is the simulator in this process, and an engine that only makes what is registered."""
 
 from __future__ import annotations
 

@@ -472,6 +472,27 @@ def test_an_answer_that_refuses_is_not_taken_for_a_lost_one(here: Erp) -> None:
     assert len(here.asked("POST")) == 1
 
 
+def test_one_that_waits_for_an_optional_one_finds_nothing_else_meanwhile(here: Erp) -> None:
+    here.put("Item", item_code="THEIRS", item_group="Products", stock_uom="Nos")
+    here.put("Item Price", item_code="THEIRS", price_list="Standard Selling", uom="Nos", price_list_rate=7)
+    before = here.state()
+    price = Recipe(
+        doctype="Item Price",
+        whose="shared",
+        key={"price_list": "Standard Selling", "uom": "Nos"},
+        more={"needs": ["item_code", "price_list", "uom"], "fields": {"price_list_rate": 9}, "optional": True},
+    )
+    made = make(price)
+    assert (made.outs["ready"], made.outs["reason"]) == (
+        False,
+        "Item Price 'Standard Selling, Nos': it waits for its item_code, which is not ready.",
+    )
+    wanted = {**made.inputs, "key": {**price.key, "item_code": "OURS"}}
+    assert "key" in made.provider.diff(made.id, made.outs, wanted).replaces
+    made.delete()
+    assert here.state() == before
+
+
 def test_a_key_is_required() -> None:
     inputs = {**CUSTOMER.inputs(), "key": {}, "region": REGION}
     assert [each.property for each in DocumentProvider().check({}, inputs).failures] == ["key"]

@@ -1,4 +1,4 @@
-"""What a point of sale is made of, by a program as a component would write it: from nothing to an open session, and back."""
+"""What a point of sale is made of, by a program as a component writes it: from nothing to an open session, back."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ def test_what_a_company_is_called_and_counts_in_stays(here: Erp) -> None:
 
 
 def test_a_company_on_a_site_without_its_wizard_says_what_to_do(raw: Erp) -> None:
-    with pytest.raises(WizardUnfinishedError, match="Warehouse Type: Transit.*finish the wizard"):
+    with pytest.raises(WizardUnfinishedError, match=r"Warehouse Type: Transit.*finish the wizard"):
         created(CompanyProvider(), company_inputs())
     assert raw.docs("Company") == []
     raw.site.finish_setup()
