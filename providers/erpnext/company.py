@@ -7,14 +7,14 @@ has them in the names and the entries of all that is in it. A company with ledge
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
 import pulumi
 from pulumi.dynamic import CheckFailure, CheckResult
 
 from providers.erpnext.api import LONG_SECONDS, Site, site_of
 from providers.erpnext.charts import choose, offered
-from providers.erpnext.document import Document, DocumentProvider
+from providers.erpnext.document import Common, Document, DocumentProvider
 from providers.erpnext.errors import ErpNextError, LinkedError, MissingLinkError, WizardUnfinishedError
 from providers.erpnext.wanted import Wanted, Whose, wanted_of
 from providers.errors import OwnershipError
@@ -87,20 +87,16 @@ class Company(Document, module="tenantry", name="ErpNextCompany"):
         self,
         name: str,
         *,
-        region: str,
-        tenant_mark: str,
         company: str,
         abbr: str,
         currency: str,
         country: str,
         chart: str,
-        opts: pulumi.ResourceOptions | None = None,
+        **common: Unpack[Common],
     ) -> None:
         """`country` is ERPNext's name for it, such as Kenya; `chart` a wish, such as Kenya or Standard."""
         super().__init__(
             name,
-            region=region,
-            tenant_mark=tenant_mark,
             doctype=DOCTYPE,
             key={"company_name": company},
             whose=Whose.MARKED,
@@ -109,7 +105,7 @@ class Company(Document, module="tenantry", name="ErpNextCompany"):
             initial={"abbr": abbr},
             mark_field=MARK_FIELD,
             more={"chart": chart},
-            opts=opts,
+            **common,
         )
 
 

@@ -9,7 +9,7 @@ What is done to a document is decided in `lifecycle`. A typed resource is this p
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Required, TypedDict, Unpack
 
 import pulumi
 from pulumi.dynamic import (
@@ -111,6 +111,15 @@ class DocumentProvider(ResourceProvider):
         return {}
 
 
+class Common(TypedDict, total=False):
+    """What all of a tenant's documents are given. `optional`: it never fails, see above."""
+
+    region: Required[str]
+    tenant_mark: Required[str]
+    optional: bool
+    opts: pulumi.ResourceOptions | None
+
+
 class Document(Resource, module="tenantry", name="ErpNextDocument"):
     """`docname` is its name in ERPNext, `ready` false where an optional one could not be made, `reason` why."""
 
@@ -126,8 +135,6 @@ class Document(Resource, module="tenantry", name="ErpNextDocument"):
         self,
         name: str,
         *,
-        region: str,
-        tenant_mark: str,
         doctype: str,
         key: Mapping[str, pulumi.Input[Any]],
         whose: Whose,
@@ -137,14 +144,13 @@ class Document(Resource, module="tenantry", name="ErpNextDocument"):
         tables: Mapping[str, str] | None = None,
         mark_field: str | None = None,
         submit: bool = False,
-        optional: bool = False,
         more: Mapping[str, pulumi.Input[Any]] | None = None,
-        opts: pulumi.ResourceOptions | None = None,
+        **common: Unpack[Common],
     ) -> None:
         """As `providers.erpnext.wanted.Wanted` says them. `more` are inputs of a typed provider's own."""
         props: dict[str, Any] = {
-            "region": region,
-            "tenant_mark": tenant_mark,
+            "region": common["region"],
+            "tenant_mark": common["tenant_mark"],
             "doctype": doctype,
             "key": dict(key),
             # Pulumi drops what an Output does not give.
@@ -156,13 +162,13 @@ class Document(Resource, module="tenantry", name="ErpNextDocument"):
             "tables": dict(tables or {}),
             "mark_field": mark_field,
             "submit": submit,
-            "optional": optional,
+            "optional": common.get("optional", False),
             "docstatus": 1 if submit else None,
             "ready": True,
             **(more or {}),
         }
         outputs = dict.fromkeys(("docname", "reason", "mine", "creation", "server", *self.also))
-        super().__init__(self.provider(), name, {**outputs, **props}, opts)
+        super().__init__(self.provider(), name, {**outputs, **props}, common.get("opts"))
 
 
 def kept_site(props: Mapping[str, Any]) -> Site:

@@ -29,6 +29,7 @@ from providers.erpnext.wanted import (
     strangers,
 )
 from providers.errors import NotReadyError, OwnershipError, ProviderError, UnreachableError
+from providers.live import speaker
 
 TRIES = 30
 """How often a change is made anew because someone else was faster: more than tenants share a document at once."""
@@ -110,6 +111,7 @@ def _removed(site: Site, wanted: Wanted, kept: Kept, found: Mapping[str, Any]) -
         # Another tenant of the site has come to use it: it is left to them.
         if wanted.whose is not Whose.SHARED:
             raise
+        speaker()(f"{wanted.what} stays in ERPNext: others link to it.")
 
 
 def to_docstatus(site: Site, wanted: Wanted, found: Mapping[str, Any], status: int) -> Mapping[str, Any]:
@@ -132,19 +134,14 @@ def _made(site: Site, wanted: Wanted, body: Mapping[str, Any], seconds: float | 
         try:
             made = site.insert(wanted.doctype, body, what=wanted.what, seconds=seconds)
             return _alone(site, wanted, made)
-        except TakenError:
-            found = look(site, wanted)
-            if found is None:
-                raise  # another field than its name is taken
-            return _adopted(site, wanted, found, _of_lost(found, lost))
         except (UnreachableError, ErpNextError) as error:
-            if isinstance(error, ErpNextError) and not error.lost:
-                raise
-            lost = error
-            found = _sought(site, wanted, error)
+            refused = isinstance(error, ErpNextError) and not error.lost
+            if not refused:
+                lost = error
+            found = _after_refusal(site, wanted, error) if refused else _sought(site, wanted, error)
             if found is not None:
                 return _adopted(site, wanted, found, _of_lost(found, lost))
-            if wanted.named is None:
+            if refused or wanted.named is None:
                 raise
     raise lost or ProviderError(f"{wanted.what}: it was not made.")
 
@@ -152,6 +149,11 @@ def _made(site: Site, wanted: Wanted, body: Mapping[str, Any], seconds: float | 
 def _of_lost(found: Mapping[str, Any], lost: ProviderError | None) -> Kept:
     """As if the state knew it: it was not there before our request, whose answer was lost."""
     return UNKNOWN if lost is None else Kept(name=str(found["name"]), creation=found.get("creation"), mine=True)
+
+
+def _after_refusal(site: Site, wanted: Wanted, error: ProviderError) -> dict[str, Any] | None:
+    """What is there now because somebody was faster: its name is taken, or ERPNext lets no second one be."""
+    return look(site, wanted) if isinstance(error, TakenError) or wanted.named is None else None
 
 
 def _sought(site: Site, wanted: Wanted, lost: ProviderError) -> dict[str, Any] | None:

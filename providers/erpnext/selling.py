@@ -7,15 +7,13 @@ is, and of a mode of payment only the company's own row is kept. A POS profile i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import pulumi
 from pulumi.dynamic import CheckFailure, CheckResult
 
-from providers.erpnext.document import Document, DocumentProvider
+from providers.erpnext.document import Common, Document, DocumentProvider
 from providers.erpnext.wanted import Whose
-
-Options = pulumi.ResourceOptions | None
 
 
 class Customer(Document, module="tenantry", name="ErpNextCustomer"):
@@ -25,26 +23,20 @@ class Customer(Document, module="tenantry", name="ErpNextCustomer"):
         self,
         name: str,
         *,
-        region: str,
-        tenant_mark: str,
         customer: str,
         more: Mapping[str, Any] | None = None,
-        optional: bool = False,
-        opts: Options = None,
+        **common: Unpack[Common],
     ) -> None:
         """`more` are further fields of its own, such as `customer_group` and `territory`, which must be there."""
         super().__init__(
             name,
-            region=region,
-            tenant_mark=tenant_mark,
             doctype="Customer",
             key={"customer_name": customer},
             whose=Whose.SHARED,
             fields={"disabled": 0},
             initial={"customer_type": "Individual", **(more or {})},
             mark_field="customer_details",
-            optional=optional,
-            opts=opts,
+            **common,
         )
 
 
@@ -55,19 +47,14 @@ class ModeOfPayment(Document, module="tenantry", name="ErpNextModeOfPayment"):
         self,
         name: str,
         *,
-        region: str,
-        tenant_mark: str,
         mode: str,
         kind: str,
         company: pulumi.Input[str],
         account: pulumi.Input[str],
-        optional: bool = False,
-        opts: Options = None,
+        **common: Unpack[Common],
     ) -> None:
         super().__init__(
             name,
-            region=region,
-            tenant_mark=tenant_mark,
             doctype="Mode of Payment",
             key={"mode_of_payment": mode},
             whose=Whose.SHARED,
@@ -75,8 +62,7 @@ class ModeOfPayment(Document, module="tenantry", name="ErpNextModeOfPayment"):
             fields={"accounts": [{"company": company, "default_account": account}]},
             initial={"type": kind, "enabled": 1},
             tables={"accounts": "company"},
-            optional=optional,
-            opts=opts,
+            **common,
         )
 
 
@@ -101,8 +87,6 @@ class PosProfile(Document, module="tenantry", name="ErpNextPosProfile"):
         self,
         name: str,
         *,
-        region: str,
-        tenant_mark: str,
         profile: str,
         company: pulumi.Input[str],
         currency: str,
@@ -111,14 +95,11 @@ class PosProfile(Document, module="tenantry", name="ErpNextPosProfile"):
         write_off_cost_center: pulumi.Input[str],
         modes: Sequence[pulumi.Input[str]],
         more: Mapping[str, pulumi.Input[Any]] | None = None,
-        optional: bool = False,
-        opts: Options = None,
+        **common: Unpack[Common],
     ) -> None:
         """`more` are further fields that are kept, such as `customer` and `selling_price_list`."""
         super().__init__(
             name,
-            region=region,
-            tenant_mark=tenant_mark,
             doctype="POS Profile",
             key={"company": company},
             whose=Whose.COMPANY,
@@ -132,6 +113,5 @@ class PosProfile(Document, module="tenantry", name="ErpNextPosProfile"):
                 "disabled": 0,
                 **(more or {}),
             },
-            optional=optional,
-            opts=opts,
+            **common,
         )

@@ -11,12 +11,12 @@ from __future__ import annotations
 import datetime
 import zoneinfo
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
 import pulumi
 
 from providers.erpnext.api import Site, site_of
-from providers.erpnext.document import Document, DocumentProvider
+from providers.erpnext.document import Common, Document, DocumentProvider
 from providers.erpnext.errors import ErpNextError, ProfileMissingError, SessionOpenError
 from providers.erpnext.wanted import Wanted, Whose
 from providers.errors import ConfigurationError, ProviderError
@@ -56,25 +56,19 @@ class PosSession(Document, module="tenantry", name="ErpNextPosSession"):
         self,
         name: str,
         *,
-        region: str,
-        tenant_mark: str,
         profile: pulumi.Input[str],
         user: str | None = None,
         time_zone: pulumi.Input[str] | None = None,
-        optional: bool = False,
-        opts: pulumi.ResourceOptions | None = None,
+        **common: Unpack[Common],
     ) -> None:
         super().__init__(
             name,
-            region=region,
-            tenant_mark=tenant_mark,
             doctype=DOCTYPE,
             key={"pos_profile": profile},
             whose=Whose.COMPANY,
             submit=True,
-            optional=optional,
             more={"user": user, "time_zone": time_zone, "ended": {"status": "Closed"}},
-            opts=opts,
+            **common,
         )
 
 

@@ -8,12 +8,12 @@ value another tenant has come to rely on, nobody knows.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import pulumi
 from pulumi.dynamic import CheckFailure, CheckResult
 
-from providers.erpnext.document import Document, DocumentProvider, kept_site
+from providers.erpnext.document import Common, Document, DocumentProvider, kept_site
 from providers.erpnext.lifecycle import edited
 from providers.erpnext.wanted import Whose, same, wanted_of
 
@@ -48,24 +48,18 @@ class Settings(Document, module="tenantry", name="ErpNextSettings"):
         self,
         name: str,
         *,
-        region: str,
-        tenant_mark: str,
         doctype: str,
         fields: Mapping[str, pulumi.Input[Any]],
         release: Sequence[str] = (),
-        optional: bool = False,
-        opts: pulumi.ResourceOptions | None = None,
+        **common: Unpack[Common],
     ) -> None:
         super().__init__(
             name,
-            region=region,
-            tenant_mark=tenant_mark,
             doctype=doctype,
             key={},
             whose=Whose.SINGLE,
             named=doctype,
             fields=fields,
-            optional=optional,
             more={"release": list(release)},
-            opts=opts,
+            **common,
         )

@@ -7,14 +7,12 @@ site's: one that is there is used as it is. An item's row of defaults for the co
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
 import pulumi
 
-from providers.erpnext.document import Document
+from providers.erpnext.document import Common, Document
 from providers.erpnext.wanted import Whose
-
-Options = pulumi.ResourceOptions | None
 
 
 class Warehouse(Document, module="tenantry", name="ErpNextWarehouse"):
@@ -24,26 +22,20 @@ class Warehouse(Document, module="tenantry", name="ErpNextWarehouse"):
         self,
         name: str,
         *,
-        region: str,
-        tenant_mark: str,
         warehouse: str,
         company: pulumi.Input[str],
         abbr: pulumi.Input[str],
-        optional: bool = False,
-        opts: Options = None,
+        **common: Unpack[Common],
     ) -> None:
         super().__init__(
             name,
-            region=region,
-            tenant_mark=tenant_mark,
             doctype="Warehouse",
             key={"company": company},
             whose=Whose.COMPANY,
             named=pulumi.Output.from_input(abbr).apply(lambda end: suffixed(warehouse, end)),
             fields={"disabled": 0},
             initial={"warehouse_name": warehouse},
-            optional=optional,
-            opts=opts,
+            **common,
         )
 
 
@@ -54,24 +46,18 @@ class PriceList(Document, module="tenantry", name="ErpNextPriceList"):
         self,
         name: str,
         *,
-        region: str,
-        tenant_mark: str,
         price_list: str,
         currency: str,
-        optional: bool = False,
-        opts: Options = None,
+        **common: Unpack[Common],
     ) -> None:
         super().__init__(
             name,
-            region=region,
-            tenant_mark=tenant_mark,
             doctype="Price List",
             key={"price_list_name": price_list},
             whose=Whose.SHARED,
             named=price_list,
             fields={"currency": currency, "selling": 1, "enabled": 1},
-            optional=optional,
-            opts=opts,
+            **common,
         )
 
 
@@ -82,8 +68,6 @@ class Item(Document, module="tenantry", name="ErpNextItem"):
         self,
         name: str,
         *,
-        region: str,
-        tenant_mark: str,
         code: pulumi.Input[str],
         item_name: str,
         group: str,
@@ -91,14 +75,11 @@ class Item(Document, module="tenantry", name="ErpNextItem"):
         company: pulumi.Input[str],
         warehouse: pulumi.Input[str],
         more: Mapping[str, Any] | None = None,
-        optional: bool = False,
-        opts: Options = None,
+        **common: Unpack[Common],
     ) -> None:
         defaults = [{"company": company, "default_warehouse": warehouse}]
         super().__init__(
             name,
-            region=region,
-            tenant_mark=tenant_mark,
             doctype="Item",
             key={"item_code": code},
             whose=Whose.SHARED,
@@ -107,8 +88,7 @@ class Item(Document, module="tenantry", name="ErpNextItem"):
             # ERPNext lets neither be changed once there is stock.
             initial={"item_group": group, "stock_uom": unit, **(more or {})},
             tables={"item_defaults": "company"},
-            optional=optional,
-            opts=opts,
+            **common,
         )
 
 
@@ -123,26 +103,20 @@ class ItemPrice(Document, module="tenantry", name="ErpNextItemPrice"):
         self,
         name: str,
         *,
-        region: str,
-        tenant_mark: str,
         code: pulumi.Input[str],
         price_list: pulumi.Input[str],
         unit: str,
         rate: float,
-        optional: bool = False,
-        opts: Options = None,
+        **common: Unpack[Common],
     ) -> None:
         super().__init__(
             name,
-            region=region,
-            tenant_mark=tenant_mark,
             doctype="Item Price",
             key={"item_code": code, "price_list": price_list, "uom": unit},
             whose=Whose.SHARED,
             fields={"price_list_rate": rate},
             mark_field="note",
-            optional=optional,
-            opts=opts,
+            **common,
         )
 
 

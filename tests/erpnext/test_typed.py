@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -256,6 +257,20 @@ def test_one_session_is_open_for_a_profile(engine: Engine, here: Erp) -> None:
     again = created(made.provider, made.inputs)
     assert again.outs["docname"] == made.outs["docname"]
     assert len(here.docs("POS Opening Entry")) == 1
+
+
+@pytest.mark.parametrize("newer", [False, True], ids=["older", "newer"])
+def test_two_that_open_a_session_at_once_open_one(engine: Engine, here: Erp, newer: bool) -> None:
+    here.site.switch(newer=newer)
+    engine.up(shop)
+    session = engine.made["session"]
+    session.delete()
+    here.fault(Kind.LATENCY, method="GET", seconds=0.02)
+    inputs = {**session.inputs, "optional": False}
+    with ThreadPoolExecutor(4) as pool:
+        names = {made.outs["docname"] for made in pool.map(lambda _: created(session.provider, inputs), range(4))}
+    assert names == {doc["name"] for doc in here.docs("POS Opening Entry")}
+    assert [doc["status"] for doc in here.docs("POS Opening Entry")] == ["Open"]
 
 
 def test_a_session_that_a_cashier_opened_is_adopted(engine: Engine, here: Erp) -> None:
