@@ -42,7 +42,7 @@ class CompanyProvider(DocumentProvider):
     def _checked(self, result: CheckResult, olds: Mapping[str, Any], news: Mapping[str, Any]) -> None:
         for name in _STAYS:
             before, wanted = _given(olds).get(name), _given(news).get(name)
-            if before is not None and before != wanted:
+            if None not in (before, wanted) and before != wanted:
                 reason = f"a company's {name} stays as it is ({before!r}): make another tenant for {wanted!r}"
                 result.failures.append(CheckFailure(name, reason))
 
@@ -123,4 +123,6 @@ def _taken(error: ErpNextError, news: Mapping[str, Any]) -> OwnershipError | Non
 
 
 def _given(props: Mapping[str, Any]) -> dict[str, Any]:
-    return {**(props.get("key") or {}), **(props.get("initial") or {}), **(props.get("fields") or {})}
+    parts = (props.get(name) for name in ("key", "initial", "fields"))
+    # Of a preview, one that holds an Output is unknown as a whole.
+    return {key: value for part in parts if isinstance(part, Mapping) for key, value in part.items()}

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from pulumi.runtime import rpc
 
 from providers.erpnext.charts import ChartOfAccounts, ChartOfAccountsProvider, choose
 from providers.erpnext.company import Company, CompanyProvider
@@ -215,6 +216,16 @@ def test_a_company_on_a_site_without_its_wizard_says_what_to_do(raw: Erp) -> Non
     assert created(CompanyProvider(), company_inputs()).outs["mine"] is True
 
 
+def test_a_company_that_takes_longer_than_is_waited_for_is_made_once(
+    here: Erp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CompanyProvider, "seconds", 0.05)
+    monkeypatch.setattr("providers.http.WAITS", (0.2, 0.4, 0.8))
+    here.fault(Kind.LATENCY, method="POST", where="Company", seconds=0.2, times=1)
+    made = created(CompanyProvider(), company_inputs())
+    assert (made.outs["mine"], len(here.docs("Company"))) == (True, 1)
+
+
 def test_a_company_with_a_ledger_is_not_deleted(here: Erp) -> None:
     made = created(CompanyProvider(), company_inputs())
     account = here.docs("Account", company="Shop", is_group=0)[0]["name"]
@@ -241,6 +252,15 @@ def test_settings_are_written_only_where_they_differ_and_stay(here: Erp) -> None
     assert (found["so_required"], found["dn_required"]) == ("No", "Yes")
     made.delete()
     assert here.doc("Selling Settings", "Selling Settings")["so_required"] == "No"
+
+
+def test_what_is_let_go_is_among_what_is_set() -> None:
+    base: Mapping[str, Any] = {**OURS, "doctype": "Stock Settings", "whose": "single", "release": ["default_warehouse"]}
+    failures = SettingsProvider().check({}, {**base, "fields": {"allow_negative_stock": 1}}).failures
+    assert [each.property for each in failures] == ["release"]
+    # Of a preview, the warehouse is not known yet, and with it all that is set.
+    assert SettingsProvider().check({}, {**base, "fields": rpc.UNKNOWN}).failures == []
+    assert CompanyProvider().check(company_inputs(), company_inputs(fields=rpc.UNKNOWN)).failures == []
 
 
 def test_a_setting_that_somebody_pointed_elsewhere_is_not_let_go(engine: Engine, here: Erp) -> None:
