@@ -200,6 +200,3 @@ def _sent(request: Request) -> dict[str, Any]:
     if not isinstance(told, dict):
         raise invalid("Invalid request body")
     return told
-
-
-

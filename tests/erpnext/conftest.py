@@ -1,7 +1,7 @@
 """An ERPNext for each contract test: the simulator, and a real site where ERPNEXT_URL, _KEY and _SECRET name one.
 
-On a real site all that a test makes has a name of its own, and goes again. What differs there from the rows of the facts
-is said at the end of the run, row by row.
+On a real site all that a test makes has a name of its own, and goes again. What differs there from the rows of the
+facts is said at the end of the run, row by row.
 """
 
 from __future__ import annotations
@@ -103,7 +103,13 @@ class Shop:
     def profile(self, name: str, **changes: Any) -> dict[str, Any]:
         payments = [{"mode_of_payment": "Cash", "default": 1}]
         told = {"name": name, "company": self.company, "currency": self.currency, "warehouse": self.warehouse}
-        return {**told, "write_off_account": self.write_off, "write_off_cost_center": self.cost_center, "payments": payments, **changes}
+        return {
+            **told,
+            "write_off_account": self.write_off,
+            "write_off_cost_center": self.cost_center,
+            "payments": payments,
+            **changes,
+        }
 
     def opening(self, profile: str, user: str, **changes: Any) -> dict[str, Any]:
         balances = [{"mode_of_payment": "Cash", "opening_amount": 100}]
