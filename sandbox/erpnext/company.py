@@ -34,6 +34,14 @@ _DEFAULTS = {
 _TEMPLATES = ("Sales Taxes and Charges Template", "Purchase Taxes and Charges Template", "Item Tax Template")
 
 
+class Account(Rules):
+    def name(self, site: Documents, doc: Doc) -> str | None:
+        """[company-accounts]: one with a number begins with it."""
+        if not doc["account_number"] or not doc["account_name"]:
+            return None
+        return site.with_abbr(f"{doc['account_number']} - {doc['account_name']}", doc["company"])
+
+
 class Company(Rules):
     def validate(self, site: Documents, doc: Doc) -> None:
         """[company-abbr]; the default accounts are the company's own."""

@@ -85,6 +85,6 @@ class Catalogue:
 
 
 def _doctype(name: str, told: Mapping[str, Any]) -> DocType:
-    words = {key: tuple(value.split()) if key in _WORDS else value for key, value in told.items()}
+    words: dict[str, Any] = {key: tuple(value.split()) if key in _WORDS else value for key, value in told.items()}
     words["links"] = {one: target for target, names in told.get("links", {}).items() for one in names.split()}
     return DocType(name=name, **words)

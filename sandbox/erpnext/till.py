@@ -53,7 +53,7 @@ class PosProfile(Rules):
 
 
 class PosOpeningEntry(Rules):
-    """[opening-fields], [opening-second], [opening-cancel], [opening-cancel-invoices]."""
+    """[opening-fields], [opening-submit], [opening-second], [opening-cancel], [opening-cancel-invoices]."""
 
     def validate(self, site: Documents, doc: Doc) -> None:
         profile = site.records.look("POS Profile", doc["pos_profile"] or "")
