@@ -1,4 +1,6 @@
-"""The simulated ERPNext by hand: `python -m sandbox.erpnext start|stop|status|remove --dir D`; `serve` stays in front."""
+"""The simulated ERPNext by hand: `python -m sandbox.erpnext start|stop|status|remove --dir D`; `serve` stays in
+front.
+"""
 
 import argparse
 import sys

@@ -45,4 +45,6 @@ class Access:
         known = self._records.first(_KEYS, user=user)
         rights = known["rights"] if known else {}
         if right not in str(rights.get(doctype, rights.get("*", ""))).split():
-            raise Refusal("PermissionError", f"User {user} does not have doctype access via role permission for {doctype}")
+            raise Refusal(
+                "PermissionError", f"User {user} does not have doctype access via role permission for {doctype}"
+            )

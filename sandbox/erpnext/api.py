@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, unquote
 
 from sandbox.erpnext import charts, fixtures, stock
 from sandbox.erpnext.access import GUEST, Access
-from sandbox.erpnext.company import Company
+from sandbox.erpnext.company import Account, Company
 from sandbox.erpnext.doctypes import Catalogue
 from sandbox.erpnext.documents import ADMINISTRATOR, Documents
 from sandbox.erpnext.faults import Faults, Log, answer_of
@@ -31,6 +31,7 @@ from sandbox.store import Store
 CHARTS_METHOD = "erpnext.accounts.doctype.account.chart_of_accounts.chart_of_accounts.get_charts_for_country"
 _SWITCHES = "#switches"
 _RULES: Mapping[str, Rules] = {
+    "Account": Account(),
     "Company": Company(),
     "Customer": Customer(),
     "Item": Item(),
@@ -200,6 +201,3 @@ def _sent(request: Request) -> dict[str, Any]:
     if not isinstance(told, dict):
         raise invalid("Invalid request body")
     return told
-
-
-

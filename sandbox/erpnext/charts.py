@@ -1,7 +1,7 @@
 """The charts of accounts that the site has, as lines of `number name [type]`, a step to the right being below.
 
-[chart-offered]: which of them it offers for a country. Names, numbers and types are those of the standard chart as read;
-`+` marks a group that has no account yet.
+[chart-offered]: which of them it offers for a country. Names, numbers and types are those of the standard chart as
+read; `+` marks a group that has no account yet.
 """
 
 from collections.abc import Iterator, Mapping

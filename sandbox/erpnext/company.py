@@ -34,8 +34,16 @@ _DEFAULTS = {
 _TEMPLATES = ("Sales Taxes and Charges Template", "Purchase Taxes and Charges Template", "Item Tax Template")
 
 
+class Account(Rules):
+    def name(self, site: Documents, doc: Doc) -> str | None:
+        """[company-accounts]: one with a number begins with it."""
+        if not doc["account_number"] or not doc["account_name"]:
+            return None
+        return site.with_abbr(f"{doc['account_number']} - {doc['account_name']}", doc["company"])
+
+
 class Company(Rules):
-    def validate(self, site: Documents, doc: Doc, old: Mapping[str, Any] | None) -> None:
+    def validate(self, site: Documents, doc: Doc) -> None:
         """[company-abbr]; the default accounts are the company's own."""
         doc["abbr"] = str(doc["abbr"] or "".join(word[0] for word in doc["company_name"].split()).upper()).strip()
         others = site.records.each("Company", abbr=doc["abbr"])
@@ -60,7 +68,7 @@ class Company(Rules):
         _defaults(site, doc)
 
     def on_trash(self, site: Documents, doc: Mapping[str, Any]) -> None:
-        """[company-takes-along]; with ledger entries its accounts and warehouses stay, and block it: [company-ledger]."""
+        """[company-takes-along], [company-ledger]: with ledger entries its accounts and warehouses stay, in the way."""
         company, records = doc["name"], site.records
         gone = ["Department", "Transaction Deletion Record", *_TEMPLATES]
         if records.first("GL Entry", company=company) is None:
@@ -104,7 +112,12 @@ def _warehouses(site: Documents, company: Mapping[str, Any]) -> None:
     parent = site.insert("Warehouse", root)["name"]
     for name in _WAREHOUSES:
         transit = "Transit" if name == "Goods In Transit" else None
-        sent = {"warehouse_name": name, "company": company["name"], "parent_warehouse": parent, "warehouse_type": transit}
+        sent = {
+            "warehouse_name": name,
+            "company": company["name"],
+            "parent_warehouse": parent,
+            "warehouse_type": transit,
+        }
         site.insert("Warehouse", sent)
 
 

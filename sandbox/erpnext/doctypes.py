@@ -46,7 +46,7 @@ class DocType:
         if value is None or (value == "" and name not in self.checks + self.numbers):
             return 0 if name in self.checks else None
         if name in self.checks:
-            return 1 if value in {True, 1, "1", "true", "True"} else 0
+            return 1 if value in {True, "1", "true", "True"} else 0
         if name in self.numbers:
             return _number(value)
         return str(value)
@@ -60,7 +60,9 @@ def _number(value: Any) -> float:
 
 
 class Catalogue:
-    """The site's DocTypes, and who links to whom. A row's DocType is among them, and reached only through its parent."""
+    """The site's DocTypes, and who links to whom. A row's DocType is among them, and reached only through its
+    parent.
+    """
 
     def __init__(self) -> None:
         told = yaml.safe_load(Path(__file__).with_name("doctypes.yaml").read_text(encoding="utf-8"))
@@ -83,6 +85,6 @@ class Catalogue:
 
 
 def _doctype(name: str, told: Mapping[str, Any]) -> DocType:
-    words = {key: tuple(value.split()) if key in _WORDS else value for key, value in told.items()}
+    words: dict[str, Any] = {key: tuple(value.split()) if key in _WORDS else value for key, value in told.items()}
     words["links"] = {one: target for target, names in told.get("links", {}).items() for one in names.split()}
     return DocType(name=name, **words)

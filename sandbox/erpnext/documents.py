@@ -1,6 +1,7 @@
 """Documents of any DocType: made, changed, submitted, cancelled, deleted, in the order in which Frappe checks.
 
-Decides that order: links, right, name, its own rules, mandatory fields, name taken. What a DocType adds is in its Rules.
+Decides that order: links, right, name, its own rules, mandatory fields, name taken. What a DocType adds is in its
+Rules.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ _RIGHTS = {"save": "write", "submit": "submit", "late": "submit", "cancel": "can
 
 @dataclass(slots=True, kw_only=True)
 class Documents:
-    """`permit(user, doctype, right)` raises Refusal. `newer` is how newer ERPNexts behave where the rows tell two ways."""
+    """`permit(user, doctype, right)` raises Refusal. `newer` is how newer ERPNexts behave where the rows tell two
+    ways.
+    """
 
     records: Records
     kinds: Catalogue
@@ -35,7 +38,10 @@ class Documents:
         """[unknown-doctype]. A row's DocType has no documents of its own here."""
         found = self.kinds.find(doctype)
         if found is None or doctype in self.kinds.rows:
-            raise Refusal("ImportError", f"Module import failed for {doctype}, the DocType you're trying to open might be deleted.")
+            raise Refusal(
+                "ImportError",
+                f"Module import failed for {doctype}, the DocType you're trying to open might be deleted.",
+            )
         return found
 
     def get(self, doctype: str, name: str, user: str = ADMINISTRATOR) -> Doc:
@@ -59,7 +65,7 @@ class Documents:
         checks.check_links(self.records, self.kinds, kind, doc)
         self.permit(user, doctype, "create")
         doc["name"] = rules.name(self, doc) or self._named(kind, doc, sent)
-        rules.validate(self, doc, None)
+        rules.validate(self, doc)
         checks.check_mandatory(self.kinds, kind, doc)
         if self.records.look(doctype, doc["name"]) is not None:
             raise Refusal("DuplicateEntryError", f"{doctype} {doc['name']} already exists")  # [name-taken]
@@ -88,7 +94,7 @@ class Documents:
             if action == "late":
                 checks.check_late(kind, doc, old)
             else:
-                rules.validate(self, doc, old)
+                rules.validate(self, doc)
             checks.check_mandatory(self.kinds, kind, doc)
         self._kept(kind, doc, user)
         if action == "submit":
@@ -129,13 +135,13 @@ class Documents:
         return doc
 
     def _rows(self, kind: DocType, table: str, child: DocType, old: Mapping[str, Any], sent: Any) -> list[Doc]:
-        """A row that is sent with its name stays that row; those that are not sent are gone."""
-        before = {row["name"]: row for row in old.get(table) or []}
+        """[child-table-replaced]: a row that is sent with its name keeps the name, and nothing else of what it had."""
+        before = {row["name"] for row in old.get(table) or []}
         rows = []
         for number, told in enumerate(sent or [], start=1):
-            had = before.get(told.get("name"), {})
-            row: Doc = {"doctype": child.name, "name": had.get("name") or self.records.hash(), "idx": number}
-            row |= {column: child.cast(column, {**child.defaults, **had, **told}.get(column)) for column in child.columns}
+            name = told["name"] if told.get("name") in before else self.records.hash()
+            row: Doc = {"doctype": child.name, "name": name, "idx": number}
+            row |= {column: child.cast(column, {**child.defaults, **told}.get(column)) for column in child.columns}
             row |= dict(zip(ROW, (old.get("name"), table, kind.name), strict=True))
             rows.append(row)
         return rows
@@ -168,8 +174,8 @@ class Documents:
         now = self.records.now()
         stamps = {"owner": doc.get("owner") or user, "creation": doc.get("creation") or now}
         for part, _, own in checks.parts(self.kinds, kind, doc):
-            own |= stamps | {"modified": now, "modified_by": user, "docstatus": doc["docstatus"]}
-            own |= {number: own.get(number) or 0.0 for number in part.numbers}
+            own.update(stamps, modified=now, modified_by=user, docstatus=doc["docstatus"])
+            own.update({number: own.get(number) or 0.0 for number in part.numbers})
             if part is not kind:
                 own["parent"] = doc["name"]
         self.records.put(kind.name, doc["name"], doc)
@@ -181,5 +187,6 @@ _NONE = Rules()
 def _check_latest(doctype: str, old: Mapping[str, Any], sent: Mapping[str, Any]) -> None:
     """[stale-modified]."""
     if sent.get("modified") and old.get("modified") and str(sent["modified"]) != old["modified"]:
-        message = f"Error: Document {doctype} has been modified after you have opened it ({old['modified']}, {sent['modified']})"
+        moments = f"({old['modified']}, {sent['modified']})"
+        message = f"Error: Document {doctype} has been modified after you have opened it {moments}"
         raise Refusal("TimestampMismatchError", message)

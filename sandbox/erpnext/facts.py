@@ -1,8 +1,8 @@
 """What is held to be so of an ERPNext's HTTP API: one row a fact, by the key that rules and contract tests cite.
 
-**From reading**: of stored source texts of mixed versions (13 to 16). None was observed on a running site. A row says how
-sure it is. Whoever has a site runs `tests/erpnext` against it (ERPNEXT_URL, ERPNEXT_KEY, ERPNEXT_SECRET), which says row
-by row what differs. A docstring of the simulator cites a row as [its-key]. Decides nothing.
+**From reading**: of stored source texts of mixed versions (13 to 16). None was observed on a running site. A row says
+how sure it is. Whoever has a site runs `tests/erpnext` against it (ERPNEXT_URL, ERPNEXT_KEY, ERPNEXT_SECRET), which
+says row by row what differs. A docstring of the simulator cites a row as [its-key]. Decides nothing.
 """
 
 from collections.abc import Mapping
@@ -40,16 +40,19 @@ _ERRORS = {
     "field-missing": "a mandatory field is missing: 417 MandatoryError",
     "link-to-nothing": "a link to nothing: 417 LinkValidationError, checked before the mandatory fields",
     "linked-from-elsewhere": "on delete, linked from elsewhere: 417 LinkExistsError",
-    "stale-modified": "a `modified` that is not the last (only if sent; exact string; Singles too): 417 TimestampMismatchError",
+    "stale-modified": "a `modified` that is not the last (only if sent; exact string; Singles too): 417 "
+    "TimestampMismatchError",
     "too-many": "too many requests: 429 TooManyRequestsError",
 }
 _CREATING = {
-    "wizard-fixtures": "without Warehouse Type `Transit`, which the set-up wizard makes, a Company fails: 417 LinkValidationError "
-    "`Could not find Warehouse Type: Transit`; the wizard also makes UOMs, groups, territories, modes of payment, price lists",
+    "wizard-fixtures": "without Warehouse Type `Transit`, which the set-up wizard makes, a Company fails: 417 "
+    "LinkValidationError `Could not find Warehouse Type: Transit`; the wizard also makes UOMs, groups, territories, "
+    "modes of payment, price lists",
     "setup-complete": "the wizard's state is System Settings.setup_complete",
     "company-fields": "a Company needs company_name, default_currency, country",
     "company-abbr": "abbr defaults to the initials of the name; one in use is 417",
-    "chart-offered": "the site offers charts for a country; Kenya and Uganda have none of their own: Standard, Standard with Numbers",
+    "chart-offered": "the site offers charts for a country; Kenya and Uganda have none of their own: Standard, "
+    "Standard with Numbers",
     "chart-unknown": "a chart's name that is unknown: 500",
     "company-accounts": "a Company comes with its accounts (about 80 of Standard)",
     "company-warehouses": "a Company comes with five warehouses",
@@ -67,12 +70,15 @@ _CREATING = {
     "customer-links": "a Customer's group and territory must exist if sent",
     "mode-of-payment-company": "a Mode of Payment has one account row per company",
     "pos-profile-name": "a POS Profile is named by the `name` that is sent",
-    "pos-profile-fields": "a POS Profile needs company, currency, warehouse, write_off_account, write_off_cost_center, payments",
+    "pos-profile-fields": "a POS Profile needs company, currency, warehouse, write_off_account, write_off_cost_center, "
+    "payments",
     "pos-profile-default": "exactly one of a POS Profile's payments is the default",
     "pos-profile-mode-account": "each mode of payment of a POS Profile has an account of the company",
-    "opening-fields": "a POS Opening Entry needs period_start_date, posting_date, company, pos_profile, user, balance_details",
+    "opening-fields": "a POS Opening Entry needs period_start_date, posting_date, company, pos_profile, user, "
+    "balance_details",
     "opening-submit": "a POS Opening Entry is submitted by PUT docstatus 1",
-    "opening-second": "newer code refuses a second open entry (same profile or same user) with 417; older code does not check",
+    "opening-second": "newer code refuses a second open entry (same profile or same user) with 417; older code does "
+    "not check",
 }
 _DELETING = {
     "opening-cancel": "a POS Opening Entry is cancelled by PUT docstatus 2, then it can be deleted",
@@ -81,14 +87,19 @@ _DELETING = {
     "cancelled-blocks": "a cancelled document still blocks what it links to",
     "warehouse-stock": "deleting a Warehouse with stock entries is refused",
     "warehouse-default": "deleting a Warehouse that is the default of Stock Settings is refused",
-    "company-ledger": "a Company with ledger entries is refused: it needs a Transaction Deletion Record first, whose status is polled",
+    "company-ledger": "a Company with ledger entries is refused: it needs a Transaction Deletion Record first, whose "
+    "status is polled",
 }
 _BESIDE = {
-    "charts-method": "...chart_of_accounts.get_charts_for_country(country, with_standard) says which; Standard ones where not exactly one",
+    "charts-method": "...chart_of_accounts.get_charts_for_country(country, with_standard) says which; Standard ones "
+    "where not exactly one",
     "company-cash": "a Company adds its cash account to the Mode of Payment of type Cash (company.py)",
-    "company-takes-along": "deleting a Company takes its accounts, warehouses, cost centers, departments, templates along (company.py)",
-    "price-list-default": "the first selling Price List becomes Selling Settings.selling_price_list; deleting it clears that (price_list.py)",
-    "docstatus": "0 to 1 submits, 1 to 2 cancels; all else is refused, and so is any change of a cancelled document (document.py)",
+    "company-takes-along": "deleting a Company takes its accounts, warehouses, cost centers, departments, templates "
+    "along (company.py)",
+    "price-list-default": "the first selling Price List becomes Selling Settings.selling_price_list; deleting it "
+    "clears that (price_list.py)",
+    "docstatus": "0 to 1 submits, 1 to 2 cancels; all else is refused, and so is any change of a cancelled document "
+    "(document.py)",
     "delete-submitted": "a submitted document is not deleted (delete_doc.py)",
     "permission": "a user without the right: 403 PermissionError (delete_doc.py, document.py)",
     "logged-user": "frappe.auth.get_logged_user says who asks (memory)",

@@ -21,7 +21,7 @@ _REMEMBERED = 100_000
 
 
 class Kind(StrEnum):
-    """LATENCY waits `seconds`; TOO_MANY is 429; ERROR a gateway's `status`; DROP cuts the connection; MAINTENANCE is 503."""
+    """LATENCY waits `seconds`, TOO_MANY is 429, ERROR a gateway's `status`, DROP a cut connection, MAINTENANCE 503."""
 
     LATENCY = "latency"
     TOO_MANY = "too_many"
@@ -98,9 +98,9 @@ def answer_of(fault: Fault, *, as_json: bool, tracebacks: bool) -> Answer | None
         return Answer(status=fault.status, body=f"<html><h1>{fault.status}</h1></html>\n", content_type=HTML)
     exc_type = "TooManyRequestsError" if fault.kind is Kind.TOO_MANY else "SessionStopped"
     headers = {"Retry-After": f"{fault.seconds:g}"} if fault.seconds else {}
-    return Refusal(exc_type, "Too Many Requests" if fault.kind is Kind.TOO_MANY else "Updating", headers=headers).answer(
-        as_json=as_json, tracebacks=tracebacks
-    )
+    return Refusal(
+        exc_type, "Too Many Requests" if fault.kind is Kind.TOO_MANY else "Updating", headers=headers
+    ).answer(as_json=as_json, tracebacks=tracebacks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,26 @@ from sandbox.erpnext.documents import ADMINISTRATOR, Documents
 
 _COUNTRIES = {
     "Kenya": "ke", "Uganda": "ug", "Tanzania": "tz", "Germany": "de", "India": "in", "France": "fr",
-    "Switzerland": "ch", "United States": "us", "United Kingdom": "gb", "South Africa": "za", "Nigeria": "ng", "Rwanda": "rw",
+    "Switzerland": "ch", "United States": "us", "United Kingdom": "gb",
+    "South Africa": "za", "Nigeria": "ng", "Rwanda": "rw",
 }  # fmt: skip
 _CURRENCIES = ("KES", "UGX", "TZS", "EUR", "INR", "CHF", "USD", "GBP", "ZAR", "NGN", "RWF")
-_UNITS = ("Nos", "Unit", "Box", "Kg", "Gram", "Litre", "Meter", "Pair", "Set", "Hour", "Pack", "Bottle", "Tablet", "Strip")
+_UNITS = (
+    "Nos",
+    "Unit",
+    "Box",
+    "Kg",
+    "Gram",
+    "Litre",
+    "Meter",
+    "Pair",
+    "Set",
+    "Hour",
+    "Pack",
+    "Bottle",
+    "Tablet",
+    "Strip",
+)
 _MODES = {"Cash": "Cash", "Credit Card": "Bank", "Wire Transfer": "Bank", "Bank Draft": "Bank", "Cheque": "Bank"}
 _TREES = {
     ("Item Group", "item_group_name", "parent_item_group"): (

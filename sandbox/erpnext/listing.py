@@ -66,7 +66,9 @@ def _order(kind: DocType, told: str) -> list[tuple[str, bool]]:
 
 
 def _tests(kinds: Catalogue, kind: DocType, told: Any) -> list[Test]:
-    """From {field: value}, {field: [operator, value]}, [[field, operator, value]] or [[DocType, field, operator, value]]."""
+    """From {field: value}, {field: [operator, value]}, [[field, operator, value]] or [[DocType, field, operator,
+    value]].
+    """
     if isinstance(told, dict):
         told = [[field, *(value if isinstance(value, list) else ["=", value])] for field, value in told.items()]
     return [_test(kinds, kind, one) for one in told or []]

@@ -15,6 +15,7 @@ from sandbox.store import Store
 
 Doc = dict[str, Any]
 _SERIES = "#series"
+_TIME = "%Y-%m-%d %H:%M:%S.%f"
 
 
 class Records:
@@ -25,9 +26,11 @@ class Records:
         self._clock = clock
         self._kept: dict[str, dict[str, Doc]] = {}
         self._undo: list[tuple[str, str, Doc | None]] = []
-        self._last = datetime.min.replace(tzinfo=UTC)
+        last = "1970-01-01 00:00:00.000000"
         for doctype, name, body in store.everything():
             self._kept.setdefault(doctype, {})[name] = body
+            last = max(last, body.get("modified") or last)
+        self._last = datetime.strptime(last, _TIME).replace(tzinfo=UTC)
 
     @contextlib.contextmanager
     def request(self) -> Iterator[None]:
@@ -76,7 +79,7 @@ class Records:
         """As Frappe writes it, with microseconds; later at each call, so that `modified` tells two changes apart."""
         moment = max(datetime.fromtimestamp(self._clock(), UTC), self._last + timedelta(microseconds=1))
         self._last = moment
-        return moment.strftime("%Y-%m-%d %H:%M:%S.%f")
+        return moment.strftime(_TIME)
 
     def seconds(self) -> float:
         return self._clock()

@@ -18,8 +18,8 @@ class Rules:
         """None where its DocType's `naming` says it."""
         return None
 
-    def validate(self, site: Documents, doc: Doc, old: Mapping[str, Any] | None) -> None:
-        """Before the mandatory fields are looked at; may fill in. `old` is None for a new one."""
+    def validate(self, site: Documents, doc: Doc) -> None:
+        """Before the mandatory fields are looked at; may fill in."""
 
     def after_insert(self, site: Documents, doc: Mapping[str, Any]) -> None:
         pass

@@ -17,7 +17,7 @@ _DEFAULT = {"selling": ("Selling Settings", "selling_price_list"), "buying": ("B
 class PriceList(Rules):
     """[price-list-kind], [price-list-default]."""
 
-    def validate(self, site: Documents, doc: Doc, old: Mapping[str, Any] | None) -> None:
+    def validate(self, site: Documents, doc: Doc) -> None:  # noqa: ARG002 - it needs no other document
         if not doc["buying"] and not doc["selling"]:
             raise invalid("Price List must be applicable for Buying or Selling")
 
@@ -35,7 +35,7 @@ class PriceList(Rules):
 class Item(Rules):
     """[item-fields], [delete-item-prices]. Its own unit is among its units."""
 
-    def validate(self, site: Documents, doc: Doc, old: Mapping[str, Any] | None) -> None:
+    def validate(self, site: Documents, doc: Doc) -> None:
         doc["item_name"] = doc["item_name"] or doc["item_code"]
         doc["description"] = doc["description"] or doc["item_name"]
         if doc["stock_uom"] and all(row["uom"] != doc["stock_uom"] for row in doc["uoms"]):
@@ -52,7 +52,7 @@ class Item(Rules):
 class ItemPrice(Rules):
     """[item-price-duplicate]. Its currency and its kind are those of its price list."""
 
-    def validate(self, site: Documents, doc: Doc, old: Mapping[str, Any] | None) -> None:
+    def validate(self, site: Documents, doc: Doc) -> None:
         item, prices = site.records.look("Item", doc["item_code"] or ""), None
         if doc["price_list"]:
             prices = site.records.look("Price List", doc["price_list"])
@@ -67,7 +67,9 @@ class ItemPrice(Rules):
         alike = ("item_code", "price_list", "uom", "valid_from", "customer")
         for other in site.records.each("Item Price", **{key: doc[key] for key in alike}):
             if other["name"] != doc["name"] and (other["packing_unit"] or 0) == (doc["packing_unit"] or 0):
-                raise Refusal("ItemPriceDuplicateItem", "Item Price appears multiple times based on Price List, Item and Dates.")
+                raise Refusal(
+                    "ItemPriceDuplicateItem", "Item Price appears multiple times based on Price List, Item and Dates."
+                )
 
 
 class Customer(Rules):

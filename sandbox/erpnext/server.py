@@ -1,7 +1,7 @@
 """The simulated ERPNext as a server of one folder, on loopback: starts, finds, stops and removes it.
 
-A folder's server keeps its port, its documents and the key of its API across restarts; key and secret lie in a file that
-only its owner can read, and are never printed.
+A folder's server keeps its port, its documents and the key of its API across restarts; key and secret lie in a file
+that only its owner can read, and are never printed.
 """
 
 import http.client
@@ -95,8 +95,8 @@ class SimulatedErpNext(StoppedAtEnd):
 def start(directory: Path, port: int = 0, *, wizard: bool = True, newer: bool | None = None) -> SimulatedErpNext:
     """Start the folder's server, or find the one that runs. Port 0 means the folder's last one, or any free one.
 
-    `wizard` False makes a new site whose set-up wizard was never finished; `newer` says how ERPNext behaves where versions
-    differ (None: as before, which for a new site is newer). Raises PortTakenError, DiskFullError, StartError.
+    `wizard` False makes a new site whose set-up wizard was never finished; `newer` says how ERPNext behaves where
+    versions differ (None: as before, which for a new site is newer). Raises PortTakenError, DiskFullError, StartError.
     """
     directory = Path(directory).resolve()
     home = _home(directory)

@@ -1,7 +1,7 @@
 """Stock: what an entry does to the ledgers, what ledgers keep from being deleted, and the record that empties them.
 
-Read less closely than the rest: what a Stock Entry or a Stock Reconciliation checks of itself is not among the rows; that
-their ledgers block a Warehouse and a Company is: [warehouse-stock], [warehouse-default], [company-ledger].
+Read less closely than the rest: what a Stock Entry or a Stock Reconciliation checks of itself is not among the rows;
+that their ledgers block a Warehouse and a Company is: [warehouse-stock], [warehouse-default], [company-ledger].
 """
 
 from __future__ import annotations
@@ -76,7 +76,10 @@ def settle(site: Documents) -> None:
     for due in site.records.each(_DUE):
         if due["at"] > site.records.seconds():
             continue
-        record = site.get(DELETION, due["name"])
+        site.records.delete(_DUE, due["name"])
+        record = site.records.look(DELETION, due["name"])
+        if record is None:
+            continue  # its company is gone, and took it along
         for doctype in _TRANSACTIONS:
             for one in site.records.each(doctype, company=record["company"]):
                 site.records.delete(doctype, one["name"])
@@ -84,16 +87,13 @@ def settle(site: Documents) -> None:
             for one in site.records.each("Bin", warehouse=warehouse["name"]):
                 site.records.delete("Bin", one["name"])
         site.set(DELETION, due["name"], status="Completed")
-        site.records.delete(_DUE, due["name"])
 
 
 def pending(site: Documents) -> bool:
     return any(due["at"] <= site.records.seconds() for due in site.records.each(_DUE))
 
 
-def _moved(
-    site: Documents, voucher: Mapping[str, Any], item: str, warehouse: str, pieces: float, value: float
-) -> None:
+def _moved(site: Documents, voucher: Mapping[str, Any], item: str, warehouse: str, pieces: float, value: float) -> None:
     company = site.get("Company", voucher["company"])
     told = {
         "company": company["name"],

@@ -16,7 +16,7 @@ _OWN = {"Account": ("income_account", "expense_account"), "Cost Center": ("cost_
 class ModeOfPayment(Rules):
     """[mode-of-payment-company]."""
 
-    def validate(self, site: Documents, doc: Doc, old: Mapping[str, Any] | None) -> None:
+    def validate(self, site: Documents, doc: Doc) -> None:
         for row in doc["accounts"]:
             account = site.records.look("Account", row["default_account"] or "")
             if account is None or account["company"] != row["company"]:
@@ -29,7 +29,7 @@ class ModeOfPayment(Rules):
 class PosProfile(Rules):
     """[pos-profile-default], [pos-profile-mode-account]; what it names is its company's own."""
 
-    def validate(self, site: Documents, doc: Doc, old: Mapping[str, Any] | None) -> None:
+    def validate(self, site: Documents, doc: Doc) -> None:
         for doctype, fields in _OWN.items():
             for field in fields:
                 found = site.records.look(doctype, doc[field]) if doc[field] else None
@@ -53,9 +53,9 @@ class PosProfile(Rules):
 
 
 class PosOpeningEntry(Rules):
-    """[opening-fields], [opening-second], [opening-cancel], [opening-cancel-invoices]."""
+    """[opening-fields], [opening-submit], [opening-second], [opening-cancel], [opening-cancel-invoices]."""
 
-    def validate(self, site: Documents, doc: Doc, old: Mapping[str, Any] | None) -> None:
+    def validate(self, site: Documents, doc: Doc) -> None:
         profile = site.records.look("POS Profile", doc["pos_profile"] or "")
         user = site.records.look("User", doc["user"] or "")
         if profile is None or user is None:

@@ -46,7 +46,9 @@ def test_a_cancelled_session_blocks_its_profile(erp: Erp, opened: str, unique: s
 @row("linked-from-elsewhere")
 def test_a_profile_blocks_what_it_names(erp: Erp, shop: Shop, unique: str) -> None:
     house = erp.make("Warehouse", warehouse_name=unique, company=shop.company)["name"]
-    customer = erp.make("Customer", customer_name=unique, customer_group="Individual", territory="All Territories")["name"]
+    customer = erp.make("Customer", customer_name=unique, customer_group="Individual", territory="All Territories")[
+        "name"
+    ]
     erp.make("POS Profile", **shop.profile(unique, warehouse=house, customer=customer))
     for doctype, name in (("Warehouse", house), ("Customer", customer), ("Company", shop.company)):
         assert refusal(erp.doc("DELETE", doctype, name)) == (417, "LinkExistsError"), doctype

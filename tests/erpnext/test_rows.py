@@ -1,4 +1,6 @@
-"""The rows of the facts: each is followed by a rule and looked at by a test, and a site that differs is said to, by row."""
+"""The rows of the facts: each is followed by a rule and looked at by a test, and a site that differs is said to, by
+row.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from tests.erpnext.conftest import report_lines
 ROOT = Path(__file__).resolve().parents[2]
 # Only the simulator can be asked of these: a real site is not put into such a state.
 ONLY_SIMULATED = {
-    "wizard-fixtures", "too-many", "maintenance", "permission", "opening-cancel-invoices", "warehouse-stock", "company-ledger",
+    "wizard-fixtures", "too-many", "maintenance", "permission", "opening-cancel-invoices", "warehouse-stock",
+    "company-ledger",
 }  # fmt: skip
 
 
@@ -32,7 +35,9 @@ def test_each_row_is_cited_by_a_rule() -> None:
 
 def test_each_row_is_looked_at_by_a_contract_test() -> None:
     tests = [path.read_text() for path in Path(__file__).parent.glob("test_contract*.py")]
-    looked = {key for text in tests for told in re.findall(r"@row\(([^)]*)\)", text) for key in re.findall(r'"([^"]+)"', told)}
+    looked = {
+        key for text in tests for told in re.findall(r"@row\(([^)]*)\)", text) for key in re.findall(r'"([^"]+)"', told)
+    }
     assert ROWS.keys() - looked == ONLY_SIMULATED
 
 
@@ -57,7 +62,17 @@ def test_a_site_that_differs_is_reported_by_row(tmp_path: Path) -> None:
         site.add(Fault(kind=Kind.ERROR, status=500, where="no.such.method"))
         env = os.environ | {"ERPNEXT_URL": site.url, "ERPNEXT_KEY": site.key, "ERPNEXT_SECRET": site.secret}
         chosen = "real and (test_ping or unknown_method)"
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/erpnext/test_contract.py", "-k", chosen]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "tests/erpnext/test_contract.py",
+            "-k",
+            chosen,
+        ]
         result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=env, timeout=120, check=False)
         secret = site.secret
     finally:
@@ -66,4 +81,3 @@ def test_a_site_that_differs_is_reported_by_row(tmp_path: Path) -> None:
     assert re.search(r"differs  unknown-method .*\n +test_an_unknown_method", result.stdout), result.stdout
     assert "as told  ping" in result.stdout
     assert secret not in result.stdout
-

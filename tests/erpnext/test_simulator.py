@@ -22,10 +22,14 @@ class Desk:
     def __init__(self, **options: Any) -> None:
         self.now = 1_700_000_000.0
         self.slept: list[float] = []
-        self.site = Site(options.pop("store", None) or Store(), clock=lambda: self.now, sleep=self.slept.append, **options)
+        self.site = Site(
+            options.pop("store", None) or Store(), clock=lambda: self.now, sleep=self.slept.append, **options
+        )
         self.key, self.secret = self.site.add_user("Administrator", {})
 
-    def ask(self, method: str, path: str, body: Any = None, *, accept: str = "application/json", **more: str) -> Answer | None:
+    def ask(
+        self, method: str, path: str, body: Any = None, *, accept: str = "application/json", **more: str
+    ) -> Answer | None:
         headers = {"accept": accept, "authorization": f"token {self.key}:{self.secret}", **more}
         raw = b"" if body is None else json.dumps(body).encode()
         target = path.replace(" ", "%20")
@@ -198,7 +202,10 @@ def test_a_field_that_it_does_not_have_is_dropped(desk: Desk) -> None:
 def test_names_by_series_where_the_site_says_so(desk: Desk) -> None:
     desk.got("PUT", "/api/resource/Selling Settings/Selling Settings", {"cust_master_name": "Naming Series"})
     year = desk.got("GET", "/api/resource/Selling Settings/Selling Settings")["modified"][:4]
-    assert [desk.make("Customer", customer_name="Asha") for _ in range(2)] == [f"CUST-{year}-00001", f"CUST-{year}-00002"]
+    assert [desk.make("Customer", customer_name="Asha") for _ in range(2)] == [
+        f"CUST-{year}-00001",
+        f"CUST-{year}-00002",
+    ]
 
 
 WRONG: list[tuple[Fault, int | None]] = [
