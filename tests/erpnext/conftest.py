@@ -20,9 +20,18 @@ import pytest
 
 from sandbox.erpnext import server as simulator
 from sandbox.erpnext.facts import ROWS, sureness
+from tests.erpnext import running
+from tests.erpnext.recipes import COMPANY, make
 from tests.erpnext.running import engine, here, quick, raw
 
 __all__ = ["engine", "here", "quick", "raw"]
+
+
+@pytest.fixture
+def company(here: running.Erp) -> running.Made:
+    """A tenant's company, as a document."""
+    return make(COMPANY)
+
 
 VARIABLES = ("ERPNEXT_URL", "ERPNEXT_KEY", "ERPNEXT_SECRET")
 F = TypeVar("F", bound=Callable[..., Any])
