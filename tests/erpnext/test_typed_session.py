@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from providers.erpnext.errors import (
     ProfileMissingError,
     SessionOpenError,
 )
-from providers.erpnext.session import opening
+from providers.erpnext.session import PosSessionProvider, opening
 from sandbox.erpnext.faults import Kind
 from tests.erpnext.running import Engine, Erp, created
 from tests.erpnext.shop import shop
@@ -42,21 +43,45 @@ def test_two_that_open_a_session_at_once_open_one(engine: Engine, here: Erp, new
     assert [doc["status"] for doc in here.docs("POS Opening Entry")] == ["Open"]
 
 
-def test_a_session_that_a_cashier_opened_is_adopted(engine: Engine, here: Erp) -> None:
-    engine.up(shop)
-    session = engine.made["session"]
-    session.delete()
-    entry = {"period_start_date": "2026-01-01 08:00:00", "posting_date": "2026-01-01", "company": "Shop"}
-    theirs = here.put(
+def open_by_hand(here: Erp) -> str:
+    """As a cashier does it in the browser."""
+    made = here.put(
         "POS Opening Entry",
-        **entry,
+        period_start_date="2026-01-01 08:00:00",
+        posting_date="2026-01-01",
+        company="Shop",
         pos_profile="Shop Till",
         user=here.user,
         balance_details=[{"mode_of_payment": "Cash", "opening_amount": 70}],
         docstatus=1,
     )
-    again = created(session.provider, session.inputs)
-    assert again.outs["docname"] == theirs["name"]
+    return str(made["name"])
+
+
+def test_a_session_that_a_cashier_opened_is_adopted(engine: Engine, here: Erp) -> None:
+    engine.up(shop)
+    session = engine.made["session"]
+    session.delete()
+    theirs = open_by_hand(here)
+    assert created(session.provider, session.inputs).outs["docname"] == theirs
+    assert len(here.docs("POS Opening Entry")) == 1
+
+
+def test_a_session_that_a_cashier_opens_just_before_us_is_adopted(
+    engine: Engine, here: Erp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.up(shop)
+    session = engine.made["session"]
+    session.delete()
+    prepared, theirs = PosSessionProvider._prepared, []
+
+    def meanwhile(*given: Any) -> Any:
+        theirs.append(open_by_hand(here))
+        return prepared(*given)
+
+    monkeypatch.setattr(PosSessionProvider, "_prepared", meanwhile)
+    made = created(PosSessionProvider(), {**session.inputs, "optional": False})
+    assert [made.outs["docname"]] == theirs
     assert len(here.docs("POS Opening Entry")) == 1
 
 
