@@ -85,6 +85,10 @@ class Site:
         self.log.add(request, status=answer.status if answer else 0, user=user, fault=fault)
         return answer
 
+    def close(self) -> None:
+        with self._lock:
+            self.records.close()
+
     def finish_setup(self) -> None:
         """As somebody who goes through the set-up wizard now. Nothing where it was finished."""
         with self._lock, self.records.request():

@@ -32,6 +32,9 @@ class Records:
             last = max(last, body.get("modified") or last)
         self._last = datetime.strptime(last, _TIME).replace(tzinfo=UTC)
 
+    def close(self) -> None:
+        self._store.close()
+
     @contextlib.contextmanager
     def request(self) -> Iterator[None]:
         """All changes inside, or none where it ends with an error."""

@@ -28,6 +28,13 @@ WHAT = "the simulated ERPNext"
 _SECONDS = 10.0
 
 
+class Server(ThreadingHTTPServer):
+    """A thread a connection; many workspaces may come at once."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedErpNext(StoppedAtEnd):
     """A running server. As a context manager it is stopped at the end; what it knows stays.
@@ -147,10 +154,6 @@ def serve(home: Path, port: int, *, wizard: bool) -> None:
     """Answer on this port until the process is ended. `home` is the folder that `start` has filled."""
     site = Site(Store(home / "erpnext.db"), wizard=wizard)
     site.add_user(ADMINISTRATOR, {}, **_credentials(home))
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = 128
 
     with Server((HOST, port), handler_for(admin.handler(site))) as server:
         server.serve_forever()

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from sandbox.erpnext import local
 from sandbox.erpnext import server as simulator
 from sandbox.erpnext.__main__ import main
 from sandbox.erpnext.faults import Fault, Kind
@@ -85,6 +86,18 @@ def test_its_door_sets_faults_counts_and_finishes_the_wizard(folder: Path) -> No
         assert len(server.requests()) == 1
         with pytest.raises(SandboxError, match="no such switch: colour"):
             server.switch(colour="red")
+
+
+def test_one_of_this_process_is_new_each_time() -> None:
+    for _ in range(2):
+        with local.served() as server:
+            headers = {"Authorization": f"token {server.key}:{server.secret}", "Accept": "application/json"}
+            sent = {"uom_name": "Crate"}
+            answer = httpx.post(f"{server.url}/api/resource/UOM", json=sent, headers=headers, timeout=10)
+            assert answer.status_code == 200
+            assert [row.status for row in server.site.log.rows()] == [200]
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{server.url}/api/method/ping", timeout=10)
 
 
 def test_many_at_once_are_all_answered(folder: Path) -> None:
