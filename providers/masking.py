@@ -7,6 +7,10 @@ import re
 from collections.abc import Iterable
 
 MASK = "[secret]"
+SECRET_NAME = re.compile(
+    r"(secret|password|passphrase|(^|_)pass|token|credentials?|dsn|(api|private|secret|access|_)_?key)$", re.IGNORECASE
+)
+"""What secrets are called: variables of an environment, and keys of a manifest."""
 # Whoever put it there.
 _URL_PASSWORD = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s:/@]+:)[^\s@/]+(?=@)", re.IGNORECASE)
 

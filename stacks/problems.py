@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -17,13 +16,10 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from providers.masking import MASK, without_url_passwords
+from providers.masking import MASK, SECRET_NAME, without_url_passwords
 
 MISSING = "nothing"
 _SHOWN_CHARS = 80
-_SECRET_NAME = re.compile(
-    r"(secret|password|passphrase|(^|_)pass|token|credentials?|dsn|(api|private|secret|access|_)_?key)$", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +98,7 @@ def _without_secrets(value: object, name: str) -> object:
     if isinstance(value, list):
         return [_without_secrets(child, name) for child in value]
     says = value not in (None, "") and not isinstance(value, bool)
-    return MASK if says and _SECRET_NAME.search(name) else value
+    return MASK if says and SECRET_NAME.search(name) else value
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:

@@ -17,7 +17,7 @@ from automation.engine_events import clean, property_changes
 from automation.engines import choose
 from automation.jobs.run import _explained
 from automation.messages import engine_failure, is_transient, summary
-from automation.redaction import redactor
+from automation.redaction import redactor, secret_values
 from automation.rollback import Plan, Situation, Stop, decide
 from automation.serving import load_serve_settings
 from automation.settings import load_settings, passphrase_environment
@@ -338,3 +338,8 @@ def test_whether_a_lock_holder_is_dead() -> None:
     assert holder_is_dead({"hostname": here, "pid": 2**22 + 7})
     assert not holder_is_dead({"hostname": "elsewhere", "pid": 2**22 + 7})
     assert not holder_is_dead({})
+
+
+@pytest.mark.parametrize("name", ["DB_PASSWORD", "DOCKER_REGISTRY_PASS", "API_KEY", "TENANTRY_BACKEND_EU", "AUTH_DSN"])
+def test_a_variable_that_is_called_as_secrets_are_is_masked(name: str) -> None:
+    assert secret_values({name: "hunter2", "BYPASS": "on", "MONKEY_ISLAND": "x"}) == ("hunter2",)
