@@ -22,7 +22,15 @@ from automation.settings import Settings
 from automation.steps import RunState, reducer
 from automation.supervision import CancelRequests, Outcome, Supervisor
 from automation.tracking import Silent, Tracker
-from automation.workspace import Place, TenantStack, holder_is_dead, open_for_preview, open_stack
+from automation.workspace import (
+    Place,
+    TenantStack,
+    begun,
+    creations_begun,
+    holder_is_dead,
+    open_for_preview,
+    open_stack,
+)
 
 if TYPE_CHECKING:
     from pulumi.automation.events import EngineEvent
@@ -101,7 +109,7 @@ def up(
 
         def apply() -> None:
             opened.ensure()
-            if _pending(opened):
+            if begun(opened.export()):
                 # Its changes may be on the cluster and not in the state, which would be compared.
                 say("looking at what a run that was cut off has left")
                 opened.refresh(run.hear, clear_pending=True)
@@ -121,7 +129,7 @@ def destroy(settings: Settings, choice: EngineChoice, stack: str, say: Callable[
                     f"there is no installation '{stack}' in {settings.backend}",
                     hint="name it with --stack, or correct PULUMI_BACKEND_URL",
                 )
-            if unknown := [called(urn) for urn, kind in _pending(opened) if kind == "creating"]:
+            if unknown := [called(urn) for urn in creations_begun(opened.export())]:
                 raise InputError(
                     f"a run that was cut off may have made what is not in the state of '{stack}': {', '.join(unknown)}",
                     hint="`tenantry platform up` finds it and takes it up; then destroy",
@@ -134,12 +142,6 @@ def destroy(settings: Settings, choice: EngineChoice, stack: str, say: Callable[
 
 def _place(settings: Settings) -> Place:
     return Place(project=PROJECT, settings_in=settings.stacks_dir / FOLDER)
-
-
-def _pending(stack: TenantStack) -> list[tuple[str, str]]:
-    """URN and kind of what was begun and never ended, as when the engine is killed."""
-    found = stack.export().get("pending_operations") or []
-    return [(str((each.get("resource") or {}).get("urn", "")), str(each.get("type", ""))) for each in found]
 
 
 def _nobody(_line: str) -> None:

@@ -30,6 +30,7 @@ from automation.run import Context, Held, Run, targets_of
 from automation.skipping import skipped_steps
 from automation.steps import RunState, complete, new_run
 from automation.supervision import Outcome
+from automation.workspace import creations_begun
 
 if TYPE_CHECKING:
     from pulumi.automation.events import EngineEvent
@@ -178,7 +179,7 @@ def _good(resolved: ResolvedManifest[Any]) -> dict[str, Any]:
 
 def _tidy(run: Run) -> None:
     """Drops the pending creates that a killed run left in the state: by now `up` has adopted or made those objects."""
-    if any(one.get("type") == "creating" for one in run.export().get("pending_operations") or []):
+    if creations_begun(run.export()):
         try:
             run.stack.refresh(lambda _event: None, clear_pending=True)
         except Exception as error:  # noqa: BLE001 - the tenant is up; Pulumi only goes on warning
@@ -260,7 +261,7 @@ def _removal(run: Run, held: Held) -> tuple[Outcome, tuple[str, ...]]:
     if not looked.ok or not there[-1]:
         run.end_events(looked)
         return looked, ()
-    if any(one.get("type") == "creating" for one in run.export().get("pending_operations") or []):
+    if creations_begun(run.export()):
         _adopt(run, held)
     return run.destroy(rolling_back=False)
 

@@ -14,7 +14,7 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -322,6 +322,17 @@ def _lock(path: Path) -> dict[str, Any]:
 def processes_of(holder: dict[str, Any]) -> set[tuple[Any, Any]]:
     """(host, process) of a lock's holder and of who started it: the embedded engine's process ends with that one."""
     return {(holder.get("hostname"), holder[name]) for name in ("pid", "startedBy") if name in holder}
+
+
+def begun(deployment: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """URN and kind (`creating`, `updating` ...) of what was begun and never ended, as when the engine is killed."""
+    found = deployment.get("pending_operations") or []
+    return [(str((each.get("resource") or {}).get("urn", "")), str(each.get("type", ""))) for each in found]
+
+
+def creations_begun(deployment: Mapping[str, Any]) -> list[str]:
+    """The URNs of what may have been made without the state's knowing it."""
+    return [urn for urn, kind in begun(deployment) if kind == "creating"]
 
 
 def holder_is_dead(holder: dict[str, Any]) -> bool:

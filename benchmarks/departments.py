@@ -11,7 +11,7 @@ import yaml
 
 from benchmarks.environment import MAIN_DATABASE, Project, server
 from benchmarks.figures import DEPARTMENTS_AT_ONCE, CommandFigure, DepartmentFigure, SpanFigure
-from benchmarks.rounds import measure_round, refuse_to_activate
+from benchmarks.rounds import measure_round, measure_together, refuse_to_activate
 from sandbox import region
 
 _LIMIT = 280.0
@@ -38,7 +38,8 @@ def measure(folder: Path, *, quick: bool, say: Callable[[str], None]) -> list[De
         spans = _spans(project, f"bench-{runs - 1}")
         many = 2 if quick else DEPARTMENTS_AT_ONCE
         say(f"departments: {many} at once")
-        together = _together(project, many)
+        title = f"{many} at once, all of them"
+        together = measure_together(project, many, many, _write, title=title, limit=_LIMIT)
     commands = [
         CommandFigure(title=title, seconds=tuple(seconds), target=TARGETS[title]) for title, seconds in taken.items()
     ]
@@ -55,16 +56,6 @@ def _project(folder: Path) -> Iterator[Project]:
             yield project
         finally:
             region.remove(folder / "region")
-
-
-def _together(project: Project, many: int) -> CommandFigure:
-    slugs = [f"together-{number:02}" for number in range(many)]
-    for slug in slugs:
-        _write(project, slug)
-    done = project.tenantry("up", *slugs, "--workers", str(many), "--quiet", limit=_LIMIT, watch=True)
-    return CommandFigure(
-        title=f"{many} at once, all of them", seconds=(round(done.seconds, 2),), target=None, tree_mb=done.tree_mb
-    )
 
 
 def _spans(project: Project, slug: str) -> list[SpanFigure]:

@@ -29,7 +29,7 @@ from benchmarks.figures import (
 )
 from benchmarks.process import CommandFailedError
 from benchmarks.rough_road import RoughRoad, rough_road
-from benchmarks.rounds import measure_round, refuse_to_activate
+from benchmarks.rounds import measure_round, measure_together, refuse_to_activate
 from stacks.isp.steps import STEPS
 
 _LIMIT = 900.0
@@ -66,7 +66,9 @@ def measure(folder: Path, *, quick: bool, say: Callable[[str], None]) -> list[Is
         many = 4 if quick else ISPS_AT_ONCE
         say(f"isps: {many} at once")
         before = _refused(kubeconfig)
-        together = _together(project, many)
+        workers = min(many, _AT_ONCE)
+        title = f"{many} asked for at once, {workers} at a time, all of them"
+        together = measure_together(project, many, workers, _write, title=title, limit=_LIMIT)
         refused = RefusalFigure(title=f"{many} at once", refused=_refused(kubeconfig) - before)
     return [*commands, together, *phases, refused]
 
@@ -91,16 +93,6 @@ def _project(folder: Path, kubeconfig: Path) -> Iterator[Project]:
     with server() as running, cluster.entrance(folder / "entrance") as door:
         more = cluster.environment(folder, kubeconfig, door, running)
         yield Project.make(folder / "isps", running, more)
-
-
-def _together(project: Project, many: int) -> CommandFigure:
-    slugs = [f"together-{number:02}" for number in range(many)]
-    for slug in slugs:
-        _write(project, slug)
-    workers = str(min(many, _AT_ONCE))
-    done = project.tenantry("up", *slugs, "--workers", workers, "--quiet", limit=_LIMIT, watch=True)
-    title = f"{many} asked for at once, {workers} at a time, all of them"
-    return CommandFigure(title=title, seconds=(round(done.seconds, 2),), target=None, tree_mb=done.tree_mb)
 
 
 def _batch(project: Project, numbers: range) -> None:

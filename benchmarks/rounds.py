@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from benchmarks.environment import MAIN_DATABASE, Project
+from benchmarks.figures import CommandFigure
 
 _ROLLED_BACK = 3
 _REFUSE = """
@@ -37,3 +38,14 @@ def measure_round(project: Project, number: int, write: Callable[[Project, str],
     write(project, doomed)
     project.tenantry("up", doomed, expected=_ROLLED_BACK)
     return made, again, float(project.scalar(MAIN_DATABASE, _ROLLBACK_SECONDS))
+
+
+def measure_together(
+    project: Project, many: int, workers: int, write: Callable[[Project, str], None], *, title: str, limit: float
+) -> CommandFigure:
+    """The first runs of as many tenants by one command, `workers` at a time; `limit` is in seconds."""
+    slugs = [f"together-{number:02}" for number in range(many)]
+    for slug in slugs:
+        write(project, slug)
+    done = project.tenantry("up", *slugs, "--workers", str(workers), "--quiet", limit=limit, watch=True)
+    return CommandFigure(title=title, seconds=(round(done.seconds, 2),), target=None, tree_mb=done.tree_mb)

@@ -77,9 +77,7 @@ def checks_of(props: Mapping[str, Any]) -> Mapping[str, Check]:
 
 
 def _checked(props: Mapping[str, Any]) -> dict[str, Any]:
-    from providers.health.run import READY_SECONDS, check, demand_healthy, waiting_for
-    from providers.live import speaker
+    from providers.health.run import READY_SECONDS, await_healthy
 
-    results = check(checks_of(props), seconds=READY_SECONDS, heard=waiting_for(speaker()))
-    demand_healthy(f"department {props['tenant_mark']}", results, READY_SECONDS)
+    await_healthy(f"department {props['tenant_mark']}", checks_of(props), READY_SECONDS)
     return {**props, "healthy": True}

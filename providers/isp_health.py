@@ -107,10 +107,7 @@ def _netloc(parts: RegionParts, url: str) -> str | None:
 
 
 def _checked(props: Mapping[str, Any]) -> dict[str, Any]:
-    from providers.health.run import READY_SECONDS, check, demand_healthy, waiting_for
-    from providers.live import speaker
+    from providers.health.run import READY_SECONDS, await_healthy
 
-    seconds = float(props.get("seconds") or READY_SECONDS)
-    results = check(checks_of(props), seconds=seconds, heard=waiting_for(speaker()))
-    demand_healthy(f"isp {props['tenant_mark']}", results, seconds)
+    await_healthy(f"isp {props['tenant_mark']}", checks_of(props), float(props.get("seconds") or READY_SECONDS))
     return {**props, "healthy": True}

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from providers.errors import NotReadyError
 from providers.health import checks as parts_checks
 from providers.health.checks import Check, CheckError, late
+from providers.live import speaker
 
 READY_SECONDS = 30.0
 PAUSE_SECONDS = 0.25
@@ -67,17 +68,25 @@ def waiting_for(say: Callable[[str], None]) -> Callable[[list[Checked]], None]:
     def told(results: list[Checked]) -> None:
         broken = failures(results)
         if broken:
-            say("waiting for " + "; ".join(f"{part}: {detail}" for part, detail in broken.items()))
+            say(f"waiting for {_seen(broken)}")
 
     return told
 
 
-def demand_healthy(what: str, results: list[Checked], seconds: float) -> None:
-    """Raises NotReadyError with what was seen of each part that does not work."""
-    broken = failures(results)
+def await_healthy(what: str, checks: Mapping[str, Check], seconds: float) -> None:
+    """Waits for all parts, and shows meanwhile which it waits for, beside the resource whose call this is.
+
+    Raises NotReadyError with what was seen of each part that does not work.
+    """
+    broken = failures(check(checks, seconds=seconds, heard=waiting_for(speaker())))
     if broken:
-        seen = "; ".join(f"{part}: {detail}" for part, detail in broken.items())
-        raise NotReadyError(f"{what}: not healthy within {seconds:g} s. {seen}. Mend what is named, then run up again.")
+        raise NotReadyError(
+            f"{what}: not healthy within {seconds:g} s. {_seen(broken)}. Mend what is named, then run up again."
+        )
+
+
+def _seen(broken: Mapping[str, str]) -> str:
+    return "; ".join(f"{part}: {detail}" for part, detail in broken.items())
 
 
 def _once(checks: Mapping[str, Check]) -> dict[str, Checked]:

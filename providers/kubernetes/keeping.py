@@ -25,9 +25,9 @@ def kept(values: Plain, olds: Plain) -> Plain:
     if not before or has_unknown(before):
         return values
     _demand_place(text(olds, "metadata", "namespace"), text(values, "metadata", "namespace"))
+    _demand_reachable(before.get(_MODES) or [], spec.get(_MODES) or [])
     spec = {key: value for key, value in spec.items() if key not in {_MODES, _CLASS}}
     spec |= {key: before[key] for key in (_MODES, _CLASS) if key in before}
-    _demand_reachable(before.get(_MODES) or [], table(values, "spec").get(_MODES) or [])
     return values | {"spec": _as_large(spec, before)}
 
 
