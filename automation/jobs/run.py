@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from automation.supervision import CancelRequests
 
 ATTEMPT_LOST = 75
+LOST = "lost"
+"""The type of the document that goes with it."""
 _PARENT_GRACES = 4
 _USAGE = 64
 
@@ -89,7 +91,7 @@ def _attempt(job: uuid.UUID, attempt: int, cancel: CancelRequests) -> tuple[int,
 
     found = work.read(settings, job, attempt)
     if found is None:
-        return ATTEMPT_LOST, {"type": "lost"}
+        return ATTEMPT_LOST, {"type": LOST}
     os.environ["TENANTRY_JOB"] = str(job)
     os.environ["TENANTRY_JOB_ATTEMPT"] = str(attempt)
     os.environ["TENANTRY_ACTOR"] = found.job.actor

@@ -23,7 +23,7 @@ from automation.errors import (
 )
 from automation.jobs.cancelling import BEFORE, BETWEEN, cancelled
 from automation.jobs.model import Ending, Job
-from automation.jobs.run import ATTEMPT_LOST
+from automation.jobs.run import ATTEMPT_LOST, LOST
 from automation.models_jobs import JobStatus
 
 LOCKED_ATTEMPTS = 14
@@ -62,11 +62,12 @@ def before_beginning(job: Job, *, most: int) -> Ending | None:
 
 def ending(job: Job, ended: Ended, *, why: Why, most: int) -> Ending | None:
     """The ending of an attempt, `most` being how many there may be. None: it is another worker's by now."""
-    if ended.code == ATTEMPT_LOST:
+    code = _code(ended)
+    if code == ATTEMPT_LOST:
         return None
     if ended.document is None:
         return _died(job, ended, why=why, most=most)
-    match ended.code:
+    match code:
         case 0:
             return _told(JobStatus.SUCCEEDED, ended.document, _success(job, ended.document))
         case RunFailedError.exit_code:
@@ -81,6 +82,15 @@ def ending(job: Job, ended: Ended, *, why: Why, most: int) -> Ending | None:
             return _again(job, ended.document, _backoff(job), why=why, most=most)
         case _:
             return _told(JobStatus.FAILED, ended.document)
+
+
+def _code(ended: Ended) -> int:
+    """The exit code; of a process that was killed once it had told how its work ended, the one that it came to say."""
+    if ended.code >= 0 or ended.document is None:
+        return ended.code
+    if ended.document.get("type") == LOST:
+        return ATTEMPT_LOST
+    return int((ended.document.get("error") or {}).get("exit_code", 0))
 
 
 def _backoff(job: Job) -> float:

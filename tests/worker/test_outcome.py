@@ -8,7 +8,7 @@ import pytest
 
 from automation.errors import EXIT_CODES
 from automation.jobs.model import Ending, Job
-from automation.jobs.run import ATTEMPT_LOST
+from automation.jobs.run import ATTEMPT_LOST, LOST
 from automation.models_jobs import JobOperation, JobStatus
 from automation.worker.outcome import LOCKED_ATTEMPTS, Ended, Why, before_beginning, ending
 
@@ -89,6 +89,14 @@ def test_the_first_attempt(code: int, why: Why) -> None:
     assert short(found) == TABLE[code][why]
     if found is not None:
         assert found.deployment_id == DEPLOYMENT or (found.status is None and code == 130) or why is Why.CANCEL
+
+
+@pytest.mark.parametrize("why", ALL)
+@pytest.mark.parametrize("code", TABLE)
+def test_a_process_that_is_killed_once_it_has_told_its_end_ends_as_it_told(code: int, why: Why) -> None:
+    told = document(code) if code != ATTEMPT_LOST else {"type": LOST}
+    killed = ending(job(1), Ended(code=-9, document=told), why=why, most=MOST)
+    assert killed == of(code, why)
 
 
 def test_every_exit_code_is_in_the_table() -> None:
