@@ -10,6 +10,7 @@ that holds one, TENANTRY_BACKEND_..., so that a resource's inputs need no more t
         container: {platform: docker, host: "unix:///var/run/docker.sock"}
         n8n: {url: "https://n8n.eu.example", keyFrom: TENANTRY_BACKEND_EU_N8N}
         gateway: {admin: "http://127.0.0.1:2019", domain: tenants.eu.example, authUrl: "https://tenantry.example"}
+        erpnext: {url: "https://erp.eu.example", keyFrom: TENANTRY_BACKEND_EU_ERP, secretFrom: TENANTRY_BACKEND_EU_ERPS}
 
 A region may lack parts that its tenants do not need: whoever asks for one that it lacks is told so. Without a file
 there is one region, `default`, which the environment describes (`environment_region`).
@@ -202,6 +203,20 @@ class GatewayBackend(_Model):
     auth_secret_from: SecretName | None = None
 
 
+class ErpNextBackend(_Model):
+    """An ERPNext site, and the key and secret of a user of its API who may make companies.
+
+    `requests_per_run` is how many requests one run may send it at the most. `ca_file` holds the certificates of its
+    authority, where that is one of its own.
+    """
+
+    url: Url
+    key_from: SecretName
+    secret_from: SecretName
+    requests_per_run: Annotated[int, Field(ge=1)] = 500
+    ca_file: str | None = None
+
+
 class BackendSet(_Model):
     """All backends of one region, which a department needs."""
 
@@ -220,13 +235,15 @@ class RegionParts(_Model):
     container: ContainerBackend | None = None
     n8n: N8nBackend | None = None
     gateway: GatewayBackend | None = None
+    erpnext: ErpNextBackend | None = None
 
     def lacking(self, names: Iterable[str]) -> list[str]:
         """Which of these parts the region has not."""
         return [name for name in names if getattr(self, name) is None]
 
 
-PARTS = tuple(RegionParts.model_fields)
+PARTS = tuple(BackendSet.model_fields)
+"""What a department needs."""
 
 
 class _File(_Model):
@@ -266,7 +283,7 @@ def parts_of(region: str, environ: Mapping[str, str] = os.environ) -> RegionPart
 
 
 def backends_of(region: str, environ: Mapping[str, str] = os.environ) -> BackendSet:
-    """All backends of `region`. Raises ConfigurationError naming the regions that there are, or the parts it lacks."""
+    """What a department needs of `region`. Raises ConfigurationError naming the regions, or the parts it lacks."""
     parts = parts_of(region, environ)
     missing = parts.lacking(PARTS)
     if missing:
@@ -301,6 +318,11 @@ def n8n_backend_of(region: str, environ: Mapping[str, str] = os.environ) -> N8nB
 def gateway_of(region: str, environ: Mapping[str, str] = os.environ) -> GatewayBackend:
     """The region's gateway. Raises ConfigurationError where it has none."""
     return _had(parts_of(region, environ).gateway, region, "gateway", environ)
+
+
+def erpnext_of(region: str, environ: Mapping[str, str] = os.environ) -> ErpNextBackend:
+    """The region's ERPNext site. Raises ConfigurationError where it has none."""
+    return _had(parts_of(region, environ).erpnext, region, "erpnext", environ)
 
 
 def _had(part: P | None, region: str, name: str, environ: Mapping[str, str]) -> P:
@@ -340,7 +362,8 @@ def secret(name: str, environ: Mapping[str, str] = os.environ, *, lines: bool = 
 def unset_secrets(chosen: BackendSet | RegionParts, environ: Mapping[str, str] = os.environ) -> list[str]:
     """The variables of these backends' secrets that providers read and that are not set."""
     # The gateway's is not among them: it is for Caddy and for our service.
-    parts = (chosen.database, chosen.oauth, chosen.container, chosen.n8n)
+    erpnext = chosen.erpnext if isinstance(chosen, RegionParts) else None
+    parts = (chosen.database, chosen.oauth, chosen.container, chosen.n8n, erpnext)
     names = [str(value) for part in parts if part is not None for key, value in part if key.endswith("_from") and value]
     return [name for name in dict.fromkeys(names) if not environ.get(name, "").strip()]
 

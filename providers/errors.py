@@ -1,7 +1,7 @@
 """The providers' error tree. A message is one line: which object, why, and what to do. It never holds a secret.
 
-ProviderError > ConfigurationError, UnreachableError > MissingDatabaseError, NoTokenError, MissingTableError,
-OwnershipError, RefusedError, NotReadyError
+ProviderError > ConfigurationError, UnreachableError > MissingDatabaseError, NoTokenError, TimedOutError,
+MissingTableError, OwnershipError, RefusedError, NotReadyError, BudgetError
 
 The dynamic provider host reports a traceback; its last line is the one that a reader is shown.
 """
@@ -29,6 +29,10 @@ class NoTokenError(UnreachableError):
     """It is the cluster that this process runs in, and the process was given no token of it."""
 
 
+class TimedOutError(UnreachableError):
+    """The server took the request, and gave no answer in time."""
+
+
 class MissingTableError(ProviderError):
     """The database is there, a table or schema in it is not."""
 
@@ -47,3 +51,7 @@ class RefusedError(ProviderError):
 
 class NotReadyError(ProviderError):
     """What was made did not become ready within its time."""
+
+
+class BudgetError(ProviderError):
+    """The run has sent a server as many requests as it may."""

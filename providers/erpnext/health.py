@@ -1,0 +1,174 @@
+"""Whether a region's ERPNext can be worked with (POS-2): online, degraded, offline, or its wizard unfinished.
+
+Decides what each failure means. A look takes up to three tries, with the waits of every call, and is kept for
+CACHE_SECONDS: a service that is asked often asks the site seldom. It changes nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import pulumi
+from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
+
+from providers.erpnext.api import Site, site_of
+from providers.erpnext.errors import EngineDegradedError, EngineOfflineError, ErpNextError, WizardUnfinishedError
+from providers.errors import BudgetError, NotReadyError, ProviderError, TimedOutError, UnreachableError
+from providers.props import diff_of, required
+
+CACHE_SECONDS = 45.0
+CALL_SECONDS = 10.0
+"""A site that takes longer for a ping is taken for degraded."""
+WHAT = "the engine check"
+_SETTINGS = "System Settings"
+_NEEDED = ("Warehouse Type", "Transit")
+"""What the wizard makes and no company can be without (erpnext issues 42309, 43261, 43262)."""
+
+
+class Status(StrEnum):
+    ONLINE = "online"
+    DEGRADED = "degraded"
+    OFFLINE = "offline"
+    UNFINISHED = "setup-unfinished"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """`words` say what is wrong, and nothing where it is online. `time_zone` is the site's, such as Africa/Nairobi,
+    empty where it does not say. `seconds` is how long the look took."""
+
+    status: Status
+    words: str = ""
+    time_zone: str = ""
+    seconds: float = 0.0
+
+
+_looks: dict[str, tuple[float, Health]] = {}
+_looking = threading.Lock()
+
+
+def health_of(region: str, *, fresh: bool = False) -> Health:
+    """How the region's site is, as of at most CACHE_SECONDS ago; `fresh` looks now.
+
+    Raises ConfigurationError, and ErpNextError where the site does not accept our key.
+    """
+    site = site_of(region)
+    with _looking:
+        kept = _looks.get(site.server)
+    if kept is not None and not fresh and time.monotonic() - kept[0] < CACHE_SECONDS:
+        return kept[1]
+    # Not counted: who asks may be a service, which is no run, and never ends.
+    return _looked(dataclasses.replace(site, api=dataclasses.replace(site.api, meter=None)))
+
+
+def demand_online(health: Health) -> None:
+    """Raises EngineOfflineError, EngineDegradedError or WizardUnfinishedError."""
+    errors: dict[Status, type[UnreachableError | NotReadyError]] = {
+        Status.OFFLINE: EngineOfflineError,
+        Status.DEGRADED: EngineDegradedError,
+        Status.UNFINISHED: WizardUnfinishedError,
+    }
+    if health.status in errors:
+        raise errors[health.status](health.words)
+
+
+class EngineCheckProvider(ResourceProvider):
+    serialize_as_secret_always = False
+
+    def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
+        return required(news, ("region",))
+
+    def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
+        return diff_of(_olds, _news, identity=("region",), owned=("ready", "revision"))
+
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        return CreateResult(f"erpnext/{props['region']}", _checked(props))
+
+    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
+        return ReadResult(id_, _checked(props))
+
+    def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
+        return UpdateResult(_checked(_news))
+
+
+class EngineCheck(Resource, module="tenantry", name="ErpNextEngineCheck"):
+    """Stands only where the site is online and set up. With a new `revision` it is looked at again."""
+
+    ready: pulumi.Output[bool]
+    time_zone: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        region: str,
+        revision: pulumi.Input[Any] = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {"region": region, "revision": revision, "ready": True, "time_zone": None}
+        super().__init__(EngineCheckProvider(), name, props, opts)
+
+
+def _checked(props: dict[str, Any]) -> dict[str, Any]:
+    found = _looked(site_of(str(props["region"])))
+    demand_online(found)
+    return {**props, "ready": True, "time_zone": found.time_zone}
+
+
+def _looked(site: Site) -> Health:
+    begun = time.monotonic()
+    found = dataclasses.replace(_look(site), seconds=time.monotonic() - begun)
+    with _looking:
+        _looks[site.server] = (time.monotonic(), found)
+    return found
+
+
+def _look(site: Site) -> Health:
+    quick = dataclasses.replace(site, api=dataclasses.replace(site.api, seconds=CALL_SECONDS))
+    try:
+        quick.method("ping", what=WHAT)
+        settings = _settings(quick)
+        finished = _finished(quick, settings)
+    except TimedOutError:
+        words = f"{WHAT}: {site.api.name} takes requests and does not answer within {CALL_SECONDS:g} s: it is degraded."
+        return Health(status=Status.DEGRADED, words=f"{words} See its load and its workers, then retry.")
+    except UnreachableError as error:
+        return Health(status=Status.OFFLINE, words=f"{error} It is offline.")
+    except ErpNextError as error:
+        if error.status in {401, 403}:
+            raise
+        return Health(status=Status.DEGRADED, words=f"{error} It is degraded.")
+    except BudgetError:
+        raise
+    except ProviderError as error:
+        return Health(status=Status.DEGRADED, words=str(error))
+    zone = str(settings.get("time_zone") or "")
+    if finished:
+        return Health(status=Status.ONLINE, time_zone=zone)
+    words = (
+        f"{WHAT}: the set-up wizard of {site.api.name} was never finished, so that it lacks what every company needs, "
+        f"such as the {_NEEDED[0]} {_NEEDED[1]}. Sign in there once and finish it, then retry."
+    )
+    return Health(status=Status.UNFINISHED, words=words, time_zone=zone)
+
+
+def _settings(site: Site) -> dict[str, Any]:
+    """System Settings, as far as our user may read them."""
+    try:
+        return site.get(_SETTINGS, _SETTINGS, what=WHAT) or {}
+    except ErpNextError as error:
+        if error.status != 403:
+            raise
+        return {}
+
+
+def _finished(site: Site, settings: dict[str, Any]) -> bool:
+    said = settings.get("setup_complete")
+    if said is None:
+        return site.get(*_NEEDED, what=WHAT) is not None
+    return str(said) not in {"0", "", "False", "false"}
