@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, model_validator
 
 from providers import backends
+from providers.backend_model import SECRET_PREFIX
 from providers.errors import ConfigurationError
 from stacks.problems import FieldProblem, InputError, problems_of
 from stacks.shape import Model
@@ -227,7 +228,7 @@ def _clashes(platform: Platform) -> Iterator[FieldProblem]:
         if name in DECIDED_HERE:
             valid = "a variable that no other key of this file decides"
             yield FieldProblem(field="environment", given=name, valid=valid)
-        elif name in _SECRET or name.startswith(backends.SECRET_PREFIX):
+        elif name in _SECRET or name.startswith(SECRET_PREFIX):
             # A ConfigMap, the state and what is rendered are no places for it.
             valid = "a variable that is no secret: this one goes into the Secret that secrets.regions names, as a key"
             yield FieldProblem(field="environment", given=name, valid=valid)
