@@ -318,6 +318,8 @@ def gateway_of(region: str, environ: Mapping[str, str] = os.environ) -> GatewayB
 def erpnext_of(region: str, environ: Mapping[str, str] = os.environ) -> ErpNextBackend:
     """The region's ERPNext site. Raises ConfigurationError where it has none."""
     return _had(parts_of(region, environ).erpnext, region, "erpnext", environ)
+
+
 def site_of(region: str, environ: Mapping[str, str] = os.environ) -> SiteBackend:
     """The region's bench for sites. Raises ConfigurationError where it has none."""
     found = parts_of(region, environ).site
@@ -365,8 +367,7 @@ def unset_secrets(chosen: BackendSet | RegionParts, environ: Mapping[str, str] =
     """The variables of these backends' secrets that providers read and that are not set."""
     # The gateway's is not among them: it is for Caddy and for our service.
     erpnext = chosen.erpnext if isinstance(chosen, RegionParts) else None
-    parts = (chosen.database, chosen.oauth, chosen.container, chosen.n8n, erpnext)
-    parts: list[BackendModel | None] = [chosen.database, chosen.oauth, chosen.container, chosen.n8n]
+    parts: list[BackendModel | None] = [chosen.database, chosen.oauth, chosen.container, chosen.n8n, erpnext]
     if isinstance(chosen, RegionParts) and chosen.site is not None:
         parts += [chosen.site, getattr(chosen.site, "backups", None)]
     names = [str(value) for part in parts if part is not None for key, value in part if key.endswith("_from") and value]
