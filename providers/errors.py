@@ -1,7 +1,8 @@
 """The providers' error tree. A message is one line: which object, why, and what to do. It never holds a secret.
 
 ProviderError > ConfigurationError, UnreachableError > MissingDatabaseError, NoTokenError, TimedOutError,
-MissingTableError, OwnershipError, RefusedError, NotReadyError, BudgetError
+EngineOfflineError; MissingTableError, OwnershipError, RefusedError, BudgetError, NotReadyError > EngineDegradedError,
+EngineUnfinishedError
 
 The dynamic provider host reports a traceback; its last line is the one that a reader is shown.
 """
@@ -55,3 +56,15 @@ class NotReadyError(ProviderError):
 
 class BudgetError(ProviderError):
     """The run has sent a server as many requests as it may."""
+
+
+class EngineOfflineError(UnreachableError):
+    """The engine that tenants are made on does not answer."""
+
+
+class EngineDegradedError(NotReadyError):
+    """The engine answers, and cannot be worked with now."""
+
+
+class EngineUnfinishedError(NotReadyError):
+    """The engine was never set up, so that what every tenant needs is not there."""

@@ -27,7 +27,7 @@ from providers.erpnext.api import Site, site_of
 from providers.erpnext.lifecycle import ensure, look, remove
 from providers.erpnext.merging import seen
 from providers.erpnext.wanted import Wanted, Whose, is_mine, kept_of, wanted_of
-from providers.errors import ProviderError
+from providers.optional import tried
 from providers.props import diff_of, differing, required
 
 IDENTITY = ("region", "tenant_mark", "doctype", "key", "named")
@@ -77,13 +77,7 @@ class DocumentProvider(ResourceProvider):
 
     def _tried(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, Any]:
         """The outputs. An optional one never fails."""
-        try:
-            return {**news, **self._brought_up(olds, news), "ready": True, "reason": ""}
-        except ProviderError as error:
-            if not news.get("optional"):
-                raise
-            known = {name: olds.get(name) for name in ("docname", "creation", "mine", "server")}
-            return {**news, **known, "ready": False, "reason": str(error)}
+        return tried(olds, news, lambda: self._brought_up(olds, news), known=("docname", "creation", "mine", "server"))
 
     def _brought_up(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, Any]:
         site = kept_site(olds) if olds.get("docname") else site_of(str(news["region"]))

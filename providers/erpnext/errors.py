@@ -2,7 +2,8 @@
 translates. The text is shown, without HTML and without secrets.
 
 RefusedError > ErpNextError > TakenError, StaleError, LinkedError, MissingLinkError
-UnreachableError > EngineOfflineError; NotReadyError > EngineDegradedError, WizardUnfinishedError
+UnreachableError > EngineOfflineError; NotReadyError > EngineDegradedError; EngineUnfinishedError >
+WizardUnfinishedError
 ProviderError > ProfileMissingError, SessionOpenError
 """
 
@@ -14,8 +15,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from providers.errors import NotReadyError, ProviderError, RefusedError, UnreachableError
+from providers.errors import EngineDegradedError, EngineOfflineError, EngineUnfinishedError, ProviderError, RefusedError
 from providers.masking import masked
+
+__all__ = ["EngineDegradedError", "EngineOfflineError"]
 
 _SHOWN = 300
 _TAGS = re.compile(r"<[^>]*>")
@@ -53,15 +56,7 @@ class MissingLinkError(ErpNextError):
     """The document names one that is not there."""
 
 
-class EngineOfflineError(UnreachableError):
-    """The site does not answer."""
-
-
-class EngineDegradedError(NotReadyError):
-    """The site answers, and cannot be worked with now."""
-
-
-class WizardUnfinishedError(NotReadyError):
+class WizardUnfinishedError(EngineUnfinishedError):
     """The site's set-up wizard was never finished, so that what every company needs is not there."""
 
 

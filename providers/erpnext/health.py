@@ -7,19 +7,19 @@ CACHE_SECONDS: a service that is asked often asks the site seldom. It changes no
 from __future__ import annotations
 
 import dataclasses
-import threading
-import time
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import pulumi
 from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
 
+from providers import engine_health
+from providers.engine_health import Health, Looks, Status
 from providers.erpnext.api import Site, site_of
-from providers.erpnext.errors import EngineDegradedError, EngineOfflineError, ErpNextError, WizardUnfinishedError
-from providers.errors import BudgetError, NotReadyError, ProviderError, TimedOutError, UnreachableError
+from providers.erpnext.errors import ErpNextError, WizardUnfinishedError
+from providers.errors import BudgetError, ProviderError, TimedOutError, UnreachableError
 from providers.props import diff_of, required
+
+__all__ = ["Health", "Status", "demand_online", "health_of"]
 
 CACHE_SECONDS = 45.0
 CALL_SECONDS = 10.0
@@ -30,26 +30,7 @@ _NEEDED = ("Warehouse Type", "Transit")
 """What the wizard makes and no company can be without (erpnext issues 42309, 43261, 43262)."""
 
 
-class Status(StrEnum):
-    ONLINE = "online"
-    DEGRADED = "degraded"
-    OFFLINE = "offline"
-    UNFINISHED = "setup-unfinished"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    """`words` say what is wrong, and nothing where it is online. `time_zone` is the site's, such as Africa/Nairobi,
-    empty where it does not say. `seconds` is how long the look took."""
-
-    status: Status
-    words: str = ""
-    time_zone: str = ""
-    seconds: float = 0.0
-
-
-_looks: dict[str, tuple[float, Health]] = {}
-_looking = threading.Lock()
+_looks = Looks()
 
 
 def health_of(region: str, *, fresh: bool = False) -> Health:
@@ -58,23 +39,16 @@ def health_of(region: str, *, fresh: bool = False) -> Health:
     Raises ConfigurationError, and ErpNextError where the site does not accept our key.
     """
     site = site_of(region)
-    with _looking:
-        kept = _looks.get(site.server)
-    if kept is not None and not fresh and time.monotonic() - kept[0] < CACHE_SECONDS:
-        return kept[1]
+    kept = None if fresh else _looks.kept(site.server, CACHE_SECONDS)
+    if kept is not None:
+        return kept
     # Not counted: who asks may be a service, which is no run, and never ends.
     return _looked(dataclasses.replace(site, api=dataclasses.replace(site.api, meter=None)))
 
 
 def demand_online(health: Health) -> None:
     """Raises EngineOfflineError, EngineDegradedError or WizardUnfinishedError."""
-    errors: dict[Status, type[UnreachableError | NotReadyError]] = {
-        Status.OFFLINE: EngineOfflineError,
-        Status.DEGRADED: EngineDegradedError,
-        Status.UNFINISHED: WizardUnfinishedError,
-    }
-    if health.status in errors:
-        raise errors[health.status](health.words)
+    engine_health.demand_online(health, unfinished=WizardUnfinishedError)
 
 
 class EngineCheckProvider(ResourceProvider):
@@ -121,11 +95,7 @@ def _checked(props: dict[str, Any]) -> dict[str, Any]:
 
 
 def _looked(site: Site) -> Health:
-    begun = time.monotonic()
-    found = dataclasses.replace(_look(site), seconds=time.monotonic() - begun)
-    with _looking:
-        _looks[site.server] = (time.monotonic(), found)
-    return found
+    return _looks.take(site.server, lambda: _look(site))
 
 
 def _look(site: Site) -> Health:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from secrets import token_hex
 
 from sandbox.erpnext.documents import ADMINISTRATOR
-from sandbox.erpnext.records import Records
 from sandbox.erpnext.refusals import Refusal
+from sandbox.records import Records
 
 GUEST = "Guest"
 _KEYS = "#key"

@@ -20,12 +20,12 @@ from sandbox.erpnext.doctypes import Catalogue
 from sandbox.erpnext.documents import ADMINISTRATOR, Documents
 from sandbox.erpnext.faults import Faults, Log, answer_of
 from sandbox.erpnext.listing import listed
-from sandbox.erpnext.records import Records
 from sandbox.erpnext.refusals import Refusal, invalid
 from sandbox.erpnext.rules import Rules
 from sandbox.erpnext.selling import Customer, Item, ItemPrice, PriceList
 from sandbox.erpnext.till import ModeOfPayment, PosOpeningEntry, PosProfile
 from sandbox.http import Answer, Request
+from sandbox.records import Records
 from sandbox.store import Store
 
 CHARTS_METHOD = "erpnext.accounts.doctype.account.chart_of_accounts.chart_of_accounts.get_charts_for_country"

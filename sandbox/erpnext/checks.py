@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sandbox.erpnext.doctypes import Catalogue, DocType
-from sandbox.erpnext.records import Doc, Records
 from sandbox.erpnext.refusals import Refusal, invalid
+from sandbox.records import Doc, Records
 
 _ACTIONS = {(0, 0): "save", (0, 1): "submit", (1, 1): "late", (1, 2): "cancel"}
 

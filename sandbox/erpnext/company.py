@@ -7,9 +7,9 @@ from typing import Any
 
 from sandbox.erpnext import charts
 from sandbox.erpnext.documents import Documents
-from sandbox.erpnext.records import Doc
 from sandbox.erpnext.refusals import Refusal, invalid
 from sandbox.erpnext.rules import Rules
+from sandbox.records import Doc
 
 _WAREHOUSES = ("Stores", "Work In Progress", "Finished Goods", "Goods In Transit")
 _DEPARTMENTS = (

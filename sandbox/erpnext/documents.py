@@ -12,9 +12,9 @@ from typing import Any
 
 from sandbox.erpnext import checks
 from sandbox.erpnext.doctypes import ROW, Catalogue, DocType
-from sandbox.erpnext.records import Doc, Records
 from sandbox.erpnext.refusals import Refusal, invalid
 from sandbox.erpnext.rules import Rules
+from sandbox.records import Doc, Records
 
 ADMINISTRATOR = "Administrator"
 _RIGHTS = {"save": "write", "submit": "submit", "late": "submit", "cancel": "cancel"}

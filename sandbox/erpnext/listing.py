@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sandbox.erpnext.doctypes import STANDARD, Catalogue, DocType
-from sandbox.erpnext.records import Doc, Records
 from sandbox.erpnext.refusals import Refusal, invalid
+from sandbox.records import Doc, Records
 
 PAGE = 20
 Test = Callable[[Mapping[str, Any]], bool]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sandbox.erpnext.records import Doc
+from sandbox.records import Doc
 
 if TYPE_CHECKING:
     from sandbox.erpnext.documents import Documents

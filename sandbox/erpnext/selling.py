@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from sandbox.erpnext.documents import Documents
-from sandbox.erpnext.records import Doc
 from sandbox.erpnext.refusals import Refusal, invalid
 from sandbox.erpnext.rules import Rules
+from sandbox.records import Doc
 
 _DEFAULT = {"selling": ("Selling Settings", "selling_price_list"), "buying": ("Buying Settings", "buying_price_list")}
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from sandbox.erpnext.documents import Documents
-from sandbox.erpnext.records import Doc
 from sandbox.erpnext.refusals import invalid
 from sandbox.erpnext.rules import Rules
+from sandbox.records import Doc
 
 _OWN = {"Account": ("income_account", "expense_account"), "Cost Center": ("cost_center",), "Warehouse": ("warehouse",)}
 

@@ -20,6 +20,7 @@ import yaml
 from pulumi.runtime import mocks, rpc, settings, stack
 
 from providers import http, metering
+from providers.engine_health import Looks
 from providers.erpnext import health, lifecycle
 from sandbox.erpnext.api import Site
 from sandbox.erpnext.faults import Asked, Fault, Kind
@@ -110,7 +111,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "WAITS", (0.01, 0.01, 0.01))
     monkeypatch.setattr(lifecycle, "PAUSE_SECONDS", 0.001)
     monkeypatch.setattr(metering, "_meters", {})
-    monkeypatch.setattr(health, "_looks", {})
+    monkeypatch.setattr(health, "_looks", Looks())
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
-"""The site's documents: in memory to be asked fast, and in SQLite so that a restart finds them.
+"""A simulated site's documents: in memory to be asked fast, and in SQLite so that a restart finds them.
 
-A request's changes are kept whole or not at all [rollback]. Decides names of rows and times; never what is allowed.
+A request's changes are kept whole or not at all. Decides names of rows and times; never what is allowed.
 """
 
 import contextlib
