@@ -208,6 +208,24 @@ departments = Table(
     one_of("status", ("provisioning", "active", "inactive")),
 )
 
+# Written by providers/pos_record.py.
+points_of_sale = Table(
+    "points_of_sale",
+    metadata,
+    Column("id", Uuid, primary_key=True, server_default=text("gen_random_uuid()")),
+    Column("slug", Text, nullable=False, unique=True),
+    *(Column(name, Text, nullable=False) for name in ("tenant_mark", "name", "region", "engine", "category")),
+    *(Column(name, Text, nullable=False) for name in ("country_code", "provisioning_type")),
+    Column("admin_email", Text),
+    Column("status", Text, nullable=False, server_default="provisioning"),
+    Column("template_id", Text),
+    Column("template_version", Text),
+    Column("created_at", TIMESTAMP, nullable=False, server_default=NOW),
+    Column("updated_at", TIMESTAMP, nullable=False, server_default=NOW),
+    Column("activated_at", TIMESTAMP),
+    one_of("status", ("provisioning", "active", "inactive")),
+)
+
 # Written by providers/isp_record.py. `customers` is how many it is sized for.
 isps = Table(
     "isps",

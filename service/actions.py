@@ -24,6 +24,7 @@ from service.auth.principal import Principal
 from service.lookups import TenantRow
 from service.state import State
 from stacks.lines import LINES, Line, Manifest, line_of
+from stacks.skips import with_skip
 
 _REPEATED = frozenset({"steps", "enable_rollback", "deployment", "force"})
 """The options of a job that are its caller's, and so of the job that repeats it."""
@@ -171,7 +172,7 @@ async def skip_step(state: State, who: Principal, slug: str, step: str, *, key: 
             hint="change the manifest if that is what you want",
         )
     newest = await lookups.newest_manifest(state, row)
-    _, parsed = checked(state, {**newest, **line.skips[step]}, row=row)
+    _, parsed = checked(state, with_skip(newest, line.skips[step]), row=row)
     return await _provision(state, row, _with_manifest(who, line, parsed, {}, key=key, asked=("skip", slug, step)))
 
 

@@ -21,6 +21,9 @@ from stacks.isp import line as isp
 from stacks.isp import steps as isp_steps
 from stacks.isp.manifest import ISP_SHAPE
 from stacks.manifest import CABINET_SHAPE, ManifestError, parse_manifest
+from stacks.pos import line as pos
+from stacks.pos import steps as pos_steps
+from stacks.pos.manifest import POS_SHAPE
 from stacks.pricing import Sizing
 from stacks.problems import FieldProblem, closest, shown
 from stacks.resolve import ResolvedManifest, resolve, restore
@@ -161,7 +164,23 @@ ISP = Line(
     checked=True,
 )
 
-LINES: Mapping[str, Line] = {line.kind: line for line in (CABINET, DEPARTMENT, ISP)}
+POS = Line(
+    kind="pos",
+    title="Points of sale",
+    noun="point of sale",
+    steps=pos_steps.STEPS,
+    step_of=pos_steps.step_of,
+    parse=partial(parse, POS_SHAPE),
+    resolve=pos.resolve,
+    restore=partial(restore, POS_SHAPE),
+    schema=pos.schema,
+    build=pos.build,
+    pinned=pos.pinned,
+    templates=partial(TemplateStore, shape=POS_SHAPE),
+    skips=pos.SKIPS,
+)
+
+LINES: Mapping[str, Line] = {line.kind: line for line in (CABINET, DEPARTMENT, ISP, POS)}
 
 
 def line_of(mapping: object, source: str = "manifest") -> Line:

@@ -90,7 +90,7 @@ class Company(Document, module="tenantry", name="ErpNextCompany"):
         company: str,
         abbr: str,
         currency: str,
-        country: str,
+        country: pulumi.Input[str],
         chart: str,
         **common: Unpack[Common],
     ) -> None:

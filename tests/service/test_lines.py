@@ -121,7 +121,7 @@ async def test_a_later_line_is_known_to_the_api_of_our_own(client: httpx.AsyncCl
     listed = (await client.get("/api/v1/tenants", params={"line": "site"}, headers=as_())).json()
     assert [one["slug"] for one in listed["items"]] == ["site-one"]
     kinds = [one["kind"] for one in (await client.get("/api/v1/lines", headers=as_())).json()["items"]]
-    assert kinds == ["cabinet", "department", "isp", "site"]
+    assert kinds == ["cabinet", "department", "isp", "pos", "site"]
     schema = (await client.get("/api/v1/lines/site/schema", headers=as_())).json()
     assert schema["properties"] == {"kind": {"const": "site"}}
     document = (await client.get("/api/v1/openapi.json")).json()
