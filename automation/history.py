@@ -261,6 +261,14 @@ def finish(connection: Connection, deployment: uuid.UUID, tenant_values: Mapping
     )
 
 
+def objects(connection: Connection, tenant: str) -> list[dict[str, Any]] | None:
+    """What the tenant has on servers that many share, as its runs before told it."""
+    # Locked, as whoever asks is about to write them.
+    statement = select(tenants.c.objects).where(tenants.c.slug == tenant).with_for_update(key_share=True)
+    found: list[dict[str, Any]] | None = connection.execute(statement).scalar_one_or_none()
+    return found
+
+
 def mark_rolled_back(connection: Connection, deployment: uuid.UUID) -> None:
     """Records that a later run undid this deployment: its steps too, the last one first."""
     connection.execute(

@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-HEAD = "0006"
+HEAD = "0008"
 """The newest revision in `migrations/versions`; a test holds the two together."""
 
 
@@ -85,6 +85,8 @@ tenants = Table(
     Column("last_good_manifest", JSONB),
     # Where it is reached, as the last run that succeeded told; a port is known only then.
     Column("url", Text),
+    # What it has on servers that many share, as `automation.objects.kept` describes it.
+    Column("objects", JSONB(none_as_null=True)),
     # The newest of its `manifests`, whether it has been applied or not.
     Column("manifest_version", Integer, nullable=False, server_default=text("0")),
     Column("created_at", TIMESTAMP, nullable=False, server_default=NOW),

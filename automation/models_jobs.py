@@ -179,6 +179,19 @@ audit = Table(
 Index("audit_tenant_id_idx", audit.c.tenant, audit.c.id.desc())
 Index("audit_actor_id_idx", audit.c.actor, audit.c.id.desc())
 
+# People who sign in with a password: where tokens are signed by ourselves. Everybody else has an identity provider.
+accounts = Table(
+    "accounts",
+    metadata,
+    # Also the `sub` of their tokens, and so the subject of their memberships.
+    Column("email", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    # As `service.auth.passwords` makes it: never the password itself.
+    Column("password_hash", Text, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", TIMESTAMP, nullable=False, server_default=NOW),
+)
+
 tenant_members = Table(
     "tenant_members",
     metadata,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import Connection, Engine, RowMapping
 
-from automation import endings, history, leftovers, manifests
+from automation import endings, history, leftovers, manifests, objects
 from automation.database import transaction
 from automation.engine_events import called, run_event
 from automation.engines import EngineChoice
@@ -136,7 +136,11 @@ class Run:
         text = self._redact(str(error)) if error is not None else "the run ended without a result"
         with contextlib.suppress(DatabaseError), transaction(self.held.database, self.context.settings) as connection:
             history.finish(
-                connection, self.new.id, {"status": self._status_now()}, status=DeploymentStatus.FAILED, error=text
+                connection,
+                self.new.id,
+                {"status": self._status_now(), **self._objects(connection, self._status_now())},
+                status=DeploymentStatus.FAILED,
+                error=text,
             )
             self._count(connection)
 
@@ -355,7 +359,7 @@ class Run:
                 history.finish(
                     connection,
                     self.new.id,
-                    values,
+                    values | self._objects(connection, tenant_status),
                     status=status,
                     progress=state.progress,
                     changes=state.changes,
@@ -383,6 +387,15 @@ class Run:
             drift=dict(self.tracker.drift) if self.new.operation == "refresh" else {},
             outputs=self.tracker.outputs if self.new.operation == "up" and error is None else {},
         )
+
+    def _objects(self, connection: Connection, status: TenantStatus) -> dict[str, Any]:
+        """The column of the tenant's objects, where the run told of any, or took them away."""
+        if status is TenantStatus.REMOVED:
+            return {"objects": None}
+        if not self.tracker.made:
+            return {}
+        before = history.objects(connection, self.new.tenant)
+        return {"objects": objects.kept(before, self.tracker.made, step_of=self._step_of, redact=self._redact)}
 
     def _count(self, connection: Connection) -> None:
         """Counts the run. Last in its transaction: the rows are everybody's."""

@@ -7,11 +7,13 @@ of a failure, its `Api` is told by `passing`; how many requests a run may send, 
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import functools
 import os
 import re
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -133,10 +135,23 @@ class Api:
         return (_asked(answer) or 0) <= self.longest_wait
 
 
+_correlation: contextvars.ContextVar[str] = contextvars.ContextVar("correlation", default="")
+
+
+@contextlib.contextmanager
+def correlated(correlation_id: str) -> Iterator[None]:
+    """What is asked in this block is asked for a request with this id: a service's process serves many."""
+    before = _correlation.set(correlation_id)
+    try:
+        yield
+    finally:
+        _correlation.reset(before)
+
+
 def correlation_headers(*names: str) -> dict[str, str]:
     """The run's correlation id under each of `names`, so that a server's log and ours can be matched; none without."""
     # Whoever starts a run may choose its id, of more letters than a header can carry.
-    value = _IN_HEADERS.sub("-", os.environ.get(CORRELATION_ID, ""))[:64]
+    value = _IN_HEADERS.sub("-", _correlation.get() or os.environ.get(CORRELATION_ID, ""))[:64]
     return dict.fromkeys(names, value) if value else {}
 
 

@@ -21,6 +21,7 @@ from stacks.isp import line as isp
 from stacks.isp import steps as isp_steps
 from stacks.isp.manifest import ISP_SHAPE
 from stacks.manifest import CABINET_SHAPE, ManifestError, parse_manifest
+from stacks.pos import engine as pos_engine
 from stacks.pos import line as pos
 from stacks.pos import steps as pos_steps
 from stacks.pos.manifest import POS_SHAPE
@@ -63,6 +64,10 @@ def _no_runs(_resolved: ResolvedManifest[Any]) -> dict[str, bool]:
     return {}
 
 
+def _no_hold(_manifest: Any) -> str | None:
+    return None
+
+
 def _no_sizing(_resolved: ResolvedManifest[Any]) -> Sizing:
     return Sizing()
 
@@ -77,7 +82,8 @@ class Line:
     `retained` says which of a tenant's data is purged by age; `sizing` what it uses, for its cost; `counted_runs` of
     which of its workflows the runs are counted, too.
     `address` is where the tenant of a manifest's document is reached, if anywhere. `checked` says that each part of a
-    tenant can be asked whether it works.
+    tenant can be asked whether it works. `hold` says why a first run of a manifest had better wait, None where it need
+    not: it asks what the tenant is made on, which may take seconds.
     """
 
     kind: str
@@ -98,6 +104,7 @@ class Line:
     counted_runs: Callable[[ResolvedManifest[Any]], dict[str, bool]] = _no_runs
     address: Callable[[Mapping[str, Any] | None], str | None] = _no_address
     checked: bool = False
+    hold: Callable[[Any], str | None] = _no_hold
 
     def program(self, resolved: ResolvedManifest[Any]) -> Callable[[], None]:
         """The Pulumi program of a resolved manifest. Imports the SDK, which takes its time."""
@@ -178,6 +185,7 @@ POS = Line(
     pinned=pos.pinned,
     templates=partial(TemplateStore, shape=POS_SHAPE),
     skips=pos.SKIPS,
+    hold=pos_engine.hold,
 )
 
 LINES: Mapping[str, Line] = {line.kind: line for line in (CABINET, DEPARTMENT, ISP, POS)}

@@ -16,7 +16,7 @@ class Step:
 
     `state` is what the line's requirements call the tenant while the step runs. `beside` are the keys of later steps
     that may begin while this one goes on. `seconds` is how long it may take, where it needs longer than others do.
-    `optional`: none of its objects ever fails a run (see `partial` in `automation.steps`).
+    `optional`: none of its objects ever fails a run (see `StepState.unready` in `automation.steps`).
     """
 
     key: str

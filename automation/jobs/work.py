@@ -15,6 +15,7 @@ from sqlalchemy import Connection, desc, select
 from automation import manifests, queries
 from automation.database import engine_for, transaction
 from automation.errors import InputError, RollbackFailedError, RunFailedError, TenantryError
+from automation.jobs import waiting
 from automation.jobs.model import Job
 from automation.jobs.rows import JOB_COLUMNS, job_of
 from automation.models import DeploymentStatus, TenantStatus, deployments, tenants
@@ -115,7 +116,7 @@ def _error(shown: Mapping[str, Any]) -> TenantryError | None:
 
 
 def run(context: Context, work: Work) -> RunResult | PreviewResult:
-    """Does the work. Raises TenantryError where nothing was touched."""
+    """Does the work. Raises TenantryError where nothing was touched, NotYetError where the job is to wait."""
     from automation import operations
 
     job, options = work.job, work.job.options
@@ -123,7 +124,9 @@ def run(context: Context, work: Work) -> RunResult | PreviewResult:
         case JobOperation.PREVIEW:
             return operations.preview(context, _parsed(work))
         case JobOperation.UP:
-            return operations.up(context, _parsed(work), _up_options(job), correlation=job.correlation_id)
+            manifest = _parsed(work)
+            waiting.demand_begin(job, manifests.line_named(manifest.kind), manifest)
+            return operations.up(context, manifest, _up_options(job), correlation=job.correlation_id)
         case JobOperation.REFRESH:
             expect = bool(options.get("expect_no_changes"))
             return operations.refresh(context, job.tenant, expect_no_changes=expect, correlation=job.correlation_id)
@@ -142,11 +145,12 @@ def _up_options(job: Job) -> Any:
     from automation.operations import UpOptions
 
     options = job.options
+    first = job.attempts - waiting.turns(job) == 1
     return UpOptions(
         enable_rollback=options.get("enable_rollback"),
         # The second attempt finds what the first has made: that is no tenant of somebody else's.
-        new=bool(options.get("new")) and job.attempts == 1,
+        new=bool(options.get("new")) and first,
         expect_no_changes=bool(options.get("expect_no_changes")),
         steps=tuple(options.get("steps") or ()),
-        skip=tuple(options.get("skip") or ()) if job.attempts == 1 else (),
+        skip=tuple(options.get("skip") or ()) if first else (),
     )

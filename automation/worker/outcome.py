@@ -17,10 +17,12 @@ from automation.errors import (
     CancelledError,
     DatabaseError,
     LockedError,
+    NotYetError,
     RollbackFailedError,
     RunFailedError,
     TenantryError,
 )
+from automation.jobs import waiting
 from automation.jobs.cancelling import BEFORE, BETWEEN, cancelled
 from automation.jobs.model import Ending, Job
 from automation.jobs.run import ATTEMPT_LOST
@@ -55,7 +57,7 @@ def before_beginning(job: Job, *, most: int) -> Ending | None:
     """The ending of a job that is claimed and not begun again: cancelled meanwhile, or tried too often."""
     if job.cancel_requested_at is not None:
         return cancelled(job, BEFORE if job.attempts <= 1 else BETWEEN)
-    if job.attempts > most + LOCKED_ATTEMPTS:
+    if job.attempts - waiting.turns(job) > most + LOCKED_ATTEMPTS:
         return _failed(job, "its workers died each time", hint="see the workers' logs, remove the cause, then retry")
     return None
 
@@ -77,6 +79,8 @@ def ending(job: Job, ended: Ended, *, why: Why, most: int) -> Ending | None:
             return _stopped(job, ended.document, why=why, most=most)
         case LockedError.exit_code:
             return _again(job, ended.document, _backoff(job), why=why, most=max(most, LOCKED_ATTEMPTS))
+        case NotYetError.exit_code:
+            return _later(job, ended.document, why=why)
         case DatabaseError.exit_code:
             return _again(job, ended.document, _backoff(job), why=why, most=most)
         case _:
@@ -122,6 +126,20 @@ def _again(job: Job, document: Mapping[str, Any], delay: float, *, why: Why, mos
     return Ending(status=None, message=message, delay=delay, deployment_id=_id(document))
 
 
+def _later(job: Job, document: Mapping[str, Any], *, why: Why) -> Ending:
+    """The end of a turn in which it only waited. How long it may is decided in `waiting`, before a turn begins."""
+    if why is Why.CANCEL:
+        return cancelled(job, BEFORE)
+    return Ending(
+        status=None,
+        message=_message(document),
+        error=document.get("error"),
+        delay=waiting.delay(job),
+        deployment_id=_id(document),
+        waited=True,
+    )
+
+
 def _failed(job: Job, text: str, hint: str = "see the worker's log, remove the cause, then retry") -> Ending:
     error = TenantryError(f"{job.operation} of '{job.tenant}' failed: {text}", hint=hint)
     return Ending(status=JobStatus.FAILED, message=error.message, error=error.to_dict())
@@ -154,4 +172,6 @@ def _success(job: Job, document: Mapping[str, Any]) -> str:
     drift = len(document.get("drift") or ())
     if drift:
         told = f"{drift} resources have drifted"
+    if lacking := [step["key"] for step in document.get("steps") or () if step.get("status") == "failed"]:
+        told = f"{told or 'nothing to change'}; not in place: {', '.join(lacking)}"
     return f"{job.operation} of '{job.tenant}' succeeded: {told or 'nothing to change'}"
