@@ -207,6 +207,10 @@ def result_lines(result: RunResult) -> Iterator[str]:
         yield "  nothing to change"
     if url := result.outputs.get("url"):
         yield f"  reached at: {url}"
+    if result.partial:
+        yield f"  partial: {', '.join(result.partial)} not in place; the next up tries again"
+    for server, count in result.requests.items():
+        yield f"  requests: {count} to {server}"
     for urn, what in result.drift.items():
         yield f"  drift: {called(urn)} {what}"
     if result.rolled_back_to is not None:

@@ -39,7 +39,8 @@ class TenantFacts:
     """What is known of a tenant before a run. `record` is None where no line has a record of that slug.
 
     `line` is None for a tenant that we have no row of; `removed` says that the row is all that is left of it; `failed`
-    that a run broke off in its middle, so that its state may not say what is there. `pinned` is what it was built from.
+    that a run broke off in its middle, so that its state may not say what is there. `pinned` is what it was built from,
+    `partial` says that it works without something optional.
     """
 
     exists: bool
@@ -50,6 +51,12 @@ class TenantFacts:
     line: str | None = None
     removed: bool = False
     failed: bool = False
+    partial: bool = False
+
+    @property
+    def working(self) -> TenantStatus:
+        """What a tenant that works is, as far as is known before a run."""
+        return TenantStatus.PARTIAL if self.partial else TenantStatus.ACTIVE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +116,7 @@ def tenant_facts(connection: Connection, slug: str) -> TenantFacts:
         line=tenant.line if tenant is not None else None,
         removed=tenant is not None and tenant.status == TenantStatus.REMOVED,
         failed=tenant is not None and tenant.status == TenantStatus.FAILED,
+        partial=tenant is not None and tenant.status == TenantStatus.PARTIAL,
     )
 
 

@@ -5,6 +5,7 @@ A tenant's objects may be on the server of its region: they are looked for there
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from automation.history import NewDeployment
 from automation.settings import PROJECT_NAME, Settings
 
 Resources = Sequence[Mapping[str, Any]]
+_ENGINES = {"erpnext": "providers.erpnext.leftovers"}
+"""Where points of sale are, by the name of the engine, which is that of the region's part too."""
 _ON_SERVER = {"Database": "databases", "Role": "roles"}
 
 
@@ -37,6 +40,8 @@ def found(database: Engine, settings: Settings, new: NewDeployment, before: Reso
 
 
 def _left_in(region: str, new: NewDeployment, mark: str, names: Mapping[str, list[str]]) -> list[str]:
+    if new.line == "pos":
+        return _left_in_engine(region, new, mark)
     # Late: most commands remove nothing, or nothing in a region.
     from providers.platform_leftovers import left_on
     from providers.plugin.resource import MARK_PREFIX
@@ -47,6 +52,24 @@ def _left_in(region: str, new: NewDeployment, mark: str, names: Mapping[str, lis
         *_told(region, lambda: left_in(region, tenant_mark=mark, server_mark=server_mark, **names)),
         *_told(region, lambda: left_on(region, slug=new.tenant, tenant_mark=mark)),
     ]
+
+
+def _left_in_engine(region: str, new: NewDeployment, mark: str) -> list[str]:
+    """In the engine of its manifest; where none is on record, in each that the region has."""
+    named = ((new.manifest or new.previous_manifest or {}).get("manifest") or {}).get("engine")
+
+    def look(engine: str) -> list[str]:
+        module = importlib.import_module(_ENGINES[engine])
+        found: list[str] = module.left_in(region, tenant_mark=mark)
+        return found
+
+    def engines() -> list[str]:
+        from providers.backends import parts_of
+
+        parts = parts_of(region)
+        return [one for one in _ENGINES if (one == named if named else getattr(parts, one) is not None)]
+
+    return _told(region, lambda: [left for engine in engines() for left in look(engine)])
 
 
 def _told(region: str, look: Callable[[], list[str]]) -> list[str]:

@@ -44,11 +44,13 @@ class DeploymentStatus(StrEnum):
 
 
 class TenantStatus(StrEnum):
-    """What a tenant is now. PENDING: asked for, and nothing of it begun."""
+    """What a tenant is now. PENDING: asked for, and nothing of it begun. PARTIAL: it works, and lacks what is optional:
+    its next up tries that again."""
 
     PENDING = "pending"
     PROVISIONING = "provisioning"
     ACTIVE = "active"
+    PARTIAL = "partial"
     FAILED = "failed"
     REMOVED = "removed"
 
@@ -118,6 +120,8 @@ deployments = Table(
     Column("job_id", Uuid),
     Column("progress", Integer, nullable=False, server_default=text("0")),
     Column("changes", JSONB),
+    # Requests sent to each server that counts them, by its name.
+    Column("requests", JSONB(none_as_null=True)),
     Column("error", Text),
     Column("leftovers", JSONB),
     Column("started_at", TIMESTAMP, nullable=False, server_default=NOW),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import Connection, Engine, RowMapping
 
-from automation import endings, history, leftovers, manifests, objects
+from automation import counting, endings, history, leftovers, manifests, objects
 from automation.database import transaction
 from automation.engine_events import called, run_event
 from automation.engines import EngineChoice
@@ -78,6 +78,8 @@ class Run:
         self.held = held
         self._started = time.monotonic()
         self._ended = False
+        counting.begin()
+        self._counted_from = counting.position()
         self._commands: list[tuple[str, float]] = []
         self._rollback_until: float | None = None
         events = JobEvents.from_environment()
@@ -146,7 +148,12 @@ class Run:
 
     def _status_now(self) -> TenantStatus:
         facts = self.held.facts
-        return TenantStatus.ACTIVE if facts.last_good is not None and not facts.failed else TenantStatus.FAILED
+        return facts.working if facts.last_good is not None and not facts.failed else TenantStatus.FAILED
+
+    @property
+    def working(self) -> TenantStatus:
+        """What a tenant is whose manifest was applied: all of it, or what is critical."""
+        return TenantStatus.PARTIAL if self.tracker.state.partial else TenantStatus.ACTIVE
 
     # Running the engine
 
@@ -351,7 +358,7 @@ class Run:
         values = {"status": tenant_status, **tenant_values}
         if "last_good_manifest" in tenant_values:
             values["url"] = self.tracker.outputs.get("url") if tenant_values["last_good_manifest"] is not None else None
-        state = self.tracker.state
+        state, requests = self.tracker.state, counting.since(self._counted_from)
         try:
             if unwritten is not None:
                 raise unwritten
@@ -363,6 +370,7 @@ class Run:
                     status=status,
                     progress=state.progress,
                     changes=state.changes,
+                    requests=requests or None,
                     error=error.message if error is not None else None,
                     leftovers=list(leftovers) or None,
                 )
@@ -385,6 +393,8 @@ class Run:
             rolled_back_to=rolled_back_to,
             leftovers=leftovers,
             drift=dict(self.tracker.drift) if self.new.operation == "refresh" else {},
+            partial=state.partial,
+            requests=requests,
             outputs=self.tracker.outputs if self.new.operation == "up" and error is None else {},
         )
 

@@ -120,7 +120,7 @@ class StepState:
     """One step. `live` are the custom resources that exist, `open` those being worked on.
 
     `beside` are later steps that may begin while this one goes on, `seconds` a limit of its own. `unready` says why
-    optional objects of it are not there: then it ends as failed and the run goes on, which is what `soft` says.
+    optional objects of it are not there, by URN: then it ends as failed and the run goes on, which is what `soft` says.
     """
 
     key: str
@@ -138,7 +138,7 @@ class StepState:
     live: frozenset[str] = frozenset()
     open: frozenset[str] = frozenset()
     last_at: datetime | None = None
-    unready: tuple[str, ...] = ()
+    unready: Mapping[str, str] = field(default_factory=dict)
     soft: bool = False
 
     @property
@@ -189,6 +189,11 @@ class RunState:
     def unready(self) -> tuple[StepState, ...]:
         """The steps that lack an optional object."""
         return tuple(step for step in self.steps if step.soft)
+
+    @property
+    def partial(self) -> tuple[str, ...]:
+        """The keys of the steps that lack an optional object, a rollback's too."""
+        return tuple(step.key for step in self.steps if step.unready)
 
     @property
     def running(self) -> tuple[StepState, ...]:
@@ -293,11 +298,16 @@ def _done(state: RunState, event: Done, key: str | None) -> RunState:
         live=step.live - {event.urn} if deleted else step.live | {event.urn},
         last_at=event.at,
         message="" if step.status is StepStatus.RUNNING else step.message,
-        unready=tuple(dict.fromkeys((*step.unready, event.unready))) if event.unready else step.unready,
+        unready=_unready(step, event),
     )
     if state.mode is Mode.ROLLBACK_DESTROY and deleted and not step.live and not step.open:
         step = _rolled_back(step, event.at)
     return _with(state, step)
+
+
+def _unready(step: StepState, event: Done) -> Mapping[str, str]:
+    others = {urn: why for urn, why in step.unready.items() if urn != event.urn}
+    return {**others, event.urn: event.unready} if event.unready and event.op != "delete" else others
 
 
 def _failed(state: RunState, event: Failed, key: str | None) -> RunState:
@@ -386,7 +396,7 @@ def _retried(state: RunState) -> RunState:
             error=None,
             ended_at=None,
             open=frozenset(),
-            unready=(),
+            unready={},
             soft=False,
         )
         if step.status is StepStatus.FAILED
@@ -418,7 +428,7 @@ def _closed(step: StepState) -> StepState:
     if step.status is not StepStatus.RUNNING or step.open:
         return step
     if step.unready:
-        why = "\n".join(step.unready)
+        why = "\n".join(dict.fromkeys(step.unready.values()))
         return replace(step, status=StepStatus.FAILED, ended_at=step.last_at, message="", error=why, soft=True)
     message = step.message or ("" if step.changed else UNCHANGED)
     return replace(step, status=StepStatus.COMPLETED, ended_at=step.last_at or step.started_at, message=message)

@@ -6,7 +6,6 @@ of it is optional. Stock comes last, once the till works: what has been in stock
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pulumi
@@ -41,16 +40,16 @@ class ErpNextItems:
             optional=[one.ready for one in everything],
         )
 
-    def put_in_stock(self, accounts: ChartOfAccounts, after: pulumi.Resource) -> Sequence[OpeningStock]:
-        """One entry for all of them; none where it is not wanted."""
+    def put_in_stock(self, accounts: ChartOfAccounts, after: pulumi.Resource) -> OpeningStock | None:
+        """One entry for all of them, where it is wanted."""
         rows = [
             StockRow(item=item.docname, pieces=wanted.stock, value=wanted.cost, unit=wanted.unit)
             for wanted, item in self._items
             if wanted.stock > 0
         ]
         if not self._args.opening_stock or not rows:
-            return ()
-        entry = OpeningStock(
+            return None
+        return OpeningStock(
             self._args.slug,
             **self._ours,
             company=self._company.docname,
@@ -60,7 +59,6 @@ class ErpNextItems:
             rows=rows,
             opts=self._options(after),
         )
-        return (entry,)
 
     def _item(self, wanted: PosItem) -> Item:
         return Item(

@@ -156,15 +156,23 @@ class PosOnErpNext:
         return both.apply(lambda names: str(names[0] or names[1]))
 
     def session(self, options: Options) -> Made:
+        made: dict[str, Document] = {}
+        if self._items is not None and (entry := self._items.put_in_stock(self._accounts, self._profile)) is not None:
+            made["openingStock"] = entry
+        if self._args.session:
+            made["posSession"] = self._opened(options)
+        return Made(
+            ready=tuple(made.values()),
+            references={name: one.docname for name, one in made.items()},
+            optional=[one.ready for one in made.values()],
+        )
+
+    def _opened(self, options: Options) -> PosSession:
         args = self._args
-        if self._items is not None:
-            self._items.put_in_stock(self._accounts, self._profile)
-        if not args.session:
-            return Made(ready=())
         cashiers: list[Document] = []
         if args.cashier is not None:
             cashiers.append(User(self._name, **self._ours, email=args.cashier, optional=True, opts=options()))
-        made = PosSession(
+        return PosSession(
             self._name,
             **self._ours,
             profile=self._profile.docname,
@@ -172,9 +180,4 @@ class PosOnErpNext:
             time_zone=self._engine.time_zone,
             optional=True,
             opts=options(*cashiers),
-        )
-        return Made(
-            ready=(made,),
-            references={"posSession": made.docname},
-            optional=[made.ready],
         )

@@ -5,14 +5,19 @@ A run is one process with one correlation id: its providers share the count. Dec
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 
 from providers.connection import CORRELATION_ID
 from providers.errors import BudgetError
 
+REQUESTS_FILE = "TENANTRY_REQUESTS_FILE"
+"""Names the file into which each request is written, as a line with its server's name: by that a run's record tells how
+many there were (`automation.counting`). A request is sent whether it can be written or not."""
 _meters: dict[tuple[str, str], Meter] = {}
 _finding = threading.Lock()
 
@@ -47,6 +52,9 @@ class Meter:
                     f"({most or 'none'}). Run up again to go on from here; if it comes again, raise requestsPerRun."
                 )
             self._counted[what] += 1
+        if path := os.environ.get(REQUESTS_FILE):
+            with contextlib.suppress(OSError), Path(path).open("a", encoding="utf-8") as file:
+                file.write(f"{self._name}\n")
 
 
 def meter_of(name: str, limit: int) -> Meter:

@@ -1,4 +1,5 @@
-"""All servers that a department is built on, on one machine: authorization, n8n (simulated), Caddy, supervisor.
+"""All servers that tenants are built on, on one machine: authorization, n8n (simulated), Caddy, supervisor, and ERPNext
+(simulated).
 
 Decides where each keeps its data, and writes the file that says where they are, in the words of Tenantry's backends.
 The PostgreSQL is the caller's. It holds nothing running: each server is a process of its own, which outlives this one.
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox import authorization, caddy, supervisor
+from sandbox.erpnext import server as erpnext
 from sandbox.errors import SandboxError
 from sandbox.n8n import server as n8n
 from sandbox.postgres import EmbeddedPostgres
@@ -26,7 +28,13 @@ REGION = "local"
 DATABASE = "departments"
 BACKENDS_VARIABLE = "TENANTRY_BACKENDS"
 _PREFIX = "TENANTRY_BACKEND_LOCAL_"
-_SERVERS: Mapping[str, Any] = {"authorization": authorization, "n8n": n8n, "gateway": caddy, "supervisor": supervisor}
+_SERVERS: Mapping[str, Any] = {
+    "authorization": authorization,
+    "n8n": n8n,
+    "gateway": caddy,
+    "supervisor": supervisor,
+    "erpnext": erpnext,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +79,7 @@ def _started(home: Path, postgres: EmbeddedPostgres, auth_url: str | None) -> Em
         "n8n": lambda: n8n.start(home / "n8n"),
         "gateway": lambda: caddy.start(home / "gateway", environment={f"{_PREFIX}GATEWAY": shared}),
         "supervisor": lambda: supervisor.start(home / "supervisor"),
+        "erpnext": lambda: erpnext.start(home / "erpnext"),
     }
     # Each takes a second, most of which it spends waiting for itself.
     with ThreadPoolExecutor(max_workers=len(starting)) as pool:
@@ -86,6 +95,8 @@ def _started(home: Path, postgres: EmbeddedPostgres, auth_url: str | None) -> Em
         f"{_PREFIX}CONTAINER": servers["supervisor"].password,
         f"{_PREFIX}N8N": servers["n8n"].key,
         f"{_PREFIX}GATEWAY": shared,
+        f"{_PREFIX}ERPNEXT_KEY": servers["erpnext"].key,
+        f"{_PREFIX}ERPNEXT_SECRET": servers["erpnext"].secret,
     }
     return EmbeddedRegion(directory=home, environment=environment, gateway=servers["gateway"])
 
@@ -149,6 +160,11 @@ def _backends(postgres: EmbeddedPostgres, servers: Mapping[str, Any], auth_url: 
             "caFile": str(gateway.ca_file),
             "authSecretFrom": f"{_PREFIX}GATEWAY",
             **({"authUrl": auth_url} if auth_url else {}),
+        },
+        "erpnext": {
+            "url": servers["erpnext"].url,
+            "keyFrom": f"{_PREFIX}ERPNEXT_KEY",
+            "secretFrom": f"{_PREFIX}ERPNEXT_SECRET",
         },
     }
 

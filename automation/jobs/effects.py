@@ -31,6 +31,7 @@ EVENTS_CHANNEL = "tenantry_events"
 
 TENANT_EVENTS = {
     TenantStatus.ACTIVE: WebhookEvent.TENANT_ACTIVE,
+    TenantStatus.PARTIAL: WebhookEvent.TENANT_PARTIAL,
     TenantStatus.FAILED: WebhookEvent.TENANT_FAILED,
     TenantStatus.REMOVED: WebhookEvent.TENANT_REMOVED,
 }

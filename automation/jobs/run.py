@@ -103,9 +103,11 @@ def _attempt(job: uuid.UUID, attempt: int, cancel: CancelRequests) -> tuple[int,
 
 
 def _run(settings: Settings, found: Work, cancel: CancelRequests) -> tuple[int, dict[str, Any]]:
+    from automation import counting
     from automation.engines import choose, prepare
 
     choice = choose(settings.engine)
+    counting.begin()
     prepare(choice, {**os.environ, **settings.run_environment()})
     # Late: what follows takes as long to load as the plugins to start.
     from automation.jobs import work

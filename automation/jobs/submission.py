@@ -175,7 +175,10 @@ def _refuse(new: NewJob, before: RowMapping) -> None:
             f"tenant '{slug}' is of the line '{before['line']}', its manifest's kind is '{new.line}'",
             hint="a tenant keeps its line: choose another slug, or destroy the tenant first",
         )
-    alive = before["status"] in {TenantStatus.ACTIVE, TenantStatus.PROVISIONING} or before["last_good_manifest"]
+    alive = (
+        before["status"] in {TenantStatus.ACTIVE, TenantStatus.PARTIAL, TenantStatus.PROVISIONING}
+        or before["last_good_manifest"]
+    )
     if new.options.get("new") and alive:
         raise ConflictError(
             f"the slug '{slug}' is taken: there is a tenant of that name already",

@@ -18,6 +18,7 @@ _WORDS = {
     "pending": "Waiting",
     "provisioning": "In progress",
     "active": "Active",
+    "partial": "Partial",
     "failed": "Failed",
     "removed": "Removed",
     "running": "Running",
@@ -36,7 +37,7 @@ _WORDS = {
 _TONES = {
     "good": ("active", "succeeded", "completed", "delivered", "healthy"),
     "busy": ("provisioning", "running"),
-    "wait": ("pending",),
+    "wait": ("pending", "partial"),
     "bad": ("failed", "rollback_failed", "interrupted", "unhealthy"),
     "undone": ("rolled_back", "cancelled", "dropped"),
 }

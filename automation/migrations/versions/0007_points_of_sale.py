@@ -1,4 +1,4 @@
-"""The records of points of sale."""
+"""The records of points of sale, tenants that are partial, and how many requests a run has sent."""
 
 from __future__ import annotations
 
@@ -36,7 +36,17 @@ def upgrade() -> None:
         )
         """
     )
+    _statuses("'pending', 'provisioning', 'active', 'partial', 'failed', 'removed'")
+    op.execute("ALTER TABLE deployments ADD COLUMN requests JSONB")
 
 
 def downgrade() -> None:
+    op.execute("ALTER TABLE deployments DROP COLUMN requests")
+    op.execute("UPDATE tenants SET status = 'active' WHERE status = 'partial'")
+    _statuses("'pending', 'provisioning', 'active', 'failed', 'removed'")
     op.execute("DROP TABLE points_of_sale")
+
+
+def _statuses(words: str) -> None:
+    op.execute("ALTER TABLE tenants DROP CONSTRAINT tenants_status_check")
+    op.execute(f"ALTER TABLE tenants ADD CONSTRAINT tenants_status_check CHECK (status IN ({words}))")
