@@ -11,12 +11,31 @@ from typing import Any, Unpack
 
 import pulumi
 
-from providers.erpnext.document import Common, Document
+from providers.erpnext.document import Common, Document, DocumentProvider
+from providers.erpnext.errors import ErpNextError
 from providers.erpnext.wanted import Whose
+
+
+class WarehouseProvider(DocumentProvider):
+    def delete(self, _id: str, _props: dict[str, Any]) -> None:
+        try:
+            super().delete(_id, _props)
+        except ErpNextError as error:
+            # Its refusal has no exception of its own; other reasons have.
+            if error.exc_type != "ValidationError":
+                raise
+            raise ErpNextError(
+                f"{error} What has been in stock stays in the ledgers: a Transaction Deletion Record of the company in "
+                "ERPNext deletes its entries for good, which Tenantry never does. Make one, or keep the company.",
+                status=error.status,
+                exc_type=error.exc_type,
+            ) from None
 
 
 class Warehouse(Document, module="tenantry", name="ErpNextWarehouse"):
     """`company` is the company's docname, `abbr` its abbreviation: ERPNext calls a warehouse `Main Store - ABBR`."""
+
+    provider = WarehouseProvider
 
     def __init__(
         self,

@@ -82,7 +82,7 @@ class Yard:
         kept = {key: value for key, value in content.items() if value is not None}
         (self.project / "stacks" / f"{slug}.yaml").write_text(yaml.safe_dump(kept, allow_unicode=True))
 
-    def run(self, *words: str, code: int = 0, seconds: float = 170) -> dict[str, Any]:
+    def run(self, *words: str, code: int = 0, seconds: float = 400) -> dict[str, Any]:
         """Runs a command with --json. Returns its document; no secret is in it, nor in what is said beside."""
         return run_json(
             self.project, self.environment, *words, secrets=[self.erp.key, self.erp.secret], code=code, seconds=seconds
@@ -155,7 +155,7 @@ class Yard:
         """The requests so far."""
         return [row for row in self.erp.site.log.rows() if (not methods or row.method in methods) and where in row.path]
 
-    def until(self, what: Any, seconds: float = 60) -> None:
+    def until(self, what: Any, seconds: float = 200) -> None:
         """Waits until `what` is true."""
         deadline = time.monotonic() + seconds
         while not what():
