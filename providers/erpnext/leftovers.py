@@ -1,6 +1,6 @@
 """What a region's ERPNext still has of a tenant after its removal: companies that bear its mark. Removes nothing.
 
-All else of a tenant's is in its company, or is the site's: that stays where others use it (see `wanted`).
+All else of a tenant is in its company, or is the site's: that stays where others use it (see `wanted`).
 """
 
 from __future__ import annotations

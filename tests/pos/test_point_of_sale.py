@@ -14,7 +14,10 @@ CASHIER = "owner@duka.example"
 def test_it_comes_stays_is_repaired_and_goes(yard: Yard) -> None:
     site, shared = yard.objects(), yard.shared()
     yard.write(includeDemoData=True, adminEmail=CASHIER, category="pharmacy")
+    planned = yard.run("preview", "duka")
+    assert not yard.asked(), "a preview asks nothing"
     made = yard.up()
+    assert made["changes"] == planned["counts"]
     assert set(steps_of(made).values()) == {"completed"}
     assert (made["partial"], yard.status()) == ([], "active")
     assert made["outputs"]["status"] == "PROVISIONED"

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.timeout(900)
 
 
 def broken(where: str, method: str = "", **more: Any) -> Fault:
-    """What ERPNext, or what stands before it, does not get over by itself."""
-    return Fault(kind=Kind.ERROR, status=500, method=method, where=where, **more)
+    """What does not pass by itself: something before ERPNext lets no such request through."""
+    return Fault(kind=Kind.ERROR, status=403, method=method, where=where, **more)
 
 
 OPTIONAL = {
