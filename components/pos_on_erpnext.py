@@ -139,7 +139,7 @@ class PosOnErpNext:
             named = payment.account
             account = self._company.abbr.apply(lambda abbr: suffixed(named, abbr))
         return ModeOfPayment(
-            f"{self._name}-{payment.mode.lower()}",
+            f"{self._name}-{payment.mode.lower().replace(' ', '-')}",
             **self._ours,
             mode=payment.mode,
             kind=payment.kind,

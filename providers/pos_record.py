@@ -1,7 +1,8 @@
 """A point of sale's row in the table `points_of_sale` of the main database: its data, and its status by a resource of
 its own.
 
-Decides that a point of sale stays in its region: elsewhere all of it would be made anew, and its company removed here.
+Decides that a point of sale stays in its region and its engine: elsewhere all of it would be made anew, and its company
+removed here.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import pulumi
-from pulumi.dynamic import CheckResult, Resource
+from pulumi.dynamic import CheckFailure, CheckResult, Resource
 
 from providers.record_provider import RecordProvider, StatusProvider, stays_in_region
 from providers.record_table import ACTIVE, RecordTable
@@ -26,7 +27,12 @@ class PosRecordProvider(RecordProvider):
     table = POINTS_OF_SALE
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
-        return stays_in_region("point of sale", super().check(_olds, news), _olds, news)
+        result = stays_in_region("point of sale", super().check(_olds, news), _olds, news)
+        before, wanted = _olds.get("engine"), news.get("engine")
+        if before is not None and wanted != before:
+            reason = f"this point of sale is in {before}, and stays there: make another one for {wanted}"
+            result.failures.append(CheckFailure("engine", reason))
+        return result
 
 
 class PosActivationProvider(StatusProvider):
