@@ -58,6 +58,10 @@ class Yard:
             "TENANTRY_BACKENDS": str(file),
             "TENANTRY_ENGINE": ENGINE,
             "TENANTRY_RETRY_DELAYS": "[0.1]",
+            # Whatever else goes on on the machine: no test here is about time.
+            "TENANTRY_STEP_TIMEOUT": "300",
+            "TENANTRY_RUN_TIMEOUT": "600",
+            "TENANTRY_ROLLBACK_TIMEOUT": "600",
             "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])),
         }
 
