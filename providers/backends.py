@@ -11,6 +11,7 @@ that holds one, TENANTRY_BACKEND_..., so that a resource's inputs need no more t
         n8n: {url: "https://n8n.eu.example", keyFrom: TENANTRY_BACKEND_EU_N8N}
         gateway: {admin: "http://127.0.0.1:2019", domain: tenants.eu.example, authUrl: "https://tenantry.example"}
         erpnext: {url: "https://erp.eu.example", keyFrom: TENANTRY_BACKEND_EU_ERP, secretFrom: TENANTRY_BACKEND_EU_ERPS}
+        odoo: {url: "https://odoo.eu.example", database: eu, user: tenantry, keyFrom: TENANTRY_BACKEND_EU_ODOO}
         site: {driver: bench, folder: /home/frappe/frappe-bench, dbRootPasswordFrom: TENANTRY_BACKEND_EU_BENCH}
 
 A region may lack parts that its tenants do not need: whoever asks for one that it lacks is told so. Without a file
@@ -211,6 +212,21 @@ class ErpNextBackend(BackendModel):
     ca_file: str | None = None
 
 
+class OdooBackend(BackendModel):
+    """An Odoo database, and the login and API key of a user with the administration right Settings.
+
+    `requests_per_run` is how many requests one run may send it at the most. `ca_file` holds the certificates of its
+    authority, where that is one of its own.
+    """
+
+    url: Url
+    database: Annotated[str, Field(min_length=1)]
+    user: Annotated[str, Field(min_length=1)]
+    key_from: SecretName
+    requests_per_run: Annotated[int, Field(ge=1)] = 500
+    ca_file: str | None = None
+
+
 class BackendSet(BackendModel):
     """All backends of one region, which a department needs."""
 
@@ -230,6 +246,7 @@ class RegionParts(BackendModel):
     n8n: N8nBackend | None = None
     gateway: GatewayBackend | None = None
     erpnext: ErpNextBackend | None = None
+    odoo: OdooBackend | None = None
     site: SiteBackend | None = None
 
     def lacking(self, names: Iterable[str]) -> list[str]:
@@ -320,6 +337,11 @@ def erpnext_of(region: str, environ: Mapping[str, str] = os.environ) -> ErpNextB
     return _had(parts_of(region, environ).erpnext, region, "erpnext", environ)
 
 
+def odoo_of(region: str, environ: Mapping[str, str] = os.environ) -> OdooBackend:
+    """The region's Odoo. Raises ConfigurationError where it has none."""
+    return _had(parts_of(region, environ).odoo, region, "odoo", environ)
+
+
 def site_of(region: str, environ: Mapping[str, str] = os.environ) -> SiteBackend:
     """The region's bench for sites. Raises ConfigurationError where it has none."""
     found = parts_of(region, environ).site
@@ -366,10 +388,9 @@ def secret(name: str, environ: Mapping[str, str] = os.environ, *, lines: bool = 
 def unset_secrets(chosen: BackendSet | RegionParts, environ: Mapping[str, str] = os.environ) -> list[str]:
     """The variables of these backends' secrets that providers read and that are not set."""
     # The gateway's is not among them: it is for Caddy and for our service.
-    erpnext = chosen.erpnext if isinstance(chosen, RegionParts) else None
-    parts: list[BackendModel | None] = [chosen.database, chosen.oauth, chosen.container, chosen.n8n, erpnext]
-    if isinstance(chosen, RegionParts) and chosen.site is not None:
-        parts += [chosen.site, getattr(chosen.site, "backups", None)]
+    parts: list[BackendModel | None] = [chosen.database, chosen.oauth, chosen.container, chosen.n8n]
+    if isinstance(chosen, RegionParts):
+        parts += [chosen.erpnext, chosen.odoo, chosen.site, getattr(chosen.site, "backups", None)]
     names = [str(value) for part in parts if part is not None for key, value in part if key.endswith("_from") and value]
     return [name for name in dict.fromkeys(names) if not environ.get(name, "").strip()]
 
