@@ -89,8 +89,14 @@ def engine_of(args: PosArgs) -> Engine:
             from components.pos_on_erpnext import PosOnErpNext
 
             return PosOnErpNext(args)
+        case "odoo":
+            from components.pos_on_odoo import PosOnOdoo
+
+            return PosOnOdoo(args)
         case other:
-            raise ConfigurationError(f"point of sale {args.slug!r}: no engine is called {other!r}. Use erpnext.")
+            raise ConfigurationError(
+                f"point of sale {args.slug!r}: no engine is called {other!r}. Use erpnext or odoo."
+            )
 
 
 def _row(args: PosArgs) -> dict[str, Any]:

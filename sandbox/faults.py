@@ -20,13 +20,17 @@ _REMEMBERED = 100_000
 
 
 class Kind(StrEnum):
-    """LATENCY waits `seconds`, TOO_MANY is 429, ERROR a gateway's `status`, DROP a cut connection, MAINTENANCE 503."""
+    """LATENCY waits `seconds`, TOO_MANY is 429, ERROR a gateway's `status`, DROP a cut connection, MAINTENANCE 503.
+
+    BUSY is a database's refusal of a transaction, of sites that pass it on.
+    """
 
     LATENCY = "latency"
     TOO_MANY = "too_many"
     ERROR = "error"
     DROP = "drop"
     MAINTENANCE = "maintenance"
+    BUSY = "busy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -240,13 +240,6 @@ def odoo_at(region: str) -> Odoo:
     )
 
 
-def id_of(value: Any) -> int | None:
-    """The id of a link as Odoo shows it: [id, name], or false for none."""
-    if isinstance(value, (list, tuple)):
-        return int(value[0]) if value else None
-    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-
-
 def _listed(domain: Domain) -> list[Any]:
     return [list(term) if isinstance(term, tuple) else term for term in domain]
 

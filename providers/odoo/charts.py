@@ -77,9 +77,11 @@ class ChartOfAccountsProvider(ResourceProvider):
         found = _company(odoo, props)
         if found is None:
             return ReadResult("", {})
-        return ReadResult(
-            id_, {**props, **_counted(odoo, props), "chart_of_accounts": found or props["chart_of_accounts"]}
-        )
+        counted = _counted(odoo, props)
+        if counted["ready"]:
+            # More of them come as the business goes on, which is no drift.
+            counted = {}
+        return ReadResult(id_, {**props, **counted, "chart_of_accounts": found or props["chart_of_accounts"]})
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         return UpdateResult(_complete(_news))

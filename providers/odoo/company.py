@@ -13,11 +13,11 @@ from typing import Any, Unpack
 from pulumi.dynamic import CheckResult
 
 from providers.live import speaker
-from providers.odoo.api import LONG_SECONDS, Odoo, Row, id_of
+from providers.odoo.api import LONG_SECONDS, Odoo, Row
 from providers.odoo.errors import InUseError, OdooError
 from providers.odoo.lifecycle import marked, unlinked
 from providers.odoo.record import Common, Record, RecordProvider, kept_at, stays
-from providers.odoo.wanted import Wanted, Whose, wanted_of
+from providers.odoo.wanted import Wanted, Whose, id_of, wanted_of
 
 MODEL = "res.company"
 SHARED_ACCOUNTS = 18

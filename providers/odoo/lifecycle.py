@@ -175,8 +175,10 @@ def _loaded(odoo: Odoo, wanted: Wanted, told: Any, also: Sequence[str]) -> Row:
             if not found.marked:
                 _mark(odoo, wanted, found.record)
             return _as_wanted(odoo, wanted, found.record, also)
+        hidden = wanted.whose is Whose.MARKED
+        advice = f" One of that name may be hidden from the user of {odoo.variable}." if hidden else ""
         raise InvalidError(
-            f"{wanted.what}: {odoo.api.name} refuses it: {_messages(told) or 'it says not why'}", status=200
+            f"{wanted.what}: {odoo.api.name} refuses it: {_messages(told) or 'it says not why'}{advice}", status=200
         )
     made = _read(odoo, wanted, [("id", "=", ids[0])], also)
     if made is None:
@@ -224,8 +226,8 @@ def _check_free(odoo: Odoo, wanted: Wanted, found: Row) -> None:
     if wanted.whose is Whose.MARKED:
         raise OwnershipError(
             f"{wanted.what}: {odoo.api.name} has one that does not bear the mark of {wanted.tenant_mark}. Choose "
-            f"another name, or, to have it adopted, give it the external identifier {wanted.full_mark} in Odoo (Settings, "
-            "Technical, External Identifiers)."
+            f"another name, or, to have it adopted, give it in Odoo the external identifier {wanted.full_mark} "
+            "(Settings, Technical, External Identifiers)."
         )
 
 

@@ -29,7 +29,7 @@ from providers.props import diff_of, required
 
 IDENTITY = ("region", "tenant_mark", "model", "key", "named", "company")
 OWNED = ("fields", "ready")
-KNOWN = ("record_id", "created", "server")
+KNOWN = ("record_id", "reference", "created", "server")
 
 
 class RecordProvider(ResourceProvider):
@@ -58,7 +58,7 @@ class RecordProvider(ResourceProvider):
         if found is None:
             return ReadResult("", {})
         known = resolved(odoo, wanted, {name: wanted.fields[name] for name in wanted.codes if name in wanted.fields})
-        outs = {**props, **self._outs(odoo, found.record), "fields": seen(found.record, wanted.fields, known)}
+        outs = {**props, **self._outs(odoo, wanted, found.record), "fields": seen(found.record, wanted.fields, known)}
         # Without its mark it is the tenant's no more for whoever looks next: the next up gives it back.
         return ReadResult(id_, outs if found.marked else {**outs, "ready": False})
 
@@ -75,12 +75,13 @@ class RecordProvider(ResourceProvider):
 
     def _brought_up(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, Any]:
         odoo = kept_at(olds) if olds.get("record_id") else odoo_at(str(news["region"]))
-        found = ensure(odoo, wanted_of(news), kept_of(olds), also=self.also, seconds=self.seconds)
-        return self._outs(odoo, found)
+        wanted = wanted_of(news)
+        found = ensure(odoo, wanted, kept_of(olds), also=self.also, seconds=self.seconds)
+        return self._outs(odoo, wanted, found)
 
-    def _outs(self, odoo: Odoo, found: Row) -> dict[str, Any]:
+    def _outs(self, odoo: Odoo, wanted: Wanted, found: Row) -> dict[str, Any]:
         known = {"record_id": found["id"], "created": found.get("create_date"), "server": odoo.server}
-        return {**known, **self._told(found)}
+        return {**known, "reference": f"{wanted.model},{found['id']}", **self._told(found)}
 
     def _checked(self, result: CheckResult, olds: Mapping[str, Any], news: Mapping[str, Any]) -> None:
         """Failures of a typed resource's own."""
@@ -103,9 +104,11 @@ class Common(TypedDict, total=False):
 
 
 class Record(Resource, module="tenantry", name="OdooRecord"):
-    """`record_id` is its id in Odoo, `ready` false where an optional one could not be made, `reason` why."""
+    """`record_id` is its id in Odoo, `reference` how Odoo writes it, such as `res.company,5`. `ready` is false where an
+    optional one could not be made, `reason` why."""
 
     record_id: pulumi.Output[int]
+    reference: pulumi.Output[str]
     ready: pulumi.Output[bool]
     reason: pulumi.Output[str]
     provider: ClassVar[type[RecordProvider]] = RecordProvider
@@ -144,7 +147,7 @@ class Record(Resource, module="tenantry", name="OdooRecord"):
             "optional": common.get("optional", False),
             "ready": True,
         }
-        told = dict.fromkeys(("record_id", "created", "server", "reason", *self.outputs))
+        told = dict.fromkeys((*KNOWN, "reason", *self.outputs))
         super().__init__(self.provider(), name, {**told, **props}, common.get("opts"))
 
 

@@ -11,10 +11,10 @@ from typing import Any, Unpack
 
 import pulumi
 
-from providers.odoo.api import Odoo, Row, id_of
+from providers.odoo.api import Odoo, Row
 from providers.odoo.marks import encoded
 from providers.odoo.record import Common, Record, RecordProvider
-from providers.odoo.wanted import Wanted, Whose
+from providers.odoo.wanted import Wanted, Whose, id_of
 
 
 class WarehouseProvider(RecordProvider):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from providers.odoo.api import Term, id_of
+from providers.odoo.api import Term
 from providers.odoo.marks import full_mark, mark_name
 
 
@@ -158,6 +158,13 @@ def plain(value: Any) -> Any:
 def shown(value: Any) -> Any:
     """What is there, for a reader of the plan: a link by its name."""
     return value[1] if _is_pair(value) else plain(value)
+
+
+def id_of(value: Any) -> int | None:
+    """The id of a link as Odoo shows it: [id, name], or false for none."""
+    if isinstance(value, (list, tuple)):
+        return int(value[0]) if value else None
+    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
 def _bare(value: Any) -> Any:

@@ -12,20 +12,17 @@ from dataclasses import dataclass, field
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
 
+from sandbox import door
 from sandbox.erpnext import admin
 from sandbox.erpnext.api import Site
 from sandbox.erpnext.documents import ADMINISTRATOR
-from sandbox.erpnext.faults import Fault
-from sandbox.errors import SandboxError
 from sandbox.http import handler_for
 from sandbox.process import HOST, launch, locked, pid_of, port_of, private, python_env
-from sandbox.running import StoppedAtEnd, alive, on_port, removed, stopped
+from sandbox.running import alive, on_port, removed, stopped
 from sandbox.store import Store
 
 WHAT = "the simulated ERPNext"
-_SECONDS = 10.0
 
 
 class Server(ThreadingHTTPServer):
@@ -36,67 +33,27 @@ class Server(ThreadingHTTPServer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SimulatedErpNext(StoppedAtEnd):
-    """A running server. As a context manager it is stopped at the end; what it knows stays.
+class SimulatedErpNext(door.Behind):
+    """A running server."""
 
-    The methods below are its own door, which no ERPNext has.
-    """
-
-    directory: Path
-    port: int
-    pid: int
     key: str = field(repr=False)
     secret: str = field(repr=False)
 
     @property
-    def url(self) -> str:
-        return f"http://{HOST}:{self.port}"
+    def authorization(self) -> str:
+        return f"token {self.key}:{self.secret}"
 
     def stop(self) -> None:
         stop(self.directory)
 
-    def add(self, *faults: Fault) -> None:
-        """These faults hold from now on, the first that fits first."""
-        for fault in faults:
-            self._tell("POST", "faults", fault.told())
-
-    def heal(self) -> None:
-        self._tell("DELETE", "faults")
-
-    def requests(self) -> list[dict[str, Any]]:
-        """What was asked since it was started, or told to forget: see `faults.Asked`."""
-        return list(self._tell("GET", "requests"))
-
-    def forget(self) -> None:
-        self._tell("DELETE", "requests")
-
-    def switch(self, **switches: Any) -> None:
-        """See `api.Site`."""
-        self._tell("PUT", "switches", switches)
-
     def finish_setup(self) -> None:
         """As somebody who goes through the set-up wizard."""
-        self._tell("POST", "setup", {})
+        self.tell("POST", "setup", {})
 
     def add_user(self, name: str, rights: Mapping[str, str]) -> tuple[str, str]:
         """(key, secret) of a user with these rights: words by DocType, `*` for all others."""
-        made = self._tell("POST", "users", {"name": name, "rights": dict(rights)})
+        made = self.tell("POST", "users", {"name": name, "rights": dict(rights)})
         return made["key"], made["secret"]
-
-    def _tell(self, method: str, what: str, body: Any = None) -> Any:
-        connection = http.client.HTTPConnection(HOST, self.port, timeout=_SECONDS)
-        headers = {"Authorization": f"token {self.key}:{self.secret}", "Content-Type": "application/json"}
-        try:
-            connection.request(method, admin.PREFIX + what, json.dumps(body), headers)
-            answer = connection.getresponse()
-            told = json.load(answer)
-        except (OSError, http.client.HTTPException) as error:
-            raise SandboxError(f"{WHAT} in {self.directory} does not answer: {error}") from None
-        finally:
-            connection.close()
-        if answer.status != http.HTTPStatus.OK:
-            raise SandboxError(f"{WHAT} in {self.directory} refused {method} {what}: {told.get('_server_messages')}")
-        return told["message"]
 
 
 def start(directory: Path, port: int = 0, *, wizard: bool = True, newer: bool | None = None) -> SimulatedErpNext:

@@ -39,8 +39,7 @@ def pos_args(resolved: ResolvedManifest[PosManifest], mark: str) -> PosArgs:
         warehouses=PosWarehouses(
             main=settings.warehouses.main, pos=settings.warehouses.pos if includes.pos_store else None
         ),
-        selling=dict(settings.engine_settings.selling) if includes.settings else {},
-        stock=dict(settings.engine_settings.stock) if includes.settings else {},
+        **_kept_settings(manifest.engine, settings),
         items=_items(settings) if includes.demo_items else (),
         price_list=settings.demo.price_list or f"{name} Selling",
         opening_stock=settings.demo.opening_stock,
@@ -50,6 +49,16 @@ def pos_args(resolved: ResolvedManifest[PosManifest], mark: str) -> PosArgs:
         session=bool(includes.session),
         cashier=settings.till.cashier or manifest.admin_email,
     )
+
+
+def _kept_settings(engine: str, settings: PosSettings) -> dict[str, dict[str, object]]:
+    """In Odoo selling and stock are set at the company, in one place."""
+    wanted = settings.engine_settings
+    if not settings.includes.settings:
+        return {"selling": {}, "stock": {}}
+    if engine == "odoo":
+        return {"selling": dict(wanted.odoo), "stock": {}}
+    return {"selling": dict(wanted.selling), "stock": dict(wanted.stock)}
 
 
 def _items(settings: PosSettings) -> tuple[PosItem, ...]:

@@ -40,7 +40,14 @@ def _erpnext(region: str, fresh: bool) -> tuple[str, str]:
     return str(found.status), found.words
 
 
-_LOOKS: Mapping[str, Callable[[str, bool], tuple[str, str]]] = {"erpnext": _erpnext}
+def _odoo(region: str, fresh: bool) -> tuple[str, str]:
+    from providers.odoo.health import health_of
+
+    found = health_of(region, fresh=fresh)
+    return str(found.status), found.words
+
+
+_LOOKS: Mapping[str, Callable[[str, bool], tuple[str, str]]] = {"erpnext": _erpnext, "odoo": _odoo}
 
 
 def health_of(engine: str, region: str, *, fresh: bool = False) -> EngineHealth:

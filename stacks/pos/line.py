@@ -25,7 +25,7 @@ from stacks.templates import TemplateStore
 if TYPE_CHECKING:
     from components.point_of_sale import PointOfSale
 
-PARTS: Mapping[str, tuple[str, ...]] = {"erpnext": ("erpnext",)}
+PARTS: Mapping[str, tuple[str, ...]] = {"erpnext": ("erpnext",), "odoo": ("odoo",)}
 """By engine, what of a region a point of sale is made of. An engine is there once it is here."""
 SKIPS = {step: {"skip": [step]} for step in OPTIONAL}
 _HELP = {

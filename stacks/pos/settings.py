@@ -39,10 +39,14 @@ class Warehouses(Section):
 
 
 class EngineSettings(Section):
-    """Settings of the whole site, of which these fields are kept. All tenants of a site share them."""
+    """`selling` and `stock` are settings of a whole ERPNext site, of which these fields are kept: all tenants of a site
+    share them. `odoo` are fields of the tenant's own company in Odoo."""
 
     selling: Annotated[dict[_Field, _Value], Field(max_length=50)] = Field(default_factory=dict)
     stock: Annotated[dict[_Field, _Value], Field(max_length=50)] = Field(default_factory=dict)
+    odoo: Annotated[dict[_Field, _Value], Field(max_length=50)] = Field(
+        default_factory=lambda: {"point_of_sale_update_stock_quantities": "real"}
+    )
 
 
 class Item(Section):
