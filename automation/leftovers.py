@@ -17,7 +17,7 @@ from automation.history import NewDeployment
 from automation.settings import PROJECT_NAME, Settings
 
 Resources = Sequence[Mapping[str, Any]]
-_ENGINES = {"erpnext": "providers.erpnext.leftovers"}
+_ENGINES = {"erpnext": "providers.erpnext.leftovers", "odoo": "providers.odoo.leftovers"}
 """Where points of sale are, by the name of the engine, which is that of the region's part too."""
 _ON_SERVER = {"Database": "databases", "Role": "roles"}
 

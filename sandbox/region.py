@@ -1,5 +1,5 @@
-"""All servers that tenants are built on, on one machine: authorization, n8n (simulated), Caddy, supervisor, and ERPNext
-(simulated).
+"""All servers that tenants are built on, on one machine: authorization, n8n (simulated), Caddy, supervisor, ERPNext and
+Odoo (both simulated).
 
 Decides where each keeps its data, and writes the file that says where they are, in the words of Tenantry's backends.
 The PostgreSQL is the caller's. It holds nothing running: each server is a process of its own, which outlives this one.
@@ -20,6 +20,7 @@ from sandbox import authorization, caddy, supervisor
 from sandbox.erpnext import server as erpnext
 from sandbox.errors import SandboxError
 from sandbox.n8n import server as n8n
+from sandbox.odoo import server as odoo
 from sandbox.postgres import EmbeddedPostgres
 from sandbox.process import private
 from sandbox.running import StoppedAtEnd
@@ -34,6 +35,7 @@ _SERVERS: Mapping[str, Any] = {
     "gateway": caddy,
     "supervisor": supervisor,
     "erpnext": erpnext,
+    "odoo": odoo,
 }
 
 
@@ -80,6 +82,7 @@ def _started(home: Path, postgres: EmbeddedPostgres, auth_url: str | None) -> Em
         "gateway": lambda: caddy.start(home / "gateway", environment={f"{_PREFIX}GATEWAY": shared}),
         "supervisor": lambda: supervisor.start(home / "supervisor"),
         "erpnext": lambda: erpnext.start(home / "erpnext"),
+        "odoo": lambda: odoo.start(home / "odoo"),
     }
     # Each takes a second, most of which it spends waiting for itself.
     with ThreadPoolExecutor(max_workers=len(starting)) as pool:
@@ -97,6 +100,7 @@ def _started(home: Path, postgres: EmbeddedPostgres, auth_url: str | None) -> Em
         f"{_PREFIX}GATEWAY": shared,
         f"{_PREFIX}ERPNEXT_KEY": servers["erpnext"].key,
         f"{_PREFIX}ERPNEXT_SECRET": servers["erpnext"].secret,
+        f"{_PREFIX}ODOO": servers["odoo"].key,
     }
     return EmbeddedRegion(directory=home, environment=environment, gateway=servers["gateway"])
 
@@ -165,6 +169,12 @@ def _backends(postgres: EmbeddedPostgres, servers: Mapping[str, Any], auth_url: 
             "url": servers["erpnext"].url,
             "keyFrom": f"{_PREFIX}ERPNEXT_KEY",
             "secretFrom": f"{_PREFIX}ERPNEXT_SECRET",
+        },
+        "odoo": {
+            "url": servers["odoo"].url,
+            "database": servers["odoo"].database,
+            "user": servers["odoo"].user,
+            "keyFrom": f"{_PREFIX}ODOO",
         },
     }
 

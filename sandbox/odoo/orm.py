@@ -177,7 +177,7 @@ class Env:
             self._deleted(model, number)
 
     def load(self, model: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, Any]:
-        """[load], [load-again], [load-links]."""
+        """[load], [load-again], [load-links], [external-id]."""
         ids = []
         for row in rows:
             values = dict(zip(columns, row, strict=True))
