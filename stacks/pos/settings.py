@@ -38,15 +38,18 @@ class Warehouses(Section):
     pos: ShortText = "POS Store"
 
 
+def _odoo_settings() -> dict[str, _Value]:
+    """Each sale takes its goods out of stock at once, as Odoo recommends."""
+    return {"point_of_sale_update_stock_quantities": "real"}
+
+
 class EngineSettings(Section):
     """`selling` and `stock` are settings of a whole ERPNext site, of which these fields are kept: all tenants of a site
     share them. `odoo` are fields of the tenant's own company in Odoo."""
 
     selling: Annotated[dict[_Field, _Value], Field(max_length=50)] = Field(default_factory=dict)
     stock: Annotated[dict[_Field, _Value], Field(max_length=50)] = Field(default_factory=dict)
-    odoo: Annotated[dict[_Field, _Value], Field(max_length=50)] = Field(
-        default_factory=lambda: {"point_of_sale_update_stock_quantities": "real"}
-    )
+    odoo: Annotated[dict[_Field, _Value], Field(max_length=50)] = Field(default_factory=_odoo_settings)
 
 
 class Item(Section):
