@@ -10,7 +10,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from automation import manifests
@@ -38,8 +38,29 @@ class Submitted:
     created: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extra:
+    """What the routes of a line add to a job: its `options`, who else is to own the tenant that it makes.
+
+    `asked` is what makes two requests the same, where that is not the manifest.
+    """
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    owners: tuple[str, ...] = ()
+    asked: tuple[Any, ...] | None = None
+
+
+_NO_EXTRA = Extra()
+
+
 async def create_tenant(
-    state: State, who: Principal, manifest: object, *, enable_rollback: bool | None = None, key: str | None = None
+    state: State,
+    who: Principal,
+    manifest: object,
+    *,
+    enable_rollback: bool | None = None,
+    key: str | None = None,
+    extra: Extra = _NO_EXTRA,
 ) -> Submitted:
     """Creates a tenant from a manifest. A slug in use is a ConflictError, a wrong manifest a ManifestError.
 
@@ -52,9 +73,10 @@ async def create_tenant(
         who.demand(Permission.TENANT_CREATE)
     row = await lookups.tenant_or_none(state, parsed.slug)
     _refuse_others(who, row, parsed.slug)
-    options = {"new": True, **_rollback_option(enable_rollback)}
-    new = _with_manifest(who, line, parsed, options, key=key, asked=("create", manifest, enable_rollback))
-    return await _provision(state, row, new)
+    options = {"new": True, **_rollback_option(enable_rollback), **extra.options}
+    asked = extra.asked or ("create", manifest, enable_rollback)
+    new = _with_manifest(who, line, parsed, options, key=key, asked=asked)
+    return await _provision(state, row, replace(new, owners=extra.owners))
 
 
 async def change_tenant(
@@ -65,6 +87,7 @@ async def change_tenant(
     *,
     enable_rollback: bool | None = None,
     key: str | None = None,
+    extra: Extra = _NO_EXTRA,
 ) -> Submitted:
     """Brings a tenant that exists to another manifest. `PUT` and the page's form."""
     row = await _tenant(state, who, slug, Permission.TENANT_UP)
@@ -73,7 +96,7 @@ async def change_tenant(
         who,
         line,
         parsed,
-        _rollback_option(enable_rollback),
+        {**_rollback_option(enable_rollback), **extra.options},
         key=key,
         asked=("change", slug, manifest, enable_rollback),
     )
@@ -104,11 +127,17 @@ async def preview(
 
 
 async def up(
-    state: State, who: Principal, slug: str, *, enable_rollback: bool | None = None, key: str | None = None
+    state: State,
+    who: Principal,
+    slug: str,
+    *,
+    enable_rollback: bool | None = None,
+    key: str | None = None,
+    extra: Extra = _NO_EXTRA,
 ) -> Submitted:
     """Brings a tenant to its newest manifest again: after a failure, or to repair drift."""
     row = await _tenant(state, who, slug, Permission.TENANT_UP)
-    options = _rollback_option(enable_rollback)
+    options = {**_rollback_option(enable_rollback), **extra.options}
     new = _plain(who, row, JobOperation.UP, options, key=key, asked=("up", slug, enable_rollback))
     return await _provision(state, row, new)
 
@@ -166,7 +195,8 @@ async def skip_step(state: State, who: Principal, slug: str, step: str, *, key: 
     if step not in line.skips:
         can = ", ".join(sorted(line.skips)) or "none"
         raise ConflictError(f"the step '{step}' of '{slug}' cannot be skipped", hint=f"steps that can be: {can}")
-    if row.last_good_manifest is not None or await lookups.step_is_done(state, slug, step):
+    worked = row.last_good_manifest is not None and step not in row.lacking
+    if worked or await lookups.step_is_done(state, slug, step):
         raise ConflictError(
             f"the step '{step}' of '{slug}' was done before: skipping it would remove what it made",
             hint="change the manifest if that is what you want",

@@ -16,6 +16,7 @@ ONLINE, DEGRADED, OFFLINE, UNFINISHED = "online", "degraded", "offline", "setup-
 REFUSED, UNKNOWN = "refused", "unknown"
 STATUSES = (ONLINE, DEGRADED, OFFLINE, UNFINISHED, REFUSED, UNKNOWN)
 PASSING = frozenset({OFFLINE, DEGRADED})
+DEFAULT = "erpnext"
 NAMES: Mapping[str, str] = {"erpnext": "ERPNext", "odoo": "Odoo"}
 
 
@@ -65,3 +66,10 @@ def hold(manifest: PosManifest) -> str | None:
     """Why a first run of the manifest had better wait, None where it need not. Looks now."""
     found = health_of(manifest.engine, manifest.region, fresh=True)
     return f"its engine is {found.status}: {found.words}" if found.passes else None
+
+
+def regions_of(engine: str) -> tuple[str, ...]:
+    """The regions that have the engine, in the order of their file. Raises ConfigurationError for a wrong one."""
+    from providers.backends import parts_of, regions
+
+    return tuple(name for name in regions() if getattr(parts_of(name), engine, None) is not None)

@@ -138,7 +138,7 @@ def address(row: Row, seeded: Seeded) -> str:
 @contextlib.contextmanager
 def of_its_line(connection: psycopg.Connection[Any], row: Row) -> Iterator[None]:
     """The tenant and its jobs are of the line whose route this is."""
-    line = {"of_a_department": "department", "of_an_isp": "isp"}.get(row.case)
+    line = {"of_a_department": "department", "of_an_isp": "isp", "of_a_shop": "pos"}.get(row.case)
     if line is None:
         yield
         return
@@ -169,7 +169,7 @@ async def send(client: httpx.AsyncClient, app: FastAPI, row: Row, path: str, tex
     content: dict[str, Any] = {}
     if row.method not in {"GET", "DELETE"}:
         form = {name: value if isinstance(value, str) else "" for name, value in body(row).items()}
-        content = {"json": body(row)} if row.path.startswith("/api/") else {"data": form}
+        content = {"json": body(row)} if row.path.startswith(("/api/", "/iam/")) else {"data": form}
     answer = await client.request(row.method, path, headers=headers, **content)
     assert answer.status_code < 500, f"{row.method} {path}: {answer.text}"
     if answer.is_redirect and answer.headers["location"].startswith("/sign-in") and row.path != "/sign-out":
