@@ -129,6 +129,7 @@ _TEMPLATES = _environment()
 # What a redirect after a form may say; never text out of the address.
 SAID = {
     "cancelled": "The job is being cancelled.",
+    "stopping": "The provisioning is being stopped.",
     "webhook-changed": "The webhook is changed.",
     "webhook-deleted": "The webhook is deleted.",
     "webhook-ping": "A ping is on its way; it is listed with the deliveries.",

@@ -33,12 +33,14 @@ _WORDS = {
     "dropped": "Dropped",
     "healthy": "Works",
     "unhealthy": "Does not work",
+    # Of workspaces (POS-5).
+    "PROVISIONING": "In progress",
 }
 _TONES = {
-    "good": ("active", "succeeded", "completed", "delivered", "healthy"),
-    "busy": ("provisioning", "running"),
-    "wait": ("pending", "partial"),
-    "bad": ("failed", "rollback_failed", "interrupted", "unhealthy"),
+    "good": ("active", "succeeded", "completed", "delivered", "healthy", "PROVISIONED"),
+    "busy": ("provisioning", "running", "PROVISIONING"),
+    "wait": ("pending", "partial", "NOT_PROVISIONED", "PARTIAL", "missing"),
+    "bad": ("failed", "rollback_failed", "interrupted", "unhealthy", "FAILED"),
     "undone": ("rolled_back", "cancelled", "dropped"),
 }
 _OPERATIONS = {
