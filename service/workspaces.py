@@ -60,11 +60,13 @@ async def create(state: State, who: Principal, body: object, *, key: str | None 
     wanted = workspace_requests.read(_in_region(given))
     parsed = _checked(state, wanted, given)
     engine = await state.engines.of(parsed.engine, parsed.region, correlation_id=who.correlation_id)
+    submitted = await _submitted(state, who, wanted, options=_options(state, engine), key=key)
     signs_in_by, known = PROVIDER, False
     if state.accounts.there:
+        # Last: what is refused must not leave an account whose password somebody else has chosen. Sent again with its
+        # key, a request that was cut off in between makes it.
         made = await state.accounts.add(who.caller, email=wanted.email, name=wanted.person, password=wanted.password)
         signs_in_by, known = PASSWORD, not made
-    submitted = await _submitted(state, who, wanted, options=_options(state, engine), key=key)
     return Created(submitted=submitted, wanted=wanted, engine=engine, signs_in_by=signs_in_by, known=known)
 
 

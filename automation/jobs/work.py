@@ -115,8 +115,15 @@ def _error(shown: Mapping[str, Any]) -> TenantryError | None:
     return kind(shown["error"] or f"{shown['operation']} of '{shown['tenant']}' ended as {shown['status']}")
 
 
+def demand_begin(work: Work) -> None:
+    """Raises NotYetError where the job is to wait for what its tenant is made on. Needs no engine of Pulumi's."""
+    if work.job.operation is JobOperation.UP and waiting.UNTIL in work.job.options:
+        manifest = _parsed(work)
+        waiting.demand_begin(work.job, manifests.line_named(manifest.kind), manifest)
+
+
 def run(context: Context, work: Work) -> RunResult | PreviewResult:
-    """Does the work. Raises TenantryError where nothing was touched, NotYetError where the job is to wait."""
+    """Does the work. Raises TenantryError where nothing was touched."""
     from automation import operations
 
     job, options = work.job, work.job.options
@@ -124,9 +131,7 @@ def run(context: Context, work: Work) -> RunResult | PreviewResult:
         case JobOperation.PREVIEW:
             return operations.preview(context, _parsed(work))
         case JobOperation.UP:
-            manifest = _parsed(work)
-            waiting.demand_begin(job, manifests.line_named(manifest.kind), manifest)
-            return operations.up(context, manifest, _up_options(job), correlation=job.correlation_id)
+            return operations.up(context, _parsed(work), _up_options(job), correlation=job.correlation_id)
         case JobOperation.REFRESH:
             expect = bool(options.get("expect_no_changes"))
             return operations.refresh(context, job.tenant, expect_no_changes=expect, correlation=job.correlation_id)
