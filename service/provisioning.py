@@ -116,7 +116,7 @@ def document(known: Known) -> dict[str, Any]:
         "total_steps": len(known.steps),
         "steps": [{**shown(step), "optional": step["optional"]} for step in known.steps],
         "errors": errors(known, now),
-        "objects": [reference(one) for one in known.objects],
+        "objects": [reference(one) for one in in_order(known)],
         "job_id": str(job.id) if job is not None else None,
         "started_at": stamp(job.started_at or job.created_at) if job is not None else None,
         "ended_at": stamp(job.ended_at) if job is not None else None,
@@ -140,6 +140,17 @@ def shown(step: Mapping[str, Any]) -> dict[str, Any]:
 def reference(one: Mapping[str, Any]) -> dict[str, Any]:
     """One object that was made, or is to be."""
     return {name: one.get(name) for name in ("step", "kind", "name", "ready", "reason", "ours")}
+
+
+def in_order(known: Known) -> list[Mapping[str, Any]]:
+    """The objects by step, and within it by kind and name: what the engine told first is chance."""
+    order = [step["key"] for step in known.steps]
+
+    def place(one: Mapping[str, Any]) -> tuple[int, str, str]:
+        at = order.index(one["step"]) if one["step"] in order else len(order)
+        return at, str(one["kind"]), str(one["name"] or "")
+
+    return sorted(known.objects, key=place)
 
 
 def errors(known: Known, now: Provisioning) -> list[dict[str, Any]]:

@@ -30,6 +30,9 @@ _TYPES = {
 }
 _SECRET = frozenset({"admin_password"})
 _HELP = {
+    "name": "As customers know it. The workspace's id follows from it.",
+    "engine": "Where its books are kept.",
+    "admin_name": "Who is responsible for it.",
     "category": "Retail, restaurant and pharmacy have templates of their own.",
     "country_code": "Two letters, such as KE. Currency and chart of accounts follow from it.",
     "admin_email": "They sign in with it, and own the workspace.",

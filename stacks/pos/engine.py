@@ -59,7 +59,8 @@ def health_of(engine: str, region: str, *, fresh: bool = False) -> EngineHealth:
         status, words = _LOOKS[engine](region, fresh)
     except ProviderError as error:
         return EngineHealth(engine=engine, status=REFUSED, words=str(error))
-    return EngineHealth(engine=engine, status=status, words=words)
+    # Which look it was is known to whoever asks here.
+    return EngineHealth(engine=engine, status=status, words=words.removeprefix("the engine check: "))
 
 
 def hold(manifest: PosManifest) -> str | None:

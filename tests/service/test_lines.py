@@ -82,10 +82,10 @@ async def client(
 
 
 def test_routes_of_a_line_that_is_not_there_are_not_served(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [one.kind for one in service.lines.served()] == ["cabinet", "department", "isp"]
+    assert [one.kind for one in service.lines.served()] == ["cabinet", "department", "isp", "pos"]
     monkeypatch.setattr(service.lines, "__path__", [*service.lines.__path__, str(LATER)])
     try:
-        assert [one.kind for one in service.lines.served()] == ["cabinet", "department", "isp"]
+        assert [one.kind for one in service.lines.served()] == ["cabinet", "department", "isp", "pos"]
     finally:
         sys.modules.pop("service.lines.sites", None)
 
