@@ -49,7 +49,7 @@ def made_of(event: EngineEvent) -> Made | None:
     return Made(
         urn=data.urn,
         kind=str(outputs.get("doctype") or outputs.get("model") or data.type.rsplit(":", 1)[-1]),
-        name=str(outputs.get("docname") or ""),
+        name=str(outputs.get("docname") or outputs.get("reference") or ""),
         ready=ready,
         reason="" if ready else reason or "its server did not say why",
         ours=bool(outputs.get("mine", True)),
