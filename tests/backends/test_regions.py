@@ -16,6 +16,7 @@ from providers.backends import (
     erpnext_of,
     gateway_of,
     oauth_of,
+    odoo_of,
     parts_of,
     regions,
     unset_secrets,
@@ -78,6 +79,15 @@ def test_a_region_of_an_erpnext_alone_is_one(tmp_path: Path) -> None:
     ):
         backends_of("eu", environ)
     assert "erpnext" not in parts_of("eu", environ).lacking(PARTS)
+
+
+def test_a_region_of_an_odoo_alone_is_one(tmp_path: Path) -> None:
+    odoo = {"url": "https://odoo.example", "database": "eu", "user": "me", "keyFrom": "TENANTRY_BACKEND_ODOO"}
+    environ = written(tmp_path, {"eu": {"odoo": odoo}})
+    assert (odoo_of("eu", environ).database, odoo_of("eu", environ).requests_per_run) == ("eu", 500)
+    assert unset_secrets(parts_of("eu", environ), environ) == ["TENANTRY_BACKEND_ODOO"]
+    with pytest.raises(ConfigurationError, match="region 'eu' has no erpnext"):
+        erpnext_of("eu", environ)
 
 
 def test_without_a_file_the_environment_is_the_region_default() -> None:
