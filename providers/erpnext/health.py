@@ -7,17 +7,17 @@ CACHE_SECONDS: a service that is asked often asks the site seldom. It changes no
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
-from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
+from pulumi.dynamic import Resource
 
-from providers import engine_health
+from providers import engine_check, engine_health
 from providers.engine_health import Health, Looks, Status
 from providers.erpnext.api import Site, site_of
 from providers.erpnext.errors import ErpNextError, WizardUnfinishedError
 from providers.errors import BudgetError, ProviderError, TimedOutError, UnreachableError
-from providers.props import diff_of, required
 
 __all__ = ["Health", "Status", "demand_online", "health_of"]
 
@@ -51,23 +51,13 @@ def demand_online(health: Health) -> None:
     engine_health.demand_online(health, unfinished=WizardUnfinishedError)
 
 
-class EngineCheckProvider(ResourceProvider):
-    serialize_as_secret_always = False
+class EngineCheckProvider(engine_check.EngineCheckProvider):
+    engine = "erpnext"
 
-    def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
-        return required(news, ("region",))
-
-    def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
-        return diff_of(_olds, _news, identity=("region",), owned=("ready", "revision"))
-
-    def create(self, props: dict[str, Any]) -> CreateResult:
-        return CreateResult(f"erpnext/{props['region']}", _checked(props))
-
-    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        return ReadResult(id_, _checked(props))
-
-    def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
-        return UpdateResult(_checked(_news))
+    def looked(self, region: str) -> Mapping[str, Any]:
+        found = _looked(site_of(region))
+        demand_online(found)
+        return {"time_zone": found.time_zone}
 
 
 class EngineCheck(Resource, module="tenantry", name="ErpNextEngineCheck"):
@@ -86,12 +76,6 @@ class EngineCheck(Resource, module="tenantry", name="ErpNextEngineCheck"):
     ) -> None:
         props = {"region": region, "revision": revision, "ready": True, "time_zone": None}
         super().__init__(EngineCheckProvider(), name, props, opts)
-
-
-def _checked(props: dict[str, Any]) -> dict[str, Any]:
-    found = _looked(site_of(str(props["region"])))
-    demand_online(found)
-    return {**props, "ready": True, "time_zone": found.time_zone}
 
 
 def _looked(site: Site) -> Health:

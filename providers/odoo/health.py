@@ -7,16 +7,17 @@ CACHE_SECONDS: a service that is asked often asks the server seldom. It changes 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
-from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
+from pulumi.dynamic import Resource
 
+from providers import engine_check
 from providers.engine_health import Health, Looks, Status, demand_online
 from providers.errors import BudgetError, ProviderError, TimedOutError, UnreachableError
 from providers.odoo.api import Odoo, odoo_at
 from providers.odoo.errors import DeniedError, OdooError
-from providers.props import diff_of, required
 
 CACHE_SECONDS = 45.0
 CALL_SECONDS = 10.0
@@ -41,23 +42,12 @@ def health_of(region: str, *, fresh: bool = False) -> Health:
     return _looked(dataclasses.replace(odoo, api=dataclasses.replace(odoo.api, meter=None)))
 
 
-class EngineCheckProvider(ResourceProvider):
-    serialize_as_secret_always = False
+class EngineCheckProvider(engine_check.EngineCheckProvider):
+    engine = "odoo"
 
-    def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
-        return required(news, ("region",))
-
-    def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
-        return diff_of(_olds, _news, identity=("region",), owned=("ready", "revision"))
-
-    def create(self, props: dict[str, Any]) -> CreateResult:
-        return CreateResult(f"odoo/{props['region']}", _checked(props))
-
-    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        return ReadResult(id_, _checked(props))
-
-    def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
-        return UpdateResult(_checked(_news))
+    def looked(self, region: str) -> Mapping[str, Any]:
+        demand_online(_looked(odoo_at(region)))
+        return {}
 
 
 class EngineCheck(Resource, module="tenantry", name="OdooEngineCheck"):
@@ -74,11 +64,6 @@ class EngineCheck(Resource, module="tenantry", name="OdooEngineCheck"):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(EngineCheckProvider(), name, {"region": region, "revision": revision, "ready": True}, opts)
-
-
-def _checked(props: dict[str, Any]) -> dict[str, Any]:
-    demand_online(_looked(odoo_at(str(props["region"]))))
-    return {**props, "ready": True}
 
 
 def _looked(odoo: Odoo) -> Health:

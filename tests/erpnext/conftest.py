@@ -9,17 +9,18 @@ from __future__ import annotations
 import os
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import pytest
 
 from sandbox.erpnext import server as simulator
 from sandbox.erpnext.facts import ROWS, sureness
+from tests.contracts import Contract
 from tests.erpnext import running
 from tests.erpnext.recipes import COMPANY, make
 from tests.erpnext.running import engine, here, quick, raw
@@ -34,21 +35,11 @@ def company(here: running.Erp) -> running.Made:
 
 
 VARIABLES = ("ERPNEXT_URL", "ERPNEXT_KEY", "ERPNEXT_SECRET")
-F = TypeVar("F", bound=Callable[..., Any])
-Seen = dict[str, list[str]]
-"""For each row that a real site was asked about: what differed; empty where nothing did."""
-
-
-def row(*keys: str) -> Callable[[F], F]:
-    """Says which rows of the facts a test is about."""
-    unknown = set(keys) - ROWS.keys()
-    assert not unknown, f"no such rows: {unknown}"
-
-    def told(test: F) -> F:
-        test.rows = keys  # type: ignore[attr-defined]
-        return test
-
-    return told
+CONTRACT = Contract(
+    rows=ROWS, sureness=sureness, fixture="site", title="ERPNext, by the rows of sandbox/erpnext/facts.py"
+)
+row, report_lines = CONTRACT.row, CONTRACT.lines
+pytest_runtest_makereport, pytest_terminal_summary = CONTRACT.hooks()
 
 
 def refusal(answer: httpx.Response) -> tuple[int, str | None]:
@@ -192,36 +183,3 @@ def unique() -> str:
 def cashier(erp: Erp) -> str:
     """Who asks, and who will be at the till."""
     return str(erp.call("GET", "/api/method/frappe.auth.get_logged_user").json()["message"])
-
-
-_SEEN = pytest.StashKey[Seen]()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    report = yield
-    callspec = getattr(item, "callspec", None)
-    if callspec is not None and callspec.params.get("site") == "real" and (report.failed or report.when == "call"):
-        seen = item.config.stash.setdefault(_SEEN, {})
-        for key in getattr(getattr(item, "function", None), "rows", ()):
-            crash = getattr(report.longrepr, "reprcrash", None)
-            words = crash.message.splitlines()[0] if crash else str(report.longrepr)
-            seen.setdefault(key, []).extend([f"{item.name}: {words}"] if report.failed else [])
-    return report
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    for line in report_lines(config.stash.get(_SEEN, {})):
-        terminalreporter.write_line(line)
-
-
-def report_lines(seen: Mapping[str, list[str]]) -> list[str]:
-    """What a real site said of each row, those that differ first; nothing where none was asked."""
-    if not seen:
-        return []
-    differing = [f"  differs  {key} ({sureness(key)}): {ROWS[key]}" for key in seen if seen[key]]
-    why = [[f"           {words}" for words in seen[key]] for key in seen if seen[key]]
-    lines = [line for one, more in zip(differing, why, strict=True) for line in (one, *more)]
-    same = [f"  as told  {key}" for key in seen if not seen[key]]
-    rest = [f"  not seen {key}" for key in ROWS if key not in seen]
-    return ["", "this ERPNext, by the rows of sandbox/erpnext/facts.py:", *lines, *same, *rest]

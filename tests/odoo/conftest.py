@@ -15,7 +15,7 @@ import pytest
 from sandbox.http import handler_for
 from sandbox.odoo.api import DATABASE, Site
 from sandbox.store import Store
-from tests.odoo.contract import VARIABLES, Odoo, Seen, report_lines, servers
+from tests.odoo.contract import CONTRACT, VARIABLES, Odoo, servers
 from tests.odoo.running import engine, here, quick
 
 __all__ = ["engine", "here", "quick"]
@@ -66,22 +66,4 @@ def unique() -> str:
     return f"T{uuid.uuid4().hex[:8]}"
 
 
-_SEEN = pytest.StashKey[Seen]()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    report = yield
-    callspec = getattr(item, "callspec", None)
-    if callspec is not None and callspec.params.get("server") == "real" and (report.failed or report.when == "call"):
-        seen = item.config.stash.setdefault(_SEEN, {})
-        for key in getattr(getattr(item, "function", None), "rows", ()):
-            crash = getattr(report.longrepr, "reprcrash", None)
-            words = crash.message.splitlines()[0] if crash else str(report.longrepr)
-            seen.setdefault(key, []).extend([f"{item.name}: {words}"] if report.failed else [])
-    return report
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    for line in report_lines(config.stash.get(_SEEN, {})):
-        terminalreporter.write_line(line)
+pytest_runtest_makereport, pytest_terminal_summary = CONTRACT.hooks()

@@ -7,31 +7,19 @@ Odoo does not let go stays, archived, and so does what was installed.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import pytest
 
 from sandbox.odoo.facts import ROWS, sureness
+from tests.contracts import Contract
 
 VARIABLES = ("ODOO_URL", "ODOO_DB", "ODOO_USER", "ODOO_KEY")
-F = TypeVar("F", bound=Callable[..., Any])
-Seen = dict[str, list[str]]
-"""For each row that a real server was asked about: what differed; empty where nothing did."""
-
-
-def row(*keys: str) -> Callable[[F], F]:
-    """Says which rows of the facts a test is about."""
-    unknown = set(keys) - ROWS.keys()
-    assert not unknown, f"no such rows: {unknown}"
-
-    def told(test: F) -> F:
-        test.rows = keys  # type: ignore[attr-defined]
-        return test
-
-    return told
+CONTRACT = Contract(rows=ROWS, sureness=sureness, fixture="server", title="Odoo, by the rows of sandbox/odoo/facts.py")
+row, report_lines = CONTRACT.row, CONTRACT.lines
 
 
 class Refused(Exception):  # noqa: N818 - what a test looks for
@@ -121,15 +109,3 @@ def servers() -> list[str]:
     if named and len(named) < len(VARIABLES):
         raise pytest.UsageError(f"a real Odoo needs all of {', '.join(VARIABLES)}; there is only {', '.join(named)}")
     return ["simulated", "real"] if named else ["simulated"]
-
-
-def report_lines(seen: Seen) -> list[str]:
-    """What a real server said of each row, those that differ first; nothing where none was asked."""
-    if not seen:
-        return []
-    lines: list[str] = []
-    for key in (key for key in seen if seen[key]):
-        lines += [f"  differs  {key} ({sureness(key)}): {ROWS[key]}", *(f"           {words}" for words in seen[key])]
-    same = [f"  as told  {key}" for key in seen if not seen[key]]
-    rest = [f"  not seen {key}" for key in ROWS if key not in seen]
-    return ["", "this Odoo, by the rows of sandbox/odoo/facts.py:", *lines, *same, *rest]
