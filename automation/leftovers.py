@@ -26,7 +26,11 @@ def found(database: Engine, settings: Settings, new: NewDeployment, before: Reso
     """As readers would name it. `before` and `after` are the state's resources. Raises DatabaseError."""
     names = _names(before)
     regions = _regions(new, before)
-    left = [_described(resource) for resource in after if resource.get("custom") and not _is_provider(resource)]
+    if new.line == "pos" and not any(_is_object(resource) for resource in before):
+        # Its first object is a look at the engine, without which nothing else is made: an engine that was away from the
+        # beginning has nothing of it, and need not be asked.
+        regions = []
+    left = [_described(resource) for resource in after if _is_object(resource)]
     mark = f"{PROJECT_NAME}/{new.tenant}"
     with transaction(database, settings) as connection:
         if not regions:
@@ -97,8 +101,9 @@ def _regions(new: NewDeployment, before: Resources) -> list[str]:
     return list(dict.fromkeys(place for place in places if isinstance(place, str) and place))
 
 
-def _is_provider(resource: Mapping[str, Any]) -> bool:
-    return str(resource.get("type", "")).startswith("pulumi:providers:")
+def _is_object(resource: Mapping[str, Any]) -> bool:
+    """Whether it is neither a component nor a provider."""
+    return bool(resource.get("custom")) and not str(resource.get("type", "")).startswith("pulumi:providers:")
 
 
 def _described(resource: Mapping[str, Any]) -> str:

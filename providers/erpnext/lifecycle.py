@@ -112,6 +112,8 @@ def _removed(site: Site, wanted: Wanted, kept: Kept, found: Mapping[str, Any]) -
         if wanted.whose is not Whose.SHARED:
             raise
         speaker()(f"{wanted.what} stays in ERPNext: others link to it.")
+        # Our rows in it name what is ours, and would keep that from going.
+        edited(site, wanted, found, lambda now: without_ours(now, wanted))
 
 
 def to_docstatus(site: Site, wanted: Wanted, found: Mapping[str, Any], status: int) -> Mapping[str, Any]:

@@ -214,3 +214,13 @@ def test_a_status_is_partial_by_the_first_that_lacks() -> None:
 def test_an_engine_that_there_is_not_is_said() -> None:
     with pytest.raises(ConfigurationError, match="no engine is called 'sap'"):
         engine_of(args(engine="sap"))
+
+
+def test_an_item_that_others_have_come_to_use_stays_without_a_word_of_the_tenant(here: Erp, made: Made) -> None:
+    up(made, items=(TEA,))
+    here.put("Company", company_name="Other", abbr="OT", default_currency="KES", country="Kenya")
+    entry = {"item_code": "SHOP-TEA", "qty": 1, "t_warehouse": "Stores - OT"}
+    here.put("Stock Entry", stock_entry_type="Material Receipt", company="Other", items=[entry])
+    made.destroy()
+    assert [each["name"] for each in here.docs("Company")] == ["Other"]
+    assert here.docs("Item", name="SHOP-TEA")[0]["item_defaults"] == []
