@@ -23,6 +23,7 @@ from providers.optional import tried
 from providers.props import diff_of, required
 
 OPENED, COUNTING, CLOSING = "opened", "opening_control", "closing_control"
+_KNOWN = ("session", "reference", "session_id", "state", "opened_at")
 _FIELDS = ("name", "state", "start_at", "user_id")
 _RENAMED = 18
 """From this version on the method that opens a counted drawer is set_opening_control, before set_cashbox_pos."""
@@ -67,6 +68,7 @@ class PosSession(Resource, module="tenantry", name="OdooPosSession"):
     """`session` is its name in Odoo, `state` opened. `ready` is false where an optional one is not, `reason` why."""
 
     session: pulumi.Output[str]
+    reference: pulumi.Output[str]
     session_id: pulumi.Output[int]
     state: pulumi.Output[str]
     opened_at: pulumi.Output[str]
@@ -83,13 +85,13 @@ class PosSession(Resource, module="tenantry", name="OdooPosSession"):
         optional: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        outputs = dict.fromkeys(("session", "session_id", "state", "opened_at", "reason"))
+        outputs = dict.fromkeys((*_KNOWN, "reason"))
         props = {"region": region, "till": till, "company": company, "optional": optional, "ready": True}
         super().__init__(PosSessionProvider(), name, {**outputs, **props}, opts)
 
 
 def _tried(olds: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, Any]:
-    return tried(olds, news, lambda: _brought_up(news), known=("session", "session_id", "state", "opened_at"))
+    return tried(olds, news, lambda: _brought_up(news), known=_KNOWN)
 
 
 def _brought_up(news: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,6 +158,7 @@ def _open(odoo: Odoo, props: Mapping[str, Any]) -> Row | None:
 def _outs(found: Row) -> dict[str, Any]:
     return {
         "session": found["name"],
+        "reference": f"{SESSIONS},{found['id']}",
         "session_id": found["id"],
         "state": found["state"],
         "opened_at": found["start_at"] or "",

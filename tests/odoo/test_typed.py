@@ -106,7 +106,8 @@ def test_a_till_with_cash_is_opened_with_an_empty_drawer(
     here.site.switch(version=version)
     engine.up(shop)
     assert len(here.asked(method)) == 1
-    assert engine.made["session"].outs["state"] == "opened"
+    outs = engine.made["session"].outs
+    assert (outs["state"], outs["reference"]) == ("opened", f"pos.session,{outs['session_id']}")
 
 
 def session_of(engine: Engine, **more: Any) -> dict[str, Any]:
