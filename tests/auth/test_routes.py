@@ -117,7 +117,7 @@ def address(row: Row, seeded: Seeded) -> str:
     values = {
         **dict.fromkeys(("slug", "tenantId"), "acme"),
         "id": seeded.job,
-        "step": "record",
+        "step": "step_2_company" if row.case == "of_a_shop" else "record",
         "what": "retry",
         "version": "1",
         "subject": "zoe",

@@ -109,7 +109,8 @@ def test_a_failure_says_why_and_all_that_failed_is_tried_again(page: Page, site:
     expect(page.get_by_role("heading", name="It could not be provisioned")).to_be_visible(timeout=2 * LONG)
     expect(page.locator(".note.bad")).to_contain_text("POS profile")
     expect(page.get_by_role("button", name="Continue")).to_be_disabled()
-    expect(page.get_by_role("list", name="Log")).to_be_visible()  # opened, where something went wrong
+    page.get_by_text(re.compile("^Log")).click()
+    expect(page.get_by_role("list", name="Log")).to_contain_text("POS profile: failed")
     look(page, "workspace-that-failed")
     site.erp.site.faults.heal()
     page.get_by_role("button", name="Try all that failed again").click()
