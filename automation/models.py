@@ -128,7 +128,7 @@ deployments = Table(
     Column("ended_at", TIMESTAMP),
     Column("duration_ms", BigInteger),
     one_of("status", DeploymentStatus),
-    one_of("operation", ("up", "refresh", "destroy", "rollback")),
+    one_of("operation", ("up", "refresh", "destroy", "rollback", "backup", "restore")),
     one_of("phase", ("run", "rollback")),
     CheckConstraint("progress BETWEEN 0 AND 100", name="progress"),
 )
@@ -241,6 +241,23 @@ isps = Table(
     *(Column(name, Text, nullable=False) for name in ("tenant_mark", "name", "region", "plan")),
     Column("admin_email", Text),
     Column("customers", Integer, nullable=False),
+    Column("status", Text, nullable=False, server_default="provisioning"),
+    Column("template_id", Text),
+    Column("template_version", Text),
+    Column("created_at", TIMESTAMP, nullable=False, server_default=NOW),
+    Column("updated_at", TIMESTAMP, nullable=False, server_default=NOW),
+    Column("activated_at", TIMESTAMP),
+    one_of("status", ("provisioning", "active", "inactive")),
+)
+
+# Written by providers/site_record.py. `host` is the site's name on its bench.
+sites = Table(
+    "sites",
+    metadata,
+    Column("id", Uuid, primary_key=True, server_default=text("gen_random_uuid()")),
+    Column("slug", Text, nullable=False, unique=True),
+    *(Column(name, Text, nullable=False) for name in ("tenant_mark", "name", "region", "host")),
+    Column("admin_email", Text),
     Column("status", Text, nullable=False, server_default="provisioning"),
     Column("template_id", Text),
     Column("template_version", Text),

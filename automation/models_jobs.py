@@ -42,13 +42,18 @@ class JobStatus(StrEnum):
 
 
 class JobOperation(StrEnum):
-    """What a job does. Retrying a step is an `up` of that step, skipping one an `up` with another manifest."""
+    """What a job does. Retrying a step is an `up` of that step, skipping one an `up` with another manifest.
+
+    BACKUP and RESTORE are for tenants whose line says what of them is backed up.
+    """
 
     PREVIEW = "preview"
     UP = "up"
     REFRESH = "refresh"
     DESTROY = "destroy"
     ROLLBACK = "rollback"
+    BACKUP = "backup"
+    RESTORE = "restore"
 
 
 class EventKind(StrEnum):

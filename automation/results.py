@@ -19,6 +19,7 @@ class RunResult:
     `outputs` are the stack's, after an `up` that succeeded: where the tenant is, and what it has. Secrets are masked.
     `partial` are the steps of which something optional is not ready, and is tried again by the next `up`; `requests`
     how many were sent to each server that counts them, by its name.
+    `backup` is the one that a backup has made or a restore has put back: id, site, size in bytes, apps, store.
     """
 
     tenant: str
@@ -36,6 +37,7 @@ class RunResult:
     outputs: Mapping[str, Any] = field(default_factory=dict)
     partial: tuple[str, ...] = ()
     requests: Mapping[str, int] = field(default_factory=dict)
+    backup: Mapping[str, Any] | None = None
 
     @property
     def changed(self) -> bool:
@@ -63,6 +65,7 @@ class RunResult:
             "leftovers": list(self.leftovers),
             "drift": [{"urn": urn, "what": what} for urn, what in self.drift.items()],
             "outputs": dict(self.outputs),
+            **({"backup": dict(self.backup)} if self.backup is not None else {}),
             "error": self.error.to_dict() if self.error is not None else None,
         }
 

@@ -72,7 +72,16 @@ class Held:
 class Run:
     """A deployment in the making. As a context manager it never leaves a `running` row behind."""
 
-    def __init__(self, context: Context, held: Held, new: NewDeployment, state: RunState) -> None:
+    def __init__(
+        self,
+        context: Context,
+        held: Held,
+        new: NewDeployment,
+        state: RunState,
+        *,
+        step_of: Callable[[str], str | None] | None = None,
+    ) -> None:
+        """`step_of` finds the step of what events are of, where that is no resource of the tenant's line."""
         self.context = context
         self.new = new
         self.held = held
@@ -92,7 +101,7 @@ class Run:
                 events.begin(connection, new.id, rows)
         self._writer = HistoryWriter(held.database, context.settings, new.id, events)
         redact = redactor(context.settings.secrets())
-        self._step_of = manifests.line_named(new.line).step_of
+        self._step_of = step_of or manifests.line_named(new.line).step_of
         self.tracker = Tracker(
             state,
             reducer(self._step_of),
@@ -319,8 +328,16 @@ class Run:
 
     # Recording
 
-    def left(self, outcome: Outcome, decision: Decision, step: str | None, text: str) -> RunResult:
-        """Ends a failed run that is left as it is."""
+    def left(
+        self,
+        outcome: Outcome,
+        decision: Decision,
+        step: str | None,
+        text: str,
+        *,
+        tenant_status: TenantStatus | None = None,
+    ) -> RunResult:
+        """Ends a failed run that is left as it is. Without `tenant_status` the steps say what the tenant is."""
         status, error = endings.left(
             endings.Left(
                 tenant=self.new.tenant,
@@ -337,7 +354,8 @@ class Run:
         )
         # What was begun and not undone is neither the old tenant nor the new one.
         touched = any(step.changed for step in self.tracker.state.steps)
-        return self.finish(status, TenantStatus.FAILED if touched else self._status_now(), error=error)
+        now = tenant_status or (TenantStatus.FAILED if touched else self._status_now())
+        return self.finish(status, now, error=error)
 
     def finish(
         self,

@@ -109,6 +109,10 @@ class Tracker:
         except Exception as error:  # noqa: BLE001 - kept, and raised by `check`
             self.fault = self.fault or error
 
+    def redacted(self, text: str) -> str:
+        """The text as it may be shown."""
+        return self._redact(text)
+
     def check(self) -> None:
         """Raises what went wrong while taking events."""
         if self.fault is not None:

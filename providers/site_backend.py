@@ -23,6 +23,7 @@ from providers.backend_model import BackendModel, SecretName, Url
 _Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9_/][^\s\x00-\x1f]{0,300}$")]
 _Program = Annotated[str, Field(pattern=r"^[A-Za-z0-9_./][^\x00-\x1f]{0,300}$")]
 _Folder = Annotated[str, Field(pattern=r"^/[^\x00-\x1f]{0,300}$")]
+_Domain = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,60}[a-z0-9])?$")]
 _Limit = Annotated[float, Field(gt=0, le=86_400)]
 
 
@@ -103,8 +104,8 @@ Backups = Annotated[FileBackups | S3Backups, Field(discriminator="target")]
 class BenchBackend(BackendModel):
     """A bench, by its own commands. `command` is bench, `python` a Python 3.8 or later, where the bench is.
 
-    `db_root_user` and the password are those that bench makes databases with; without a password, bench's own
-    configuration has to have one.
+    Each tenant has a site under `domain`, where it asks for no other name. `db_root_user` and the password are those
+    that bench makes databases with; without a password, bench's own configuration has to have one.
     """
 
     driver: Literal["bench"]
@@ -116,6 +117,7 @@ class BenchBackend(BackendModel):
     db_root_user: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,79}$")] = "root"
     db_root_password_from: SecretName | None = None
     seconds: SiteSeconds = SiteSeconds()
+    domain: _Domain | None = None
     backups: Backups | None = None
 
     @model_validator(mode="after")
@@ -131,6 +133,7 @@ class SimulatedBackend(BackendModel):
     driver: Literal["simulated"]
     folder: _Folder
     seconds_each: Annotated[float, Field(ge=0, le=60)] = 0.0
+    domain: _Domain | None = None
     backups: Backups | None = None
 
 

@@ -1,5 +1,5 @@
 """All servers that tenants are built on, on one machine: authorization, n8n (simulated), Caddy, supervisor, ERPNext and
-Odoo (both simulated).
+Odoo (both simulated); and a simulated bench for sites.
 
 Decides where each keeps its data, and writes the file that says where they are, in the words of Tenantry's backends.
 The PostgreSQL is the caller's. It holds nothing running: each server is a process of its own, which outlives this one.
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ from sandbox.running import StoppedAtEnd
 REGION = "local"
 DATABASE = "departments"
 BACKENDS_VARIABLE = "TENANTRY_BACKENDS"
+SITE_SECONDS = 1.0
+"""How long a simulated command of bench takes: so that there is something to be seen."""
 _PREFIX = "TENANTRY_BACKEND_LOCAL_"
 _SERVERS: Mapping[str, Any] = {
     "authorization": authorization,
@@ -88,7 +91,7 @@ def _started(home: Path, postgres: EmbeddedPostgres, auth_url: str | None) -> Em
     with ThreadPoolExecutor(max_workers=len(starting)) as pool:
         running = {name: pool.submit(work) for name, work in starting.items()}
         servers = {name: one.result() for name, one in running.items()}
-    content = _backends(postgres, servers, auth_url)
+    content = _backends(home, postgres, servers, auth_url)
     file = home / "backends.yaml"
     _write(file, content)
     environment = {
@@ -129,6 +132,8 @@ def remove(directory: Path) -> None:
     for name, server in _SERVERS.items():
         if (home / name).exists():
             server.remove(home / name)
+    for name in ("bench", "site-backups"):
+        shutil.rmtree(home / name, ignore_errors=True)
     for name in ("backends.yaml", "gateway-secret"):
         (home / name).unlink(missing_ok=True)
     # Somebody's own files may lie beside.
@@ -136,7 +141,9 @@ def remove(directory: Path) -> None:
         home.rmdir()
 
 
-def _backends(postgres: EmbeddedPostgres, servers: Mapping[str, Any], auth_url: str | None) -> dict[str, Any]:
+def _backends(
+    home: Path, postgres: EmbeddedPostgres, servers: Mapping[str, Any], auth_url: str | None
+) -> dict[str, Any]:
     gateway = servers["gateway"]
     return {
         "database": {
@@ -175,6 +182,14 @@ def _backends(postgres: EmbeddedPostgres, servers: Mapping[str, Any], auth_url: 
             "database": servers["odoo"].database,
             "user": servers["odoo"].user,
             "keyFrom": f"{_PREFIX}ODOO",
+        },
+        # No server: sites are folders here, and so are their backups.
+        "site": {
+            "driver": "simulated",
+            "folder": str(home / "bench"),
+            "domain": "site.localhost",
+            "secondsEach": SITE_SECONDS,
+            "backups": {"target": "file", "folder": str(home / "site-backups")},
         },
     }
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from automation import manifests
-from automation.errors import NotFoundError
+from automation.backup_plans import plan_of
+from automation.errors import InputError, NotFoundError
 from automation.jobs.model import ConflictError, Job, NewJob
 from automation.models import TenantStatus
 from automation.models_jobs import JobOperation
@@ -26,7 +27,7 @@ from service.state import State
 from stacks.lines import LINES, Line, Manifest, line_of
 from stacks.skips import with_skip
 
-_REPEATED = frozenset({"steps", "enable_rollback", "deployment", "force"})
+_REPEATED = frozenset({"steps", "enable_rollback", "deployment", "force", "backup", "first"})
 """The options of a job that are its caller's, and so of the job that repeats it."""
 
 
@@ -154,6 +155,22 @@ async def destroy(state: State, who: Principal, slug: str, *, key: str | None = 
     return await _submit(state, _plain(who, row, JobOperation.DESTROY, key=key, asked=("destroy", slug)))
 
 
+async def backup(state: State, who: Principal, slug: str, *, key: str | None = None) -> Submitted:
+    """Backs the tenant's site up. ConflictError where it has none that works."""
+    row = await _with_site(state, who, slug, Permission.TENANT_UP)
+    return await _submit(state, _plain(who, row, JobOperation.BACKUP, key=key, asked=("backup", slug)))
+
+
+async def restore(
+    state: State, who: Principal, slug: str, backup: str, *, first: bool = True, key: str | None = None
+) -> Submitted:
+    """Puts the tenant's site back to a backup; with `first`, what is there now is backed up before."""
+    row = await _with_site(state, who, slug, Permission.TENANT_ROLLBACK)
+    asked = ("restore", slug, backup, first)
+    options = {"backup": backup, "first": first}
+    return await _submit(state, _plain(who, row, JobOperation.RESTORE, options, key=key, asked=asked))
+
+
 async def rollback(
     state: State,
     who: Principal,
@@ -276,6 +293,15 @@ async def _tenant(state: State, who: Principal, slug: str, permission: Permissio
     # Rights first: who has none on it is told the same of a tenant that is there and of one that is not.
     who.demand(permission, slug)
     return await lookups.tenant(state, slug)
+
+
+async def _with_site(state: State, who: Principal, slug: str, permission: Permission) -> TenantRow:
+    row = await _tenant(state, who, slug, permission)
+    try:
+        plan_of(row.line, slug, row.last_good_manifest)
+    except InputError as error:
+        raise ConflictError(error.message, hint=error.hint) from None
+    return row
 
 
 def _refuse_others(who: Principal, row: TenantRow | None, slug: str) -> None:

@@ -42,7 +42,7 @@ class NewJob:
 
     `options`: up: steps (keys to retry), enable_rollback, new (refuse a slug in use), wait_until (see `waiting`);
     rollback: deployment (an id, or None for the last change), force; preview: manifest (what to preview, where it is
-    not the tenant's newest).
+    not the tenant's newest); restore: backup (its id), first (what is there is backed up before).
     `request_hash` tells whether an idempotency key came again with the same request. `owners` are the subjects who own
     the tenant beside its creator, where this makes one.
     """

@@ -124,7 +124,7 @@ def demand_begin(work: Work) -> None:
 
 def run(context: Context, work: Work) -> RunResult | PreviewResult:
     """Does the work. Raises TenantryError where nothing was touched."""
-    from automation import operations
+    from automation import backing_up, operations
 
     job, options = work.job, work.job.options
     match job.operation:
@@ -140,6 +140,11 @@ def run(context: Context, work: Work) -> RunResult | PreviewResult:
         case JobOperation.ROLLBACK:
             which = str(options.get("deployment") or job.tenant)
             return operations.rollback(context, which, force=bool(options.get("force")), correlation=job.correlation_id)
+        case JobOperation.BACKUP:
+            return backing_up.backup(context, job.tenant, correlation=job.correlation_id)
+        case JobOperation.RESTORE:
+            first, which = bool(options.get("first", True)), str(options.get("backup", ""))
+            return backing_up.restore(context, job.tenant, which, first=first, correlation=job.correlation_id)
 
 
 def _parsed(work: Work) -> Manifest:

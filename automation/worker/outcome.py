@@ -167,6 +167,8 @@ def _id(document: Mapping[str, Any]) -> uuid.UUID | None:
 
 
 def _success(job: Job, document: Mapping[str, Any]) -> str:
+    if (made := document.get("backup")) is not None:
+        return f"{job.operation} of '{job.tenant}' succeeded: {made['id']}, {made['size']} bytes, in {made['store']}"
     counts = document.get("counts" if document.get("type") == "preview" else "changes") or {}
     told = ", ".join(f"{n} {op}" for op, n in sorted(counts.items()) if n and op not in {"same", "read", "refresh"})
     drift = len(document.get("drift") or ())

@@ -26,7 +26,7 @@ from pulumi.dynamic import (
 from providers.errors import ConfigurationError, ProviderError
 from providers.moved import check_kept
 from providers.props import diff_of, required
-from providers.site.backups import Tenant, take
+from providers.site.backups import Going, Tenant, take
 from providers.site.lifecycle import Todo, bring_up, complete, decide, given_up, missing, needs_backup, seen, versions
 from providers.site.names import apps_problem, site_problem
 from providers.site.region import operations_of, store_of
@@ -34,10 +34,19 @@ from providers.site.seam import App, Heard, NewSite, SiteOperations
 
 IDENTITY = ("region", "site", "tenant_mark")
 OWNED = ("apps", "backup_on_delete")
+_GIVEN_UP: set[str] = set()
+"""The URNs of the resources whose calls are to end: a process of this host serves one run, and then ends."""
 
 
 class SiteProvider(ResourceProvider):
     serialize_as_secret_always = False
+
+    def give_up(self, urn: str, _operation: str) -> None:
+        """Asked for by the host where a run is cancelled: bench is stopped, and what it has half made is removed.
+
+        The SDK's own host knows no such call: there the end of its process stops bench.
+        """
+        _GIVEN_UP.add(urn)
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         # A password that is still to be made is not known in a preview.
@@ -61,7 +70,7 @@ class SiteProvider(ResourceProvider):
         return diff_of(_olds, _news, identity=IDENTITY, owned=OWNED)
 
     def create(self, props: dict[str, Any]) -> CreateResult:
-        ops = operations_of(props["region"])
+        ops = operations_of(props["region"], going=_going())
         if props["backup_on_delete"]:
             # Said before anything is made, and not on the day when it is to be removed.
             store_of(props["region"])
@@ -90,7 +99,7 @@ class SiteProvider(ResourceProvider):
         return UpdateResult(_outs(_news, ops, apps))
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
-        remove(_kept(_props), _props, _heard())
+        remove(_kept(_props), _props, _heard(), _going())
 
 
 class Site(Resource, module="tenantry", name="Site"):
@@ -121,7 +130,7 @@ class Site(Resource, module="tenantry", name="Site"):
         super().__init__(SiteProvider(), name, {**props, **more}, opts)
 
 
-def remove(ops: SiteOperations, props: Mapping[str, Any], heard: Heard) -> None:
+def remove(ops: SiteOperations, props: Mapping[str, Any], heard: Heard, going: Going = lambda: True) -> None:
     """The site is gone afterwards, backed up where that is wanted. Another's stays. Raises ProviderError."""
     site, mark = str(props["site"]), str(props["tenant_mark"])
     found = ops.look(site)
@@ -130,7 +139,8 @@ def remove(ops: SiteOperations, props: Mapping[str, Any], heard: Heard) -> None:
         return
     if props.get("backup_on_delete", True) and needs_backup(ops, site, found):
         try:
-            take(ops, store_of(str(props["region"])), Tenant(site=site, mark=mark), now=datetime.now(UTC), heard=heard)
+            store, now = store_of(str(props["region"])), datetime.now(UTC)
+            take(ops, store, Tenant(site=site, mark=mark), now=now, heard=heard, going=going)
         except ProviderError as error:
             kind = type(error) if isinstance(error, ConfigurationError) else ProviderError
             raise kind(
@@ -152,7 +162,7 @@ def _outs(props: Mapping[str, Any], ops: SiteOperations, apps: tuple[App, ...]) 
 
 def _kept(props: Mapping[str, Any]) -> SiteOperations:
     """The region's bench. Raises ConfigurationError where the site is on the region's bench of before."""
-    ops = operations_of(str(props["region"]))
+    ops = operations_of(str(props["region"]), going=_going())
     site, mark = str(props["site"]), str(props["tenant_mark"])
 
     def there() -> bool:
@@ -160,6 +170,14 @@ def _kept(props: Mapping[str, Any]) -> SiteOperations:
 
     check_kept(props.get("server"), ops.name, what=f"site {site!r}", key="site", there=there)
     return ops
+
+
+def _going() -> Going:
+    """Whether the call that this is asked in is still waited for."""
+    from providers.live import current_urn
+
+    urn = current_urn()
+    return lambda: urn not in _GIVEN_UP
 
 
 def _heard() -> Callable[[object], None]:
