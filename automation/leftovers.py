@@ -19,6 +19,7 @@ from automation.settings import PROJECT_NAME, Settings
 Resources = Sequence[Mapping[str, Any]]
 _ENGINES = {"erpnext": "providers.erpnext.leftovers", "odoo": "providers.odoo.leftovers"}
 """Where points of sale are, by the name of the engine, which is that of the region's part too."""
+_SITE = "tenantry:Site"
 _ON_SERVER = {"Database": "databases", "Role": "roles"}
 
 
@@ -37,7 +38,7 @@ def found(database: Engine, settings: Settings, new: NewDeployment, before: Reso
             left += queries.leftovers(connection, names["databases"], names["roles"])
         record = records.owned(connection, new.tenant, mark)
     for region in regions:
-        left += _left_in(region, new, mark, names)
+        left += _left_on_bench(region, new, mark, before) if new.line == "site" else _left_in(region, new, mark, names)
     if record is not None:
         left.append(f"{record.line} record in the main database")
     return left
@@ -74,6 +75,16 @@ def _left_in_engine(region: str, new: NewDeployment, mark: str) -> list[str]:
         return [one for one in _ENGINES if (one == named if named else getattr(parts, one) is not None)]
 
     return _told(region, lambda: [left for engine in engines() for left in look(engine)])
+
+
+def _left_on_bench(region: str, new: NewDeployment, mark: str, before: Resources) -> list[str]:
+    """What its site is called, its state says, and its settings: what has been made may be in no state."""
+    from providers.site.leftovers import left_of
+
+    settings = (new.manifest or new.previous_manifest or {}).get("settings") or {}
+    own = [(one.get("inputs") or {}).get("site") for one in before if str(one.get("type", "")).endswith(_SITE)]
+    sites = [name for name in (*own, settings.get("host")) if isinstance(name, str)]
+    return _told(region, lambda: left_of(region, sites, tenant_mark=mark))
 
 
 def _told(region: str, look: Callable[[], list[str]]) -> list[str]:

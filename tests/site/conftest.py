@@ -18,6 +18,9 @@ import yaml
 from providers.site.names import database_name
 from providers.site.region import operations_of
 from providers.site.seam import NewSite, Progress, SiteOperations
+from tests.automation.conftest import project
+
+__all__ = ["project"]
 
 REGION = "here"
 ROOT_VARIABLE = "TENANTRY_BACKEND_TEST_BENCH"
