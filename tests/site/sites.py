@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
+import json
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from automation import backing_up, operations
+from automation.database import ensure_ready
 from automation.engines import EngineChoice
 from automation.results import RunResult
 from automation.run import Context
 from automation.settings import PROJECT_NAME, load_settings
+from providers.site.lifecycle import bring_up
 from stacks.lines import SITE
-from tests.automation.helpers import ROOT
 from tests.conftest import MainDatabase
 from tests.site.conftest import REGION, TestBench
 
@@ -52,7 +52,7 @@ class Sites:
 
     @property
     def tenant(self) -> str:
-        return str(self.query(f"SELECT status FROM tenants WHERE slug = '{SLUG}'")[0][0])  # noqa: S608 - ours
+        return str(self.query(f"SELECT status FROM tenants WHERE slug = '{SLUG}'")[0][0])
 
     @property
     def kept(self) -> list[str]:
@@ -62,11 +62,19 @@ class Sites:
 
 def sites_on(bench: TestBench, main: MainDatabase) -> Sites:
     """The environment names the main database and the region already."""
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     choice = EngineChoice(name="embedded", reason="a test")
     context = Context(settings=load_settings(), choice=choice)
     return Sites(bench=replace(bench, mark=f"{PROJECT_NAME}/{SLUG}"), main=main, context=context)
 
 
-def lines_of(path: Path) -> list[str]:
-    return path.read_text().splitlines() if path.exists() else []
+def worked(sites: Sites, **settings: Any) -> None:
+    """The site as an `up` leaves it, without one: on its bench, and in the main database."""
+    ensure_ready(sites.context.settings)
+    resolved = SITE.resolve(SITE.parse(manifest(**settings)), SITE.templates())
+    bring_up(sites.bench.ops, sites.bench.new, ["erpnext"], sites.bench.hear)
+    with sites.main.connect() as connection:
+        connection.execute(
+            "INSERT INTO tenants (slug, line, name, status, last_good_manifest, manifest_version) "
+            "VALUES (%s, 'site', 'Acme', 'active', %s, 1)",
+            (SLUG, json.dumps(resolved.to_dict())),
+        )

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from automation.errors import InputError, RunLeftError
 from automation.models import DeploymentStatus
+from providers.site.backups import Tenant, take
+from providers.site.region import store_of
 from tests.conftest import MainDatabase
-from tests.site.conftest import bench_at
-from tests.site.sites import Sites, sites_on
+from tests.site.conftest import REGION, bench_at
+from tests.site.sites import Sites, sites_on, worked
 
 
 @pytest.fixture
@@ -29,64 +32,83 @@ def write(sites: Sites, **values: str) -> None:
     sites.bench.database.write_text(json.dumps({**data, "rows": values}))
 
 
-def test_a_site_is_made_backed_up_put_back_and_removed(sites: Sites) -> None:
+def test_a_site_is_made_and_removed_with_nothing_left_but_its_backup(sites: Sites) -> None:
     made = sites.up()
-    assert (made.status, made.error) == (DeploymentStatus.SUCCEEDED, None)
+    assert made.error is None, made.error.message
     assert (made.outputs["site"], made.outputs["status"]) == ("shop.example", "active")
     assert set(made.outputs["apps"]) == {"frappe", "erpnext"}
     assert made.outputs["adminPassword"] == "[secret]"
     assert sites.tenant == "active"
     assert sites.query("SELECT host, status FROM sites") == [("shop.example", "active")]
-    assert sites.up().changed is False
-
-    write(sites, invoice="1")
-    backup = sites.backup()
-    assert backup.status is DeploymentStatus.SUCCEEDED
-    assert backup.backup is not None
-    assert sites.kept == [backup.backup["id"]]
-    assert [(step.key, step.status.value) for step in backup.state.steps] == [
-        ("validation", "completed"),
-        ("backup", "completed"),
-        ("retention", "completed"),
-    ]
-    write(sites, invoice="2")
-    restored = sites.restore(str(backup.backup["id"]))
-    assert (restored.status, rows(sites)) == (DeploymentStatus.SUCCEEDED, {"invoice": "1"})
-    # What was there was backed up before.
-    assert len(sites.kept) == 2
+    assert sites.bench.ops.look("shop.example").mark == sites.bench.mark
 
     gone = sites.destroy()
     assert gone.error is None, gone.error.message
-    assert (gone.status, gone.leftovers, sites.tenant) == (DeploymentStatus.SUCCEEDED, (), "removed")
+    assert (gone.leftovers, sites.tenant) == ((), "removed")
     assert not sites.bench.folder.exists()
     assert sites.query("SELECT 1 FROM sites") == []
-    assert len(sites.kept) == 3
+    assert len(sites.kept) == 1
+
+
+def test_somebody_elses_site_stays_and_nothing_is_left_of_ours(sites: Sites) -> None:
+    sites.bench.folder.mkdir(parents=True)
+    failed = sites.up()
+    assert failed.status is DeploymentStatus.ROLLED_BACK
+    assert failed.error is not None
+    assert "belongs to somebody else" in failed.error.message
+    with pytest.raises(InputError, match="has no site that works"):
+        sites.backup()
+    assert sites.bench.folder.exists()
+    assert sites.query("SELECT 1 FROM sites") == []
+
+
+def test_a_backup_is_put_back_with_what_was_there_kept(sites: Sites) -> None:
+    worked(sites)
+    write(sites, invoice="1")
+    made = sites.backup()
+    assert made.error is None
+    assert made.backup is not None
+    assert sites.kept == [made.backup["id"]]
+    steps = [(step.key, step.status.value) for step in made.state.steps]
+    assert steps == [("validation", "completed"), ("backup", "completed"), ("retention", "completed")]
+    assert sites.query("SELECT operation, status, progress FROM deployments") == [("backup", "succeeded", 100)]
+
+    write(sites, invoice="2")
+    restored = sites.restore(str(made.backup["id"]))
+    assert (restored.error, rows(sites), sites.tenant) == (None, {"invoice": "1"}, "active")
+    assert len(sites.kept) == 2
 
 
 def test_backups_beyond_what_is_kept_are_cleared_away(sites: Sites) -> None:
-    sites.up(backups={"keep": {"last": 1, "daily": 0, "weekly": 0, "monthly": 0, "yearly": 0}, "schedule": None})
-    first, second = sites.backup(), sites.backup()
-    assert first.backup is not None
-    assert second.backup is not None
-    assert second.backup["cleared"] == [first.backup["id"]]
-    assert sites.kept == [second.backup["id"]]
+    worked(sites, backups={"keep": {"last": 1, "daily": 0, "weekly": 0, "monthly": 0, "yearly": 0}})
+    of, yesterday = Tenant(site=sites.bench.site, mark=sites.bench.mark), datetime.now(UTC) - timedelta(days=1)
+    before = take(sites.bench.ops, store_of(REGION), of, now=yesterday, heard=sites.bench.hear)
+    made = sites.backup().backup
+    assert made is not None
+    assert made["cleared"] == [before.id]
+    assert sites.kept == [made["id"]]
 
 
 def test_a_restore_of_what_is_no_backup_touches_nothing(sites: Sites) -> None:
-    sites.up()
+    worked(sites)
     write(sites, invoice="1")
     left = sites.restore("20260105T023000Z-1f3a", first=False)
-    assert left.status is DeploymentStatus.FAILED
     assert isinstance(left.error, RunLeftError)
     assert "the site is as it was" in left.error.message
     assert (rows(sites), sites.tenant) == ({"invoice": "1"}, "active")
 
 
-def test_a_tenant_that_never_worked_is_not_backed_up(sites: Sites) -> None:
-    sites.bench.folder.mkdir(parents=True)
-    assert sites.up().error is not None
-    with pytest.raises(InputError, match="has no site that works"):
-        sites.backup()
-    # Somebody else's, and so it stays.
-    assert sites.bench.folder.exists()
-    assert sites.query("SELECT 1 FROM sites") == []
+def test_a_backup_that_fails_leaves_the_tenant_as_it_was_and_no_half_of_it(sites: Sites) -> None:
+    worked(sites)
+    sites.bench.backups.parent.mkdir(exist_ok=True)
+    sites.bench.backups.write_text("no folder")
+    failed = sites.backup()
+    assert failed.error is not None
+    assert failed.error.exit_code == 9
+    assert failed.state.failed_step is not None
+    assert failed.state.failed_step.key == "backup"
+    assert (sites.tenant, sites.kept) == ("active", [])
+    # The next one is not in its way.
+    sites.bench.backups.unlink()
+    assert sites.backup().error is None
+    assert sites.tenant == "active"
