@@ -1,23 +1,26 @@
 """Backups of a tenant's site and restores, as operations: held, recorded, limited and cancelled as runs are.
 
-Decides what a tenant is afterwards: a backup changes nothing of it, and a restore that was cut off leaves it failed. The
-engine has no part in it; what is done to a site is `providers.site.backups`'s.
+Decides what a tenant is afterwards: a backup changes nothing of it, and a restore that was cut off leaves it failed.
+The engine has no part in it; what is done to a site is `providers.site.backups`'s.
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from automation import checks, history, operations
 from automation.backup_plans import plan_of
+from automation.database import engine_for, ensure_ready, transaction
+from automation.errors import EngineError
 from automation.models import DeploymentStatus, TenantStatus
 from automation.results import RunResult
 from automation.rollback import Decision, Plan, Stop
 from automation.run import Context, Held, Run
+from automation.settings import Settings
 from automation.steps import Done, Failed, Said, Started, Waiting, complete, new_run
 from automation.supervision import Outcome
 
@@ -126,13 +129,23 @@ def restore(
     return _run(context, tenant, "restore", _RESTORE, act, done, correlation)
 
 
-def listed(line: str, tenant: str, last_good: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """The backups in the region's store, oldest first: id, made_at (ISO 8601), whole. Raises ProviderError."""
+def listed_of(settings: Settings, tenant: str) -> list[dict[str, Any]]:
+    """The backups in the region's store, oldest first: id, made_at (ISO 8601), whole. Also of a tenant that is removed.
+
+    Raises TenantryError, among them EngineError for a store that cannot be read.
+    """
+    from providers.errors import ProviderError
     from providers.site.backups import backups_of
     from providers.site.region import store_of
 
-    plan = plan_of(line, tenant, last_good)
-    found = backups_of(store_of(plan.region), _tenant(plan))
+    ensure_ready(settings)
+    with transaction(engine_for(settings), settings) as connection:
+        line, manifest = history.newest_settings(connection, tenant)
+    plan = plan_of(line, tenant, manifest)
+    try:
+        found = backups_of(store_of(plan.region), _tenant(plan))
+    except ProviderError as error:
+        raise EngineError(f"the backups of '{tenant}' cannot be listed: {error}") from None
     return [{"id": one.id, "made_at": one.made_at.isoformat(), "whole": one.whole} for one in found]
 
 

@@ -120,6 +120,25 @@ def tenant_facts(connection: Connection, slug: str) -> TenantFacts:
     )
 
 
+def newest_settings(connection: Connection, tenant: str) -> tuple[str, Mapping[str, Any] | None]:
+    """A tenant's line, and its last good settings; without any, as of one that is removed, those of its newest run.
+
+    Raises NotFoundError for a tenant that we have no row of.
+    """
+    known = select(tenants.c.line, tenants.c.last_good_manifest).where(tenants.c.slug == tenant)
+    row = connection.execute(known).one_or_none()
+    if row is None:
+        raise NotFoundError(f"there is no tenant '{tenant}'", hint="`tenantry list` shows those there are")
+    of_runs = (
+        select(deployments.c.manifest)
+        # SQL's NULL and JSON's are the same nothing.
+        .where(deployments.c.tenant == tenant, func.jsonb_typeof(deployments.c.manifest) == "object")
+        .order_by(deployments.c.number.desc())
+        .limit(1)
+    )
+    return row.line, row.last_good_manifest or connection.execute(of_runs).scalar_one_or_none()
+
+
 def take_over(connection: Connection, tenant: str, job: uuid.UUID | None = None) -> list[RowMapping]:
     """Marks the runs of dead processes as interrupted; returns them. With `job`, only the runs made for it.
 

@@ -121,7 +121,7 @@ async def _made_from_nothing(connection: AsyncConnection, deployment: str | None
 
 
 async def newest_change(connection: AsyncConnection, tenant: str) -> uuid.UUID | None:
-    """The id of the tenant's newest job that changes it, or will: no preview, refresh or backup. None: there is none."""
+    """The id of the tenant's newest job that changes it: no preview, refresh or backup. None where it has none."""
     only_looks = (JobOperation.PREVIEW, JobOperation.REFRESH, JobOperation.BACKUP)
     own = (jobs.c.tenant == storable(tenant)) & jobs.c.operation.not_in(only_looks)
     statement = select(jobs.c.id).where(own).order_by(jobs.c.number.desc()).limit(1)

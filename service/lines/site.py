@@ -31,6 +31,7 @@ from service.lines.site_documents import (
     SiteBackups,
     SiteJob,
     SiteJobBody,
+    demand_fitting,
     shown_job,
 )
 from service.problem_documents import NOT_CHANGED, responses
@@ -59,6 +60,7 @@ async def create_site_job(
     state: StateDep, who: SignedIn, body: Annotated[SiteJobBody, Depends(body_of(SiteJobBody))], key: Key = None
 ) -> Response:
     """Makes, backs up, restores or removes a site. For owners and admins of the tenant; a new one, for creators too."""
+    demand_fitting(body)
     slug = body.tenant_id
     if body.job_type != JobType.CREATE:
         await _site_of(state, who, slug)

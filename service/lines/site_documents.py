@@ -9,15 +9,17 @@ import uuid
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from automation.models_jobs import JobOperation, JobStatus
 from providers.site.manifest import made_at
 from service.api.bodies import Body
 from service.api.documents import Document
 from service.examples import AT, ID
+from service.lines.words import RequestError
+from stacks.problems import MISSING, FieldProblem, shown
 
 
 class JobType(StrEnum):
@@ -75,16 +77,24 @@ class SiteJobBody(Body):
     backup: str | None = Field(None, max_length=40, description="the id of the backup", examples=[_BACKUP])
     backup_first: bool | None = Field(None, description="whether what is there now is backed up before; null: it is")
 
-    @model_validator(mode="after")
-    def _fitting(self) -> Self:
-        restores = self.job_type is JobType.RESTORE
-        if self.manifest and self.job_type is not JobType.CREATE:
-            raise ValueError(f"a manifest with {JobType.CREATE} only")
-        if not restores and (self.backup is not None or self.backup_first is not None):
-            raise ValueError(f"backup and backup_first with {JobType.RESTORE} only")
-        if restores and made_at(self.backup or "") is None:
-            raise ValueError(f"the id of a backup with {JobType.RESTORE}, such as {_BACKUP}")
-        return self
+
+def demand_fitting(body: SiteJobBody) -> None:
+    """Raises RequestError where a field is sent that the job has no use for, or one is missing that it needs."""
+    creates, restores = body.job_type is JobType.CREATE, body.job_type is JobType.RESTORE
+    only = f"nothing with {body.job_type}: it is for"
+    problems = []
+    if body.manifest and not creates:
+        problems.append(("manifest", "a mapping", f"{only} {JobType.CREATE}"))
+    if body.backup_first is not None and not restores:
+        problems.append(("backup_first", shown(body.backup_first), f"{only} {JobType.RESTORE}"))
+    if body.backup is not None and not restores:
+        problems.append(("backup", shown(body.backup), f"{only} {JobType.RESTORE}"))
+    if restores and made_at(body.backup or "") is None:
+        given = MISSING if body.backup is None else shown(body.backup)
+        problems.append(("backup", given, f"the id of a backup, such as {_BACKUP}"))
+    if problems:
+        rows = [FieldProblem(field=field, given=given, valid=valid) for field, given, valid in problems]
+        raise RequestError("request", rows)
 
 
 class SiteJob(Document):

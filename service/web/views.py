@@ -49,6 +49,8 @@ _OPERATIONS = {
     "refresh": "Refresh",
     "destroy": "Remove",
     "rollback": "Roll back",
+    "backup": "Back up",
+    "restore": "Restore",
 }
 _OPS = {
     "create": ("create", "Create"),

@@ -93,6 +93,13 @@ MANAGERS  POST       /api/provisioning/tenants/{tenantId}/retry         of_a_sho
 MANAGERS  POST       /api/provisioning/tenants/{tenantId}/skip-step     of_a_shop
 READERS   GET        /api/provisioning/tenants/{tenantId}/logs          of_a_shop
 
+MANAGERS  POST       /api/v1/provisioning/jobs                          of_a_site
+ANY       GET        /api/v1/provisioning/jobs
+READERS   GET        /api/v1/provisioning/jobs/{job_id}                 of_a_site
+MANAGERS  POST       /api/v1/provisioning/jobs/{job_id}/retry           of_a_site
+MANAGERS  POST       /api/v1/provisioning/jobs/{job_id}/cancel          of_a_site
+READERS   GET        /api/v1/provisioning/tenants/{tenant_id}/backups   of_a_site
+
 PUBLIC    GET        /
 PUBLIC    GET        /sign-in
 PUBLIC    POST       /sign-in
