@@ -25,10 +25,9 @@ from tests.conftest import MainDatabase
 from tests.site.conftest import bench_at
 from tests.site.sites import SLUG, manifest
 
-# Now and not a day of its own: when a job was made is the database's to say.
-NOW = datetime.now(UTC).replace(microsecond=0)
-DUE = f"{(NOW - timedelta(minutes=10)).minute} {(NOW - timedelta(minutes=10)).hour} * * *"
 ONE_DAY = timedelta(days=1)
+DUE = "due"
+"""In place of a schedule: the one whose moment was ten minutes ago."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +36,16 @@ class Clockwork:
     engine: AsyncEngine
     settings: Settings
     main: MainDatabase
+    now: datetime
+    """The test's, and not a day of its own: when a job was made is the database's to say."""
 
     async def asked(self, later: timedelta = timedelta()) -> list[Job]:
-        return await ask_for_due(self.store, self.engine, self.settings, NOW + later)
+        return await ask_for_due(self.store, self.engine, self.settings, self.now + later)
 
     async def tenant(self, *, made_ago: timedelta = 2 * ONE_DAY, status: str = "active", **backups: Any) -> None:
+        moment = self.now - timedelta(minutes=10)
+        if backups["schedule"] is not None:
+            backups = {**backups, "schedule": f"{moment.minute} {moment.hour} * * *"}
         resolved = SITE.resolve(SITE.parse(manifest(backups=backups)), SITE.templates())
 
         def written() -> None:
@@ -49,7 +53,7 @@ class Clockwork:
                 connection.execute(
                     "INSERT INTO tenants (slug, line, name, status, last_good_manifest, manifest_version, created_at)"
                     " VALUES (%s, 'site', 'Acme', %s, %s, 1, %s)",
-                    (SLUG, status, json.dumps(resolved.to_dict()), NOW - made_ago),
+                    (SLUG, status, json.dumps(resolved.to_dict()), self.now - made_ago),
                 )
 
         await asyncio.to_thread(written)
@@ -66,7 +70,8 @@ async def clockwork(project: Path, main_db: MainDatabase, monkeypatch: pytest.Mo
     settings = load_settings()
     await asyncio.to_thread(ensure_ready, settings)
     engine = async_engine_for(settings, application="test")
-    yield Clockwork(store=JobStore(engine, settings), engine=engine, settings=settings, main=main_db)
+    store, now = JobStore(engine, settings), datetime.now(UTC).replace(microsecond=0)
+    yield Clockwork(store=store, engine=engine, settings=settings, main=main_db, now=now)
     await engine.dispose()
 
 
