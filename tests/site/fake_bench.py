@@ -5,24 +5,13 @@ the facts do not say is Frappe's own (sources of versions 12 to 15): what asks f
 input, where there is no terminal; a progress bar is redrawn after a carriage return.
 
 `faults.json` in the bench says what goes wrong, by command: {"new-site": {"after": "database", "exit": 1}}. `calls` has
-a line for each command that was run: its arguments and its process.
+a line for each command that was run: its arguments and its process. It is started hundreds of times: what one command
+needs, that one imports.
 """
 
-import contextlib
-import getpass
-import gzip
-import hashlib
 import json
 import os
-import random
-import shutil
-import signal
-import string
-import subprocess
 import sys
-import tarfile
-import time
-import warnings
 from pathlib import Path
 
 VERSIONS = {"frappe": "15.40.0", "erpnext": "15.38.1", "hrms": "15.20.0"}
@@ -48,6 +37,9 @@ class Bench:
         if self.fault.get("after") != stage:
             return
         if "sleep" in self.fault:
+            import signal
+            import subprocess
+
             # A child of its own, as bench has: both have to end.
             child = subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({self.fault['sleep']})"])
             (self.home / "hanging").write_text(f"{os.getpid()} {child.pid}")
@@ -87,6 +79,10 @@ class Bench:
     # ------------------------------------------------------------------ commands
 
     def new_site(self):
+        import hashlib
+        import random
+        import string
+
         site = self.arguments[0]
         folder = self.sites / site
         # "an existing folder exits 1"
@@ -145,6 +141,10 @@ class Bench:
             print(f"{app:<8} {VERSIONS[app]} version-15")
 
     def backup(self):
+        import gzip
+        import tarfile
+        import time
+
         _, data = self.data()
         self.at("start")
         stem = f"{time.strftime('%Y%m%d_%H%M%S')}-{self.site.replace('.', '_')}"
@@ -170,6 +170,9 @@ class Bench:
         print(f"Backup for Site {self.site} has been successfully completed with files")
 
     def restore(self):
+        import gzip
+        import tarfile
+
         path, _ = self.data()
         self.root()
         print("Restoring Database file...")
@@ -186,6 +189,8 @@ class Bench:
         path.write_text(json.dumps({**data, "migrated": True}))
 
     def drop_site(self):
+        import shutil
+
         site = self.arguments[0]
         if "--no-backup" not in self.arguments:
             sys.exit("a backup of bench's own was not wanted")
@@ -209,6 +214,9 @@ class Bench:
 
 def asked(prompt):
     """As Frappe asks. Without a terminal, getpass warns, and reads standard input."""
+    import getpass
+    import warnings
+
     with warnings.catch_warnings():
         warnings.simplefilter("default")
         return getpass.getpass(prompt)
@@ -229,11 +237,12 @@ def main():
         # What anybody on the machine can see of it.
         environ = Path(f"/proc/{os.getpid()}/environ").read_text()
         calls.write(json.dumps({"argv": sys.argv[1:], "pid": os.getpid(), "environ": environ}) + "\n")
-    with contextlib.suppress(EOFError):
+    try:
         getattr(bench, bench.command.replace("-", "_"))()
-        return 0
-    print("EOF when reading a line")
-    return 1
+    except EOFError:
+        print("EOF when reading a line")
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
