@@ -167,7 +167,7 @@ async def test_no_answer_holds_what_the_service_is_configured_with(
 
 def test_lines_may_have_templates_of_one_id(http: httpx.Client) -> None:
     content = {"version": "1.0.0", "title": "Mine", "description": "one of mine", "settings": {}}
-    for line in ("department", "cabinet", "isp", "pos"):
+    for line in ("department", "cabinet", "isp", "pos", "site"):
         added = http.post("/api/v1/templates", json={**content, "id": "of-both", "line": line}, headers=as_())
         assert added.status_code == 201, added.text
         assert http.get(added.headers["Location"], headers=as_()).json()["line"] == line
@@ -180,6 +180,7 @@ def test_lines_may_have_templates_of_one_id(http: httpx.Client) -> None:
         "department": ["1.0.0", "2.0.0"],
         "isp": ["1.0.0"],
         "pos": ["1.0.0"],
+        "site": ["1.0.0"],
     }
     own = http.post("/api/v1/templates", json={**newer, "id": "only-department"}, headers=as_())
     assert own.status_code == 201
