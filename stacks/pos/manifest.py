@@ -19,7 +19,7 @@ from stacks.shape import Shape, TemplateId, TenantManifest, Version
 Engine = Literal["erpnext", "odoo"]
 BUSINESSES = ("retail", "restaurant", "pharmacy")
 """The categories that have a template of their own name."""
-_OF_TYPE: Mapping[object, str] = {"FULL_POS": "full-pos", "BASIC": "basic", "CUSTOM": "custom"}
+_OF_TYPE: Mapping[str, str] = {"FULL_POS": "full-pos", "BASIC": "basic", "CUSTOM": "custom"}
 Category = Annotated[
     str,
     matching(r"[a-z][a-z0-9-]{0,39}", "a type of business, such as retail, restaurant or pharmacy"),
@@ -60,7 +60,9 @@ class PosManifest(TenantManifest):
         if not isinstance(values, Mapping) or values.get("templateId") is not None:
             return values
         category, wanted = values.get("category", "retail"), values.get("provisioningType")
-        meant = category if category in BUSINESSES else _OF_TYPE.get(wanted or "FULL_POS", "full-pos")
+        # What is no text at all is told as such by its own field.
+        of_type = _OF_TYPE.get(wanted, "full-pos") if isinstance(wanted, str) else "full-pos"
+        meant = category if category in BUSINESSES else of_type
         return {**values, "templateId": meant}
 
     @field_validator("skip")

@@ -136,6 +136,8 @@ def test_names_come_of_the_tenants_and_may_be_given() -> None:
         ({"skip": ["step_2_company"]}, "skip", "step_9_pos_session"),
         ({"skip": ["step_5_settings", "step_5_settings"]}, "skip", "each once"),
         ({"provisioningType": "SOME"}, "provisioningType", "FULL_POS"),
+        ({"provisioningType": ["BASIC"], "category": "bakery"}, "provisioningType", "FULL_POS"),
+        ({"provisioningType": {"BASIC": 1}}, "provisioningType", "FULL_POS"),
         ({"countryCode": "XX"}, "countryCode", "ISO 3166-1"),
         ({"engine": "sap"}, "engine", "erpnext"),
         ({"region": "bare"}, "region", "erpnext"),
