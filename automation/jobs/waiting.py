@@ -33,15 +33,23 @@ def turns(job: Job) -> int:
     return int(job.options.get(TURNS, 0))
 
 
+def begun(job: Job) -> int:
+    """How many of its attempts, this one among them, were more than a turn of waiting: at least one."""
+    return max(job.attempts - turns(job), 1)
+
+
 def delay(job: Job) -> float:
     """Seconds until it looks again."""
     return _DELAYS[min(turns(job), len(_DELAYS) - 1)]
 
 
 def may_wait(job: Job, now: datetime) -> bool:
-    """Whether this attempt may still wait: not one that continues what an earlier one has begun."""
+    """Whether this attempt may still wait: not one that continues what an earlier one has begun.
+
+    A worker that ended while it looked has begun nothing: what was begun has a deployment.
+    """
     last = job.options.get(UNTIL)
-    return last is not None and job.attempts - turns(job) <= 1 and now < datetime.fromisoformat(str(last))
+    return last is not None and job.deployment_id is None and now < datetime.fromisoformat(str(last))
 
 
 def demand_begin(job: Job, line: Line, manifest: Manifest) -> None:

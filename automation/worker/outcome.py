@@ -56,8 +56,8 @@ class Ended:
 def before_beginning(job: Job, *, most: int) -> Ending | None:
     """The ending of a job that is claimed and not begun again: cancelled meanwhile, or tried too often."""
     if job.cancel_requested_at is not None:
-        return cancelled(job, BEFORE if job.attempts <= 1 else BETWEEN)
-    if job.attempts - waiting.turns(job) > most + LOCKED_ATTEMPTS:
+        return cancelled(job, BEFORE if waiting.begun(job) <= 1 else BETWEEN)
+    if waiting.begun(job) > most + LOCKED_ATTEMPTS:
         return _failed(job, "its workers died each time", hint="see the workers' logs, remove the cause, then retry")
     return None
 
@@ -88,7 +88,7 @@ def ending(job: Job, ended: Ended, *, why: Why, most: int) -> Ending | None:
 
 
 def _backoff(job: Job) -> float:
-    return _BACKOFF[min(job.attempts, len(_BACKOFF)) - 1]
+    return _BACKOFF[min(waiting.begun(job), len(_BACKOFF)) - 1]
 
 
 def _stopped(job: Job, document: Mapping[str, Any], *, why: Why, most: int) -> Ending:
@@ -110,19 +110,21 @@ def _died(job: Job, ended: Ended, *, why: Why, most: int) -> Ending:
         return Ending(status=None, message=f"interrupted: its worker ended it ({how}); another continues")
     if why is Why.LIMIT:
         return _failed(job, f"it did not end within its limits, and was ended by force ({how})")
-    if job.attempts < most:
-        message = f"attempt {job.attempts} died ({how}); the next one continues"
+    begun = waiting.begun(job)
+    if begun < most:
+        message = f"attempt {begun} died ({how}); the next one continues"
         return Ending(status=None, message=message, delay=_backoff(job))
     said = f": {ended.said}" if ended.said else ""
-    return _failed(job, f"its process died {job.attempts} times, the last time by {how}{said}")
+    return _failed(job, f"its process died {begun} times, the last time by {how}{said}")
 
 
 def _again(job: Job, document: Mapping[str, Any], delay: float, *, why: Why, most: int) -> Ending:
     if why is Why.CANCEL:
         return _told(JobStatus.CANCELLED, document, f"cancelled. {_message(document)}")
-    if job.attempts >= most and why is not Why.DRAIN:
-        return _told(JobStatus.FAILED, document, f"{_message(document)}. Given up after {job.attempts} attempts")
-    message = f"attempt {job.attempts}: {_message(document)}. It is tried again"
+    begun = waiting.begun(job)
+    if begun >= most and why is not Why.DRAIN:
+        return _told(JobStatus.FAILED, document, f"{_message(document)}. Given up after {begun} attempts")
+    message = f"attempt {begun}: {_message(document)}. It is tried again"
     return Ending(status=None, message=message, delay=delay, deployment_id=_id(document))
 
 

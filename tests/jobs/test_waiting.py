@@ -62,9 +62,18 @@ async def test_what_has_begun_is_continued_and_not_held_up(store: JobStore, engi
     """Its run says what is wrong: it has begun to make something, which is not to be left half made for a day."""
     job = await running(store)
     job = await again(store, engine, job.id, WAITED)
-    job = await again(store, engine, job.id, Ending(status=None, message="its worker died"))
-    assert waiting.turns(job) == 1
+    died = Ending(status=None, message="its worker died", deployment_id=uuid.uuid4())
+    job = await again(store, engine, job.id, died)
+    assert (waiting.turns(job), waiting.begun(job)) == (1, 2)
     waiting.demand_begin(job, AWAY, CABINET.parse(MANIFEST))
+
+
+async def test_a_worker_that_dies_while_it_looks_costs_no_waiting(store: JobStore, engine: AsyncEngine) -> None:
+    """A deploy of the workers must not make every workspace fail that waits for its engine."""
+    job = await running(store)
+    job = await again(store, engine, job.id, Ending(status=None, message="its worker died"))
+    with pytest.raises(NotYetError, match="its engine is offline"):
+        waiting.demand_begin(job, AWAY, CABINET.parse(MANIFEST))
 
 
 async def test_a_job_that_may_not_wait_never_asks(store: JobStore) -> None:

@@ -164,6 +164,27 @@ def test_waiting_is_no_attempt_that_failed() -> None:
     assert 0 < first.delay < found.delay
 
 
+@pytest.mark.parametrize("code", [5, 6, 130, -9])
+def test_what_fails_after_waiting_is_tried_as_often_as_without(code: int) -> None:
+    def after_waiting(begun: int) -> Ending | None:
+        ended = Ended(code=code, document=document(code) if code > 0 else None)
+        return ending(job(begun + 40, turns=40), ended, why=Why.NONE, most=MOST)
+
+    first = after_waiting(1)
+    assert first is not None
+    assert short(first) == AGAIN
+    assert first.delay == getattr(of(code, answered=code > 0), "delay", None)
+    assert "attempt 1" in first.message
+    last = after_waiting(LOCKED_ATTEMPTS if code == 5 else MOST)
+    assert short(last) == "failed"
+
+
+def test_what_has_only_waited_is_cancelled_before_it_began() -> None:
+    found = before_beginning(job(9, cancel=True, turns=8), most=MOST)
+    assert found is not None
+    assert "before it began" in found.message
+
+
 def test_a_success_names_the_steps_that_lack_something_optional() -> None:
     steps = [{"key": "items", "status": "failed"}, {"key": "company", "status": "completed"}]
     found = ending(job(), Ended(code=0, document=document(0) | {"steps": steps}), why=Why.NONE, most=MOST)
