@@ -11,7 +11,9 @@ from __future__ import annotations
 
 
 class ProviderError(Exception):
-    """Something that a provider could not do."""
+    """Something that a provider could not do. `asked`: it may be done all the same, as the answer to it was lost."""
+
+    asked = False
 
 
 class ConfigurationError(ProviderError):

@@ -140,6 +140,7 @@ def _made(site: Site, wanted: Wanted, body: Mapping[str, Any], seconds: float | 
             refused = isinstance(error, ErpNextError) and not error.lost
             if not refused:
                 lost = error
+                lost.asked = True
             found = _after_refusal(site, wanted, error) if refused else _sought(site, wanted, error)
             if found is not None:
                 return _adopted(site, wanted, found, _of_lost(found, lost))

@@ -76,6 +76,7 @@ class PriceList(Document, module="tenantry", name="ErpNextPriceList"):
             whose=Whose.SHARED,
             named=price_list,
             fields={"currency": currency, "selling": 1, "enabled": 1},
+            more={"apart": True},
             **common,
         )
 
@@ -107,6 +108,7 @@ class Item(Document, module="tenantry", name="ErpNextItem"):
             # ERPNext lets neither be changed once there is stock.
             initial={"item_group": group, "stock_uom": unit, **(more or {})},
             tables={"item_defaults": "company"},
+            more={"apart": True},
             **common,
         )
 

@@ -39,7 +39,8 @@ class Wanted:
     is sent when it is made, and never looked at again. `tables` are child tables that others have rows in as well:
     table -> the field by whose value a row is ours. `submit` says that it counts only once it is submitted. `ended`
     says of one that it is over, and none that could be adopted: field -> value. `needs` are the fields of the key: one
-    that comes from an optional document which is not ready is not given.
+    that comes from an optional document which is not ready is not given. `apart` says that its key has the tenant's own
+    company in it, so that nobody else makes one of that key.
     """
 
     doctype: str
@@ -54,6 +55,7 @@ class Wanted:
     submit: bool = False
     needs: tuple[str, ...] = ()
     ended: Mapping[str, Any] = field(default_factory=dict)
+    apart: bool = False
 
     @property
     def what(self) -> str:
@@ -94,6 +96,7 @@ def wanted_of(props: Mapping[str, Any]) -> Wanted:
         named=props.get("named"),
         mark_field=props.get("mark_field"),
         submit=bool(props.get("submit")),
+        apart=bool(props.get("apart")),
         needs=tuple(props.get("needs") or ()),
         **given,
     )
@@ -101,11 +104,15 @@ def wanted_of(props: Mapping[str, Any]) -> Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """What the state knows of a document: its `name`, when it was made there, and whether it is ours."""
+    """What the state knows of a document: its `name`, when it was made there, and whether it is ours.
+
+    `asked`: a run asked for it when it was not there, and could not see what came of that.
+    """
 
     name: str | None = None
     creation: str | None = None
     mine: bool = False
+    asked: bool = False
 
 
 UNKNOWN = Kept()
@@ -113,12 +120,19 @@ UNKNOWN = Kept()
 
 
 def kept_of(olds: Mapping[str, Any]) -> Kept:
-    return Kept(name=olds.get("docname"), creation=olds.get("creation"), mine=bool(olds.get("mine")))
+    return Kept(
+        name=olds.get("docname"),
+        creation=olds.get("creation"),
+        mine=bool(olds.get("mine")),
+        asked=bool(olds.get("asked")),
+    )
 
 
 def is_mine(found: Mapping[str, Any], wanted: Wanted, kept: Kept = UNKNOWN) -> bool:
     """Whether what was found is the tenant's. One that was made anew under the name of ours is another."""
     if kept.mine and kept.creation is not None and found.get("creation") == kept.creation:
+        return True
+    if wanted.apart and kept.asked and kept.creation is None:
         return True
     if wanted.whose is Whose.COMPANY:
         return not strangers(found, wanted)

@@ -163,6 +163,48 @@ def test_an_optional_ones_removal_fails_where_it_cannot_be_done(here: Erp, compa
         store.delete()
 
 
+ITEM = Recipe(
+    doctype="Item",
+    whose="shared",
+    key={"item_code": "SH-TEA"},
+    more={
+        "named": "SH-TEA",
+        "initial": {"item_group": "Products", "stock_uom": "Nos"},
+        "fields": {"item_defaults": [{"company": "Shop", "default_warehouse": "Stores - SH"}]},
+        "tables": {"item_defaults": "company"},
+        "apart": True,
+        "optional": True,
+    },
+)
+
+
+@pytest.mark.parametrize("again", [True, False], ids=["after an up", "at once"])
+def test_an_optional_one_that_was_made_unseen_goes_with_the_tenant(here: Erp, company: Made, again: bool) -> None:
+    """Nothing in an item says whose it is: that it was asked for, when there was none, has to be remembered."""
+    here.fault(Kind.DROP, method="POST", after=True)
+    here.fault(Kind.DROP, method="GET", where="/Item/", skip=1)
+    item = make(ITEM)
+    assert (item.outs["ready"], len(here.docs("Item"))) == (False, 1)
+    assert item.refresh()
+    here.site.faults.heal()
+    if again:
+        assert item.up()
+        assert (item.outs["ready"], item.outs["mine"]) == (True, True)
+        assert not item.up()
+    item.delete()
+    assert here.docs("Item") == []
+
+
+def test_an_optional_one_that_somebody_else_made_before_is_not_taken_for_ours(here: Erp, company: Made) -> None:
+    here.put("Item", item_code="SH-TEA", item_group="Products", stock_uom="Nos")
+    here.fault(Kind.DROP, where="/Item/")
+    item = make(ITEM)
+    here.site.faults.heal()
+    assert item.up()
+    item.delete()
+    assert [each["name"] for each in here.docs("Item")] == ["SH-TEA"]
+
+
 def test_an_update_that_fails_leaves_an_optional_one_known(here: Erp, company: Made) -> None:
     store = make(WAREHOUSE, optional=True)
     store.inputs = {**store.inputs, "fields": {"disabled": 1}}
