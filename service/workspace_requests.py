@@ -22,6 +22,7 @@ from service.lines.words import RequestError, Words, mapping
 from stacks.fields import Email, NameText
 from stacks.lines import POS
 from stacks.pos.engine import DEFAULT
+from stacks.pos.settings import LONGEST_NAME
 from stacks.problems import MISSING, FieldProblem, ManifestError, closest, problems_of, shown
 
 STARTING: Mapping[str, str] = {
@@ -98,6 +99,19 @@ def read(body: object) -> Wanted:
         password=admin.admin_password if admin is not None else "",
         problems=tuple(problems),
     )
+
+
+def numbered(wanted: Wanted, slug: str) -> dict[str, Any]:
+    """The manifest under `slug`: where that has a number, the company has it too.
+
+    In an engine there is one company of a name, and many a shop is called as another one is.
+    """
+    manifest = {**wanted.manifest, "slug": slug}
+    if slug == wanted.slug:
+        return manifest
+    end = f" ({slug.removeprefix(f'{wanted.slug}-')})"
+    name = str(manifest["name"])[: LONGEST_NAME - len(end)].rstrip()
+    return {**manifest, "customSettings": {"company": {"name": f"{name}{end}"}}}
 
 
 def _admin(given: Mapping[str, Any]) -> tuple[AdminBody | None, tuple[FieldProblem, ...]]:

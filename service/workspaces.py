@@ -119,7 +119,7 @@ async def _submitted(
             return await actions.create_tenant(
                 state,
                 who,
-                {**wanted.manifest, "slug": slug},
+                workspace_requests.numbered(wanted, slug),
                 key=key,
                 extra=actions.Extra(options=options, owners=(wanted.email,), asked=wanted.asked()),
             )

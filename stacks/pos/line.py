@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from stacks.pos.included import included, provisioning_type
 from stacks.pos.manifest import POS_SHAPE, PosManifest
-from stacks.pos.settings import PosSettings
+from stacks.pos.settings import LONGEST_NAME, PosSettings
 from stacks.pos.steps import OPTIONAL
 from stacks.problems import FieldProblem, ManifestError, shown
 from stacks.regions import region_problems
@@ -57,6 +57,9 @@ def resolve(
     if includes.demo_items and not settings.demo.items:
         valid = f"false, or a template with demo items, which {manifest.template_id} is not"
         problems.append(FieldProblem(field="includeDemoData", given=shown(True), valid=valid))
+    if settings.company.name is None and len(manifest.name) > LONGEST_NAME:
+        valid = f"at most {LONGEST_NAME} characters, as its company is called so, or a customSettings.company.name"
+        problems.append(FieldProblem(field="name", given=shown(manifest.name), valid=valid))
     if problems:
         raise ManifestError(source, problems)
     chosen = {

@@ -15,6 +15,8 @@ from stacks.fields import Email, LineText, ShortText, listed, matching
 from stacks.problems import MISSING, FieldProblem, shown
 from stacks.settings import Currency, Section
 
+LONGEST_NAME = 100
+"""Of a company, as ShortText has it: an engine's own limit is 140, and what is called by the company has more words."""
 ProvisioningType = Literal["FULL_POS", "BASIC", "CUSTOM"]
 
 _Field = Annotated[str, matching(r"[a-z][a-z0-9_]{0,60}", "a field's name, such as so_required")]

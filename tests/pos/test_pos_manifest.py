@@ -144,6 +144,7 @@ def test_names_come_of_the_tenants_and_may_be_given() -> None:
         ({"region": "nowhere"}, "region", "local"),
         ({"category": "Big Shop"}, "category", "retail"),
         ({"templateId": "retial"}, "templateId", "retail"),
+        ({"name": "D" * 101}, "name", "customSettings.company.name"),
         (
             {"includeDemoData": True, "customSettings": {"demo": {"items": []}}},
             "includeDemoData",

@@ -204,6 +204,19 @@ async def test_a_workspace_is_created_and_its_provisioning_begins_by_itself(
     assert owners == [("ann", "owner"), ("njeri@shop.example", "owner")]
 
 
+async def test_two_of_one_name_do_not_want_one_company(
+    erp: Erp, client: httpx.AsyncClient, sql: Callable[..., Any]
+) -> None:
+    """An engine has one company of a name: the second shop of it could never be provisioned."""
+    for who in ("ann", "bob", "ann"):
+        await create(client, who=who)
+    rows = await sql("SELECT manifest FROM manifests ORDER BY manifest->>'slug'")
+    asked = [(row[0]["name"], row[0].get("customSettings")) for row in rows]
+    name = REQUEST["name"]
+    companies = [{"company": {"name": f"{name} ({number})"}} for number in (2, 3)]
+    assert asked == [(name, {}), *((name, one) for one in companies)]
+
+
 async def test_its_id_follows_from_its_name_and_two_of_one_name_have_two(erp: Erp, client: httpx.AsyncClient) -> None:
     assert (await create(client))["id"] == SLUG
     assert (await create(client, who="bob"))["id"] == f"{SLUG}-2"
