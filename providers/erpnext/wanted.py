@@ -70,8 +70,9 @@ class Wanted:
 
     @property
     def filters(self) -> list[Filter]:
-        """What finds it, ended and cancelled ones too."""
-        return [(name, "=", value) for name, value in sorted(self.key.items())]
+        """What finds it, cancelled ones too. Of what has ended there is one for each day: a list has no room for all."""
+        over = [(name, "!=", value) for name, value in self.ended.items()] if len(self.ended) == 1 else []
+        return [*((name, "=", value) for name, value in sorted(self.key.items())), *over]
 
     def is_over(self, found: Mapping[str, Any]) -> bool:
         """Whether it has ended, or was cancelled: such a one stays for ever, and counts no more."""

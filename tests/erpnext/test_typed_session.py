@@ -85,6 +85,26 @@ def test_a_session_that_a_cashier_opens_just_before_us_is_adopted(
     assert len(here.docs("POS Opening Entry")) == 1
 
 
+def test_years_of_closed_sessions_do_not_hide_the_open_one(
+    engine: Engine, here: Erp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.site.switch(newer=False)
+    engine.up(shop)
+    session = engine.made["session"]
+    session.delete()
+    monkeypatch.setattr("providers.erpnext.api._MOST_ROWS", 3)
+    for _ in range(3):
+        closed = open_by_hand(here)
+        with here.alone():
+            here.site.documents.set("POS Opening Entry", closed, status="Closed")
+    theirs = open_by_hand(here)
+    again = created(session.provider, session.inputs)
+    assert again.outs["docname"] == theirs
+    assert len(here.docs("POS Opening Entry", status="Open")) == 1
+    again.delete()
+    assert here.docs("POS Opening Entry", status="Open") == []
+
+
 def test_a_session_that_was_closed_is_followed_by_another(engine: Engine, here: Erp) -> None:
     engine.up(shop)
     session = engine.made["session"]
