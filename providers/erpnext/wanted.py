@@ -70,7 +70,7 @@ class Wanted:
 
     @property
     def filters(self) -> list[Filter]:
-        """What finds it, cancelled ones too. Of what has ended there is one for each day: a list has no room for all."""
+        """What finds it, cancelled ones too. Of what has ended there is one for each day: too many for a list."""
         over = [(name, "!=", value) for name, value in self.ended.items()] if len(self.ended) == 1 else []
         return [*((name, "=", value) for name, value in sorted(self.key.items())), *over]
 
