@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from automation import checks, history, operations
@@ -18,7 +18,7 @@ from automation.database import engine_for, ensure_ready, transaction
 from automation.errors import EngineError
 from automation.models import DeploymentStatus, TenantStatus
 from automation.results import RunResult
-from automation.rollback import Decision, Plan, Stop
+from automation.rollback import Decision, Plan
 from automation.run import Context, Held, Run
 from automation.settings import Settings
 from automation.steps import Done, Failed, Said, Started, Waiting, complete, new_run
@@ -59,6 +59,8 @@ class _Work:
     held: Held
     plan: BackupPlan
     going: _Going
+    touched: threading.Event = field(default_factory=threading.Event)
+    """Set once a restore has begun to change the site."""
 
     def heard(self, key: str) -> Callable[[object], None]:
         """What tells how far a command is as the message of the step `key`."""
@@ -72,14 +74,21 @@ class _Work:
         return hear
 
     @contextlib.contextmanager
-    def step(self, key: str) -> Iterator[Callable[[object], None]]:
-        """The step `key`, which fails with what is raised."""
+    def step(self, key: str, *, optional: bool = False) -> Iterator[Callable[[object], None]]:
+        """The step `key`, which fails with what is raised. `optional`: the run goes on where a provider refuses it."""
+        from providers.errors import ProviderError
+
         tracker, does = self.run.tracker, _DOES.get(key, key)
         tracker.take(Started(urn=key, op=does, custom=True, at=history.now()))
         try:
             yield self.heard(key)
         except Exception as error:
-            tracker.take(Said(urn=key, severity="error", message=tracker.redacted(str(error)), at=history.now()))
+            why = tracker.redacted(str(error))
+            if optional and isinstance(error, ProviderError):
+                tracker.log("warning", why, step=key)
+                tracker.take(Done(urn=key, op=does, custom=True, at=history.now(), unready=why))
+                return
+            tracker.take(Said(urn=key, severity="error", message=why, at=history.now()))
             tracker.take(Failed(urn=key, op=does, at=history.now()))
             raise
         tracker.take(Done(urn=key, op=does, custom=True, at=history.now()))
@@ -101,7 +110,8 @@ def backup(context: Context, tenant: str, *, correlation: str | None = None) -> 
         with work.step("backup") as heard:
             made = take(ops, store, of, now=now, heard=heard, going=work.going)
             done.update(id=made.id, site=made.site, size=made.size, apps=dict(made.apps), store=store.name)
-        with work.step("retention"):
+        # The backup is there: were the run to fail, the schedule would make one more every quarter of an hour.
+        with work.step("retention", optional=True):
             done["cleared"] = list(clear(store, of, work.plan.keep, now=now))
 
     return _run(context, tenant, "backup", _BACKUP, act, done, correlation)
@@ -122,8 +132,15 @@ def restore(
         store, of = store_of(work.plan.region), _tenant(work.plan)
         ops = operations_of(work.plan.region, going=work.going)
         before = datetime.now(UTC) if first else None
+
+        def begins(kept: str) -> None:
+            work.touched.set()
+            if kept:
+                done["before"] = kept
+                work.run.tracker.log("info", f"what is there now is kept as backup {kept}", step="restore")
+
         with work.step("restore") as heard:
-            made = put_back(ops, store, of, backup_id, heard=heard, going=work.going, first=before)
+            made = put_back(ops, store, of, backup_id, heard=heard, going=work.going, first=before, begins=begins)
             done.update(id=made.id, site=made.site, size=made.size, apps=dict(made.apps), store=store.name)
 
     return _run(context, tenant, "restore", _RESTORE, act, done, correlation)
@@ -175,40 +192,43 @@ def _run(
         checks.known(held, tenant)
         plan = plan_of(held.facts.line or "", tenant, held.facts.last_good)
         new = operations.simple(context, held, tenant, operation, correlation)
-        state = complete(new_run(steps), _VALIDATION[0], started=began, ended=history.now())
         keys = {key for key, _ in steps}
+        # A step of it is what a run is for: it may take as long as that, and each command has a limit of its own.
+        limit = context.settings.run_limit(new.line).seconds
+        made = new_run(steps, seconds=dict.fromkeys(keys, limit))
+        state = complete(made, _VALIDATION[0], started=began, ended=history.now())
         own = replace(context, stacks=no_stack)
         with Run(own, held, new, state, step_of=lambda urn: urn if urn in keys else None) as run:
             work = _Work(run=run, held=held, plan=plan, going=going)
             outcome = run.execute(lambda: act(work), None)
             run.end_events(outcome)
             if not outcome.ok:
-                return _failed(work, outcome)
+                return _failed(work, outcome, done.get("before"))
             return replace(run.finish(DeploymentStatus.SUCCEEDED, _status(held, operation)), backup=dict(done))
 
 
-def _failed(work: _Work, outcome: Outcome) -> RunResult:
+def _failed(work: _Work, outcome: Outcome, before: str | None) -> RunResult:
     step, text = work.run.failure(outcome)
-    broken = work.run.new.operation == "restore" and outcome.stop is not Stop.STUCK and _is_broken(work.plan)
+    begun = work.touched.is_set() or (work.run.new.operation == "restore" and work.held.broken_off)
+    broken = _is_broken(work.plan, unless_known=begun)
     if broken:
         reason = "the site is between what it was and what it was to be. Restore a backup again"
+        reason += f"; what was there before is backup {before}" if before else ""
     else:
         reason = "the site is as it was"
     status = TenantStatus.FAILED if broken else _status(work.held, "backup")
     return work.run.left(outcome, Decision(plan=Plan.LEAVE, reason=reason), step, text, tenant_status=status)
 
 
-def _is_broken(plan: BackupPlan) -> bool:
-    """Whether a restore was begun and is not done; where nobody can say, it is taken to be so."""
+def _is_broken(plan: BackupPlan, *, unless_known: bool) -> bool:
+    """Whether a restore was begun and is not done. `unless_known` is what it is taken to be where nobody can say."""
     from providers.errors import ProviderError
     from providers.site.region import operations_of
-    from providers.site.seam import Doing
 
     try:
-        begun = operations_of(plan.region).look(plan.site).begun
+        return operations_of(plan.region).look(plan.site).half_restored
     except ProviderError:
-        return True
-    return begun is not None and begun.doing is Doing.RESTORE
+        return unless_known
 
 
 def _status(held: Held, operation: str) -> TenantStatus:

@@ -169,13 +169,14 @@ def _id(document: Mapping[str, Any]) -> uuid.UUID | None:
 
 
 def _success(job: Job, document: Mapping[str, Any]) -> str:
+    lacking = [step["key"] for step in document.get("steps") or () if step.get("status") == "failed"]
+    missing = f"; not in place: {', '.join(lacking)}" if lacking else ""
     if (made := document.get("backup")) is not None:
-        return f"{job.operation} of '{job.tenant}' succeeded: {made['id']}, {made['size']} bytes, in {made['store']}"
+        said = f"{job.operation} of '{job.tenant}' succeeded: {made['id']}, {made['size']} bytes, in {made['store']}"
+        return said + missing
     counts = document.get("counts" if document.get("type") == "preview" else "changes") or {}
     told = ", ".join(f"{n} {op}" for op, n in sorted(counts.items()) if n and op not in {"same", "read", "refresh"})
     drift = len(document.get("drift") or ())
     if drift:
         told = f"{drift} resources have drifted"
-    if lacking := [step["key"] for step in document.get("steps") or () if step.get("status") == "failed"]:
-        told = f"{told or 'nothing to change'}; not in place: {', '.join(lacking)}"
-    return f"{job.operation} of '{job.tenant}' succeeded: {told or 'nothing to change'}"
+    return f"{job.operation} of '{job.tenant}' succeeded: {told or 'nothing to change'}{missing}"

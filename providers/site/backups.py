@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from providers.errors import OwnershipError, ProviderError
-from providers.site.errors import BackupError, ChecksumError, StoppedError
+from providers.site.errors import BackupError, ChecksumError, StoppedError, UnfinishedError
 from providers.site.lifecycle import versions
 from providers.site.manifest import (
     MANIFEST,
@@ -33,7 +33,7 @@ from providers.site.manifest import (
     place_of,
 )
 from providers.site.retention import Keep, Kept, to_delete
-from providers.site.seam import Heard, LocalFile, Progress, SiteFile, SiteOperations
+from providers.site.seam import Found, Heard, LocalFile, Progress, SiteFile, SiteOperations
 from providers.site.stores import Store
 
 Going = Callable[[], bool]
@@ -55,9 +55,12 @@ def take(
     ops: SiteOperations, store: Store, of: Tenant, *, now: datetime, heard: Heard, going: Going = lambda: True
 ) -> Manifest:
     """A backup of the site, in the store. Where it fails, nothing of it is left there. Raises ProviderError."""
-    found = ops.look(of.site)
-    if not found.made or found.mark != of.mark:
-        raise OwnershipError(f"{of.what} on {ops.name}: there is none of this tenant, so nothing is backed up.")
+    if _owned(ops, of).half_restored:
+        # Kept as a whole one, it would drive those that are good out of the store.
+        raise UnfinishedError(
+            f"{of.what}: a restore of it was cut off or has failed, so its data is not whole, and is not backed up. "
+            "Restore a backup again, then retry."
+        )
     backup = backup_id(now, secrets.token_hex(2))
     place = place_of(of.mark, of.site, backup)
     apps = versions(ops.installed(of.site))
@@ -136,19 +139,24 @@ def restore(
     heard: Heard,
     going: Going = lambda: True,
     first: datetime | None = None,
+    begins: Callable[[str], None] = lambda _before: None,
 ) -> Manifest:
     """Puts the site back to what a backup holds, once all of that is here and right. Raises ProviderError.
 
-    `first`: the moment for which what is there now is backed up before; None where nobody wants that.
+    `first`: the moment for which what is there now is backed up before; None where nobody wants that. What an earlier
+    restore has left half done is not. `begins` hears the id of that backup, or nothing, before the site is touched.
     """
     manifest = manifest_of(store, of, backup)
     with tempfile.TemporaryDirectory(prefix="tenantry-restore-") as folder:
         files = fetched(store, of, manifest, Path(folder), going)
-        if first is not None:
-            take(ops, store, of, now=first, heard=heard, going=going)
+        half, before = _owned(ops, of).half_restored, ""
+        if first is not None and not half:
+            before = take(ops, store, of, now=first, heard=heard, going=going).id
         _check_going(going, of)
-        now = versions(ops.installed(of.site))
-        changed = any(now.get(app) != version for app, version in manifest.apps.items() if version)
+        # Of what is half there bench may not even tell its apps.
+        now = {} if half else versions(ops.installed(of.site))
+        changed = half or any(now.get(app) != version for app, version in manifest.apps.items() if version)
+        begins(before)
         ops.restore(of.site, of.mark, files, heard, migrate=changed)
     return manifest
 
@@ -162,6 +170,14 @@ def clear(store: Store, of: Tenant, keep: Keep, *, now: datetime) -> Sequence[st
         # The manifest first: what is cut off here is no backup any more, and goes the next time.
         store.delete(sorted(found.get(backup, ()), key=lambda key: not key.endswith(f"/{MANIFEST}")))
     return gone
+
+
+def _owned(ops: SiteOperations, of: Tenant) -> Found:
+    """What is there. Raises OwnershipError where it is not this tenant's."""
+    found = ops.look(of.site)
+    if not found.made or found.mark != of.mark:
+        raise OwnershipError(f"{of.what} on {ops.name}: there is none of this tenant. Nothing was done.")
+    return found
 
 
 def _keep(ops: SiteOperations, store: Store, key: str, file: SiteFile, going: Going) -> None:

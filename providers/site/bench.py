@@ -141,14 +141,14 @@ class Bench:
 
     def restore(self, site: str, mark: str, files: Sequence[LocalFile], heard: Heard, *, migrate: bool) -> None:
         self._mine(site, mark)
-        self._note(site, Begun(mark=mark, doing=Doing.RESTORE))
+        first = requests.note(Begun(mark=mark, doing=Doing.RESTORE))
         try:
             there = {file.kind: self._sent(site, file) for file in files}
             words = [*_at(site), Doing.RESTORE, there[Kind.DATABASE], "--force", "--db-root-username", self.root_user]
             for kind in (Kind.PUBLIC, Kind.PRIVATE):
                 words += [f"--with-{kind}-files", there[kind]] if kind in there else []
             limit = self.seconds.restore
-            self._bench(site, Doing.RESTORE, words, heard, seconds=limit, answers=self._root())
+            self._bench(site, Doing.RESTORE, words, heard, seconds=limit, answers=self._root(), first=[first])
             if Kind.CONFIG in there:
                 self._ask("configure", site, source=there[Kind.CONFIG], keys=_ENCRYPTION_KEYS)
             if migrate:

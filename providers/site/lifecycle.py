@@ -92,7 +92,7 @@ def _begun_here(ops: SiteOperations, site: str, mark: str) -> Begun | None:
     found = ops.look(site)
     if not found.made or found.mark != mark:
         raise _not_ours(ops, site, found)
-    if found.begun is not None and found.begun.doing is Doing.RESTORE:
+    if found.half_restored:
         raise UnfinishedError(
             f"site {site!r}: a restore of it was cut off or has failed, so its data is not whole. Restore a backup "
             "again, then retry."
@@ -108,7 +108,8 @@ def seen(ops: SiteOperations, site: str, mark: str) -> tuple[App, ...] | None:
 
 def needs_backup(ops: SiteOperations, site: str, found: Found) -> bool:
     """Whether there is anything in a site of this tenant that its removal would lose. Raises ProviderError."""
-    if not found.made or not found.mark:
+    if not found.made or not found.mark or found.half_restored:
+        # Before it was restored it was backed up, or somebody has said that it need not be.
         return False
     if found.begun is None or found.begun.doing is not Doing.DROP:
         return True

@@ -33,7 +33,7 @@ from providers.site.region import operations_of, store_of
 from providers.site.seam import App, Heard, NewSite, SiteOperations
 
 IDENTITY = ("region", "site", "tenant_mark")
-OWNED = ("apps", "backup_on_delete")
+OWNED = ("apps", "backup_on_delete", "whole")
 _GIVEN_UP: set[str] = set()
 """The URNs of the resources whose calls are to end: a process of this host serves one run, and then ends."""
 
@@ -79,6 +79,11 @@ class SiteProvider(ResourceProvider):
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         ops = _kept(props)
+        found = ops.look(id_)
+        if found.half_restored and found.is_of(id_, str(props["tenant_mark"])):
+            # Bench may tell nothing of it. An up finds it changed, and says what is to be done.
+            kept = {name: value for name, value in props.items() if name != "admin_password"}
+            return ReadResult(id_, {**kept, "server": ops.name, "whole": False})
         apps = seen(ops, id_, str(props["tenant_mark"]))
         if apps is None:
             return ReadResult("", {})
@@ -126,7 +131,8 @@ class Site(Resource, module="tenantry", name="Site"):
         """
         props = {"region": region, "tenant_mark": tenant_mark, "site": site, "apps": list(apps)}
         password = pulumi.Output.secret(admin_password)
-        more = {"backup_on_delete": backup_on_delete, "admin_password": password, "installed": None, "server": None}
+        more = {"backup_on_delete": backup_on_delete, "whole": True, "admin_password": password}
+        more |= {"installed": None, "server": None}
         super().__init__(SiteProvider(), name, {**props, **more}, opts)
 
 
@@ -156,8 +162,8 @@ def _new(props: Mapping[str, Any]) -> NewSite:
 
 def _outs(props: Mapping[str, Any], ops: SiteOperations, apps: tuple[App, ...]) -> dict[str, Any]:
     """What is kept in the state: no password."""
-    kept = {name: props[name] for name in (*IDENTITY, *OWNED)}
-    return {**kept, "installed": versions(apps), "server": ops.name}
+    kept = {name: props[name] for name in (*IDENTITY, "apps", "backup_on_delete")}
+    return {**kept, "whole": True, "installed": versions(apps), "server": ops.name}
 
 
 def _kept(props: Mapping[str, Any]) -> SiteOperations:

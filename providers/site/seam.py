@@ -76,6 +76,11 @@ class Found:
             return bool(self.mark) and self.mark == mark
         return self.begun.mark == mark and self.database in {"", database_name(mark, site)}
 
+    @property
+    def half_restored(self) -> bool:
+        """Whether a restore of it was cut off or has failed, so that its data is not whole."""
+        return self.begun is not None and self.begun.doing is Doing.RESTORE
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:

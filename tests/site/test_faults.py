@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -22,7 +22,7 @@ from providers.site.errors import BackupError, BusyError, CommandError, SiteErro
 from providers.site.lifecycle import bring_up
 from providers.site.region import operations_of, store_of
 from providers.site.resource import SiteProvider
-from providers.site.seam import Begun, Doing, NewSite
+from providers.site.seam import Begun, Doing, Kind, LocalFile, NewSite
 from providers.site_backend import SiteSeconds
 from tests.site.conftest import ADMIN_PASSWORD, REGION, TestBench, alive, eventually
 
@@ -312,11 +312,39 @@ def test_a_restore_that_fails_is_said_and_can_be_done_again(real: TestBench) -> 
         restore(real.ops, store_of(REGION), tenant(real), made.id, heard=real.hear)
     with pytest.raises(SiteError, match="its data is not whole"):
         SiteProvider().create(real.props)
+    with pytest.raises(SiteError, match="is not backed up"):
+        take(real.ops, store_of(REGION), tenant(real), now=NOW, heard=real.hear)
     real.works()
-    restore(real.ops, store_of(REGION), tenant(real), made.id, heard=real.hear)
-    assert real.data()["rows"] == {"invoice": 1}
+    # Bench has no apps to tell of it, and there is nothing whole in it that could be kept before.
+    restore(real.ops, store_of(REGION), tenant(real), made.id, heard=real.hear, first=NOW + timedelta(hours=1))
+    assert [one.id for one in backups_of(store_of(REGION), tenant(real))] == [made.id]
+    assert real.ops.look(real.site).begun is None
     # What was brought there for it is gone again.
     assert not list((real.home / "sites" / ".tenantry").glob("*.restore"))
+
+
+def test_a_restore_that_never_came_to_bench_leaves_the_site_whole(real: TestBench) -> None:
+    SiteProvider().create(real.props)
+    made = take(real.ops, store_of(REGION), tenant(real), now=NOW, heard=real.hear)
+    (kept,) = real.backups.rglob("*.sql.gz")
+    file = LocalFile(kind=Kind.DATABASE, path=kept, size=kept.stat().st_size, sha256="0" * 64)
+    with pytest.raises(SiteError, match="another checksum"):
+        real.ops.restore(real.site, real.mark, [file], real.hear, migrate=False)
+    assert not real.calls("restore")
+    SiteProvider().create(real.props)
+    assert take(real.ops, store_of(REGION), tenant(real), now=NOW, heard=real.hear).apps == made.apps
+
+
+def test_a_site_that_is_half_restored_is_dropped_without_a_backup(real: TestBench) -> None:
+    outs = SiteProvider().create(real.props).outs or {}
+    made = take(real.ops, store_of(REGION), tenant(real), now=NOW, heard=real.hear)
+    real.fails("restore", after="start")
+    with pytest.raises(CommandError):
+        restore(real.ops, store_of(REGION), tenant(real), made.id, heard=real.hear)
+    assert SiteProvider().read(real.site, outs).outs == {**outs, "whole": False}
+    SiteProvider().delete(real.site, outs)
+    assert real.left() == []
+    assert [one.id for one in backups_of(store_of(REGION), tenant(real))] == [made.id]
 
 
 def test_a_restore_brings_back_the_key_of_encrypted_fields_and_migrates_what_is_older(real: TestBench) -> None:

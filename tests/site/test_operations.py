@@ -8,13 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from automation import operations
 from automation.errors import InputError, RunLeftError
 from automation.models import DeploymentStatus
+from automation.operations import UpOptions
 from providers.site.backups import Tenant, take
+from providers.site.errors import BackupError
 from providers.site.region import store_of
+from providers.site.stores import FolderStore
+from stacks.lines import SITE
 from tests.conftest import MainDatabase
 from tests.site.conftest import REGION, bench_at
-from tests.site.sites import Sites, sites_on, worked
+from tests.site.sites import Sites, manifest, sites_on, worked
 
 
 @pytest.fixture
@@ -87,6 +92,57 @@ def test_backups_beyond_what_is_kept_are_cleared_away(sites: Sites) -> None:
     assert made is not None
     assert made["cleared"] == [before.id]
     assert sites.kept == [made["id"]]
+
+
+def test_a_backup_may_take_as_long_as_a_run(sites: Sites) -> None:
+    worked(sites)
+    settings = sites.context.settings
+    made = sites.backup()
+    put_back = sites.restore(str((made.backup or {})["id"]))
+    for step in (*made.state.steps, *put_back.state.steps):
+        assert settings.step_limit(step.key, step.seconds, line="site").seconds == settings.run_limit("site").seconds
+
+
+def test_old_backups_that_cannot_be_deleted_do_not_make_the_new_one_a_failure(
+    sites: Sites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise BackupError("s3://eu-sites/: x is not deleted: AccessDenied.")
+
+    worked(sites, backups={"keep": {"last": 1, "daily": 0, "weekly": 0, "monthly": 0, "yearly": 0}})
+    sites.backup()
+    monkeypatch.setattr(FolderStore, "delete", refused)
+    made = sites.backup()
+    assert (made.error, made.status, made.partial) == (None, DeploymentStatus.SUCCEEDED, ("retention",))
+    assert "AccessDenied" in str(made.state.step("retention").error)
+    assert (made.state.progress, sites.tenant, len(sites.kept)) == (100, "active", 2)
+
+
+@pytest.mark.timeout(400)
+def test_a_site_that_is_half_restored_is_so_until_a_restore_succeeds(
+    project: Path, main_db: MainDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sites = sites_on(bench_at(project / "there", monkeypatch, "bench"), main_db)
+    made = sites.up()
+    assert made.error is None, made.error.message
+    kept = str((sites.backup().backup or {})["id"])
+    sites.bench.fails("restore", after="start")
+    failed = sites.restore(kept)
+    [before] = set(sites.kept) - {kept}
+    assert failed.error is not None
+    assert f"what was there before is backup {before}" in failed.error.message
+    assert sites.tenant == "failed"
+
+    sites.bench.works()
+    left = UpOptions(enable_rollback=False)
+    for run in (sites.backup, lambda: operations.up(sites.context, SITE.parse(manifest()), left)):
+        again = run()
+        assert again.error is not None, again.operation
+        assert "data is not whole" in again.error.message
+        assert sites.tenant == "failed"
+    restored = sites.restore(before)
+    assert (restored.error, sites.tenant) == (None, "active")
+    assert sites.kept == sorted((kept, before))
 
 
 def test_a_restore_of_what_is_no_backup_touches_nothing(sites: Sites) -> None:
