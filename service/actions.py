@@ -16,9 +16,12 @@ from typing import Any
 from automation import manifests
 from automation.backup_plans import plan_of
 from automation.errors import InputError, NotFoundError
+from automation.jobs import reading_backups
+from automation.jobs.database import looking_up
 from automation.jobs.model import ConflictError, Job, NewJob
 from automation.models import TenantStatus
 from automation.models_jobs import JobOperation
+from providers.site.manifest import made_at
 from service import lookups
 from service.auth.permissions import Permission
 from service.auth.principal import Principal
@@ -166,6 +169,7 @@ async def restore(
 ) -> Submitted:
     """Puts the tenant's site back to a backup; with `first`, what is there now is backed up before."""
     row = await _with_site(state, who, slug, Permission.TENANT_ROLLBACK)
+    await _demand_own(state, who, slug, backup)
     asked = ("restore", slug, backup, first)
     options = {"backup": backup, "first": first}
     return await _submit(state, _plain(who, row, JobOperation.RESTORE, options, key=key, asked=asked))
@@ -248,6 +252,8 @@ async def retry_job(state: State, who: Principal, job: uuid.UUID, *, key: str | 
         who.demand(Permission.JOB_RETRY, old.tenant, what=f"job {job}")
     if row is not None and manifest is None:
         _refuse_stale(old, row)
+    if old.operation is JobOperation.RESTORE:
+        await _demand_own(state, who, old.tenant, str(old.options.get("backup", "")))
     new = NewJob(
         tenant=old.tenant,
         line=old.line,
@@ -302,6 +308,18 @@ async def _with_site(state: State, who: Principal, slug: str, permission: Permis
     except InputError as error:
         raise ConflictError(error.message, hint=error.hint) from None
     return row
+
+
+async def _demand_own(state: State, who: Principal, slug: str, backup: str) -> None:
+    """Raises ConflictError for a backup of a tenant that had this name before: its data is not for who has it now."""
+    async with looking_up(state.engine, state.settings) as connection:
+        removed = await reading_backups.removed_at(connection, slug)
+    moment = made_at(backup)
+    if removed is not None and moment is not None and moment <= removed and not who.platform_admin:
+        raise ConflictError(
+            f"the backup {backup} is of a tenant '{slug}' that was removed",
+            hint="choose one that was made since; an admin of the platform may restore that one",
+        )
 
 
 def _refuse_others(who: Principal, row: TenantRow | None, slug: str) -> None:

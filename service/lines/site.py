@@ -146,7 +146,9 @@ async def list_site_backups(request: Request, state: StateDep, who: Reader, tena
     """The backups that jobs have made and none has cleared away, newest first: what a restore may name."""
     await _site_of(state, who, tenant_id)
     async with looking_up(state.engine, state.settings) as connection:
-        return answers.ok(request, {"items": await reading_backups.made_by_jobs(connection, tenant_id)})
+        since = None if who.platform_admin else await reading_backups.removed_at(connection, tenant_id)
+        rows = await reading_backups.made_by_jobs(connection, tenant_id, since=since)
+        return answers.ok(request, {"items": rows})
 
 
 async def _manifest(state: State, body: SiteJobBody) -> dict[str, Any]:

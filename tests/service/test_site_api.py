@@ -162,6 +162,34 @@ async def test_backups_are_those_that_no_later_one_has_cleared_away(
     assert [(one["id"], one["size"], one["job"]) for one in listed] == [("20260106T023000Z-2f3a", 20, jobs[1])]
 
 
+async def test_the_backups_of_a_removed_tenant_are_not_those_of_who_takes_its_name(
+    client: httpx.AsyncClient, state: State, main_db: MainDatabase
+) -> None:
+    await working(client, state, main_db)
+    before = await asked(client, {"tenant_id": "acme-shop", "job_type": "backup_site"})
+    await ends(state, before["id"], JobStatus.SUCCEEDED, result={"backup": {"id": BACKUP, "cleared": []}})
+    restore = {"tenant_id": "acme-shop", "job_type": "restore_site", "backup": BACKUP}
+
+    def removed() -> None:
+        with main_db.connect() as connection:
+            connection.execute(
+                "INSERT INTO deployments (id, tenant, operation, status, correlation_id, actor, host, pid, engine,"
+                " ended_at) VALUES (gen_random_uuid(), 'acme-shop', 'destroy', 'succeeded', 'c', 'olga', 'h', 1, 'e',"
+                " now())"
+            )
+
+    await asyncio.to_thread(removed)
+    assert (await client.get(BACKUPS, headers=OWNER)).json()["items"] == []
+    assert [one["id"] for one in (await client.get(BACKUPS, headers=as_())).json()["items"]] == [BACKUP]
+    refused = await client.post(JOBS, json=restore, headers=OWNER)
+    assert (refused.status_code, "was removed" in refused.json()["detail"]) == (409, True)
+    job = await asked(client, restore, as_())
+    await ends(state, job["id"], JobStatus.FAILED, message="bench is full")
+    for path in (JOBS, "/api/v1/jobs"):
+        assert (await client.post(f"{path}/{job['id']}/retry", headers=OWNER)).status_code == 409
+    assert (await client.post(f"{JOBS}/{job['id']}/retry", headers=as_())).status_code == 202
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [

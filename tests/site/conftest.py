@@ -56,7 +56,7 @@ class TestBench:
     @property
     def props(self) -> dict[str, Any]:
         given = {"region": REGION, "tenant_mark": self.mark, "site": self.site, "apps": ["erpnext"]}
-        return {**given, "backup_on_delete": True, "admin_password": ADMIN_PASSWORD}
+        return {**given, "backup_on_delete": True, "whole": True, "admin_password": ADMIN_PASSWORD}
 
     @property
     def new(self) -> NewSite:
