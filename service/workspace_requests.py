@@ -49,6 +49,8 @@ _PERSON = ("admin_name", "admin_password")
 _LONGEST_SLUG = 36
 """Of a name's own; up to four more characters tell two of one name apart."""
 _SHORTEST_SLUG = 3
+_LONGEST_EMAIL = 200
+"""It is the subject of its owner's tokens, which have no longer ones."""
 
 
 class AdminBody(Body):
@@ -86,7 +88,9 @@ def read(body: object) -> Wanted:
     known = {key: given[key] for key in ("admin_email", *_PERSON) if key in given}
     admin, problems = _admin(known)
     email = normal(admin.admin_email) if admin is not None else ""
-    problems += tuple(_unknown(key, value) for key, value in given.items() if key not in (*WORDS.own, *_PERSON))
+    if len(email) > _LONGEST_EMAIL:
+        problems += (FieldProblem(field="admin_email", given=shown(email), valid=f"up to {_LONGEST_EMAIL} characters"),)
+    problems += tuple(_unknown(key) for key in given if key not in (*WORDS.own, *_PERSON))
     rest = {key: given[key] for key in WORDS.own if key in given and key != "admin_email"}
     manifest = WORDS.manifest_of({"engine": DEFAULT, "enable_rollback": False, **_tidied(rest)})
     if admin is not None and (wrong := wanting(admin.admin_password, others=(admin.admin_email, admin.admin_name))):
@@ -147,10 +151,11 @@ _DERIVED = frozenset({"slug"})
 """What follows from other fields, whose problems are told already."""
 
 
-def _unknown(key: str, value: object) -> FieldProblem:
+def _unknown(key: str) -> FieldProblem:
     """A key that a manifest may have, too: a workspace is asked for in these words only."""
     known = (*WORDS.own, *_PERSON)
-    given = f"an unknown key with the value {shown(value, key)}"
+    # Not its value: `admin_password` is misspelt in many ways.
+    given = "an unknown key"
     return FieldProblem(
         field=key, given=given, valid=f"one of the keys {', '.join(known)}", suggestion=closest(key, known)
     )

@@ -16,6 +16,7 @@ from automation.jobs.database import looking_up
 from automation.jobs.model import BusyError, ConflictError
 from providers.errors import ConfigurationError
 from service import actions, lookups, provisioning, workspace_requests
+from service.auth.accounts import Entry
 from service.auth.permissions import Permission
 from service.auth.principal import Principal
 from service.lines.words import RequestError, mapping
@@ -27,16 +28,16 @@ from stacks.lines import POS
 from stacks.pos.engine import DEFAULT, NAMES, EngineHealth, regions_of
 from stacks.problems import ManifestError
 
-PASSWORD, PROVIDER = "password", "identity_provider"
+PASSWORD, PROVIDER, TOKEN = "password", "identity_provider", "token"
 _OF_ONE_NAME = 1_000
 _TRIES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Created:
-    """A workspace that was asked for. `signs_in_by` is how its admin does: PASSWORD or PROVIDER.
+    """A workspace that was asked for. `signs_in_by` is how its admin does: PASSWORD, PROVIDER, or TOKEN.
 
-    `known`: there is an account of that address from before, which keeps its password.
+    `known`: the address is somebody's from before, who signs in as before. The password of the request is not kept.
     """
 
     submitted: actions.Submitted
@@ -65,8 +66,16 @@ async def create(state: State, who: Principal, body: object, *, key: str | None 
     if state.accounts.there:
         # Last: what is refused must not leave an account whose password somebody else has chosen. Sent again with its
         # key, a request that was cut off in between makes it.
-        made = await state.accounts.add(who.caller, email=wanted.email, name=wanted.person, password=wanted.password)
-        signs_in_by, known = PASSWORD, not made
+        job = submitted.job
+        entry = await state.accounts.add(
+            who.caller,
+            tenant=job.tenant,
+            email=wanted.email,
+            name=wanted.person,
+            password=wanted.password,
+            again=None if submitted.created else job.created_at,
+        )
+        signs_in_by, known = TOKEN if entry is Entry.TAKEN else PASSWORD, entry is not Entry.MADE
     return Created(submitted=submitted, wanted=wanted, engine=engine, signs_in_by=signs_in_by, known=known)
 
 

@@ -146,11 +146,14 @@ class WorkspaceAdmin(Document):
     name: str = Field(examples=["Njeri Wambui"])
     role: str = Field(examples=["owner"])
     signs_in_by: str = Field(
-        description="password; or identity_provider, which must have verified the address",
-        json_schema_extra={"enum": ["password", "identity_provider"]},
+        description="password; identity_provider, which must have verified the address; token: the address is that of "
+        "somebody who signs in with one, and gets no account by this",
+        json_schema_extra={"enum": ["password", "identity_provider", "token"]},
         examples=["password"],
     )
-    known_before: bool = Field(description="there was an account of that address: it keeps its own password")
+    known_before: bool = Field(
+        description="the address was somebody's already: the password of this request is not theirs"
+    )
 
 
 class WorkspaceDocument(Document):

@@ -48,7 +48,13 @@ async def create_workspace(request: Request, state: StateDep, who: Creator) -> R
         return _form(request, state, who, values, problems=forms.placed_problems(error, unread))
     except TenantryError as error:
         return _form(request, state, who, values, error=error)
-    return to(f"/workspaces/{made.slug}")
+    # Else they would try to sign in with a password that was not taken.
+    said = (
+        {workspaces.PASSWORD: "account-known", workspaces.TOKEN: "address-taken"}[made.signs_in_by]
+        if made.known
+        else ""
+    )
+    return to(f"/workspaces/{made.slug}", said)
 
 
 def _form(

@@ -378,6 +378,68 @@ async def test_creating_another_workspace_changes_nobodys_password(
     assert await sql("SELECT count(*) FROM tenant_members WHERE subject = 'njeri@shop.example'") == [(2,)]
 
 
+async def test_who_goes_by_an_address_already_gets_no_account_from_somebody_elses_request(
+    erp: Erp, client: httpx.AsyncClient, sql: Callable[..., Any]
+) -> None:
+    """A token's subject may be an address: a password that another chose must not open what is its bearer's."""
+    await create(client, who="boss@shop.example", name="First", admin_email="first@shop.example")
+    invited = {"role": "owner"}
+    answer = await client.put("/api/v1/tenants/first/members/zoe@shop.example", json=invited, headers=as_())
+    assert answer.status_code in (200, 201), answer.text
+    for number, email in enumerate(("zoe@shop.example", "Boss@shop.example")):
+        told = await create(client, who="mallory", name=f"Bait {number}", admin_email=email)
+        assert (told["admin"]["signs_in_by"], told["admin"]["known_before"]) == ("token", True)
+        form = {"email": email, "password": PASSWORD}
+        tried = await client.post("/sign-in", data=form, headers={"sec-fetch-site": "same-origin"})
+        assert tried.status_code == 401
+    assert await sql("SELECT email FROM accounts") == [("first@shop.example",)]
+    assert (await client.get(path("status", "bait-0"), headers=as_("zoe@shop.example"))).status_code == 200
+
+
+async def test_an_account_that_was_made_for_it_is_not_told_as_known_when_the_request_comes_again(
+    erp: Erp, client: httpx.AsyncClient
+) -> None:
+    for _ in range(2):
+        told = await create(client, **{"Idempotency-Key": "k1"})
+        assert (told["admin"]["signs_in_by"], told["admin"]["known_before"]) == ("password", False)
+
+
+async def test_the_page_says_that_the_password_was_not_taken(erp: Erp, client: httpx.AsyncClient) -> None:
+    await create(client)
+    answer = await client.post("/workspaces/new", data={**REQUEST, "category": "retail"}, headers=as_("ann", "creator"))
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/workspaces/{SLUG}-2?said=account-known")
+    assert "keeps its own password" in (await client.get(answer.headers["location"], headers=as_())).text
+
+
+async def test_an_address_that_no_token_could_be_for_is_refused(erp: Erp, client: httpx.AsyncClient) -> None:
+    long = "a@" + ".".join(letter * 60 for letter in "bcde")
+    assert [row["field"] for row in (await create(client, 422, admin_email=long))["errors"]] == ["admin_email"]
+
+
+async def test_a_misspelt_password_is_not_told(erp: Erp, client: httpx.AsyncClient) -> None:
+    for key in ("admin_pasword", "admin_passwd", "pwd"):
+        assert "hunter2" not in json.dumps(await create(client, 422, **{key: PASSWORD}))
+
+
+async def test_an_address_that_asks_too_often_locks_nobodys_account(
+    erp: Erp, client: httpx.AsyncClient, sql: Callable[..., Any]
+) -> None:
+    form = {"email": "njeri@shop.example", "password": "x"}
+
+    async def guess() -> int:
+        return (await client.post("/sign-in", data=form, headers={"sec-fetch-site": "same-origin"})).status_code
+
+    assert await guess() == 401
+    counted = "SELECT hits FROM rate_limit_windows WHERE caller = 'account njeri@shop.example'"
+    before = await sql(counted)
+    await sql(
+        "UPDATE rate_limit_windows SET number = floor(extract(epoch FROM clock_timestamp()) / 60)::bigint + 60,"
+        " hits = 60 WHERE kind = 'sign-in' AND caller LIKE 'from %%'"
+    )
+    assert await guess() == 429
+    assert await sql(counted) == before
+
+
 async def test_guesses_are_counted(erp: Erp, client: httpx.AsyncClient, sql: Callable[..., Any]) -> None:
     await create(client)
     # Ten in the window that is now, however long this test takes.
