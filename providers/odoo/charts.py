@@ -19,6 +19,7 @@ from providers.errors import ConfigurationError, NotReadyError, ProviderError, U
 from providers.odoo.api import LONG_SECONDS, Odoo, odoo_at
 from providers.odoo.company import MODEL, SHARED_ACCOUNTS
 from providers.odoo.errors import OdooError
+from providers.odoo.standing import inside
 from providers.props import diff_of, required
 
 ENOUGH = 5
@@ -77,8 +78,11 @@ class ChartOfAccountsProvider(ResourceProvider):
         found = _company(odoo, props)
         if found is None:
             return ReadResult("", {})
-        counted = _counted(odoo, props)
-        if counted["ready"]:
+        company = int(props["company"])
+        counted: dict[str, Any] = inside(
+            odoo, company, lambda: _counted(odoo, props), what=_what(props), gone={}, archived={}
+        )
+        if counted.get("ready"):
             # More of them come as the business goes on, which is no drift.
             counted = {}
         return ReadResult(id_, {**props, **counted, "chart_of_accounts": found or props["chart_of_accounts"]})

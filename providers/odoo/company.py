@@ -14,7 +14,7 @@ from pulumi.dynamic import CheckResult
 
 from providers.live import speaker
 from providers.odoo.api import LONG_SECONDS, Odoo, Row
-from providers.odoo.errors import InUseError, OdooError
+from providers.odoo.errors import DeniedError, InUseError, OdooError
 from providers.odoo.lifecycle import marked, unlinked
 from providers.odoo.record import Common, Record, RecordProvider, kept_at, stays
 from providers.odoo.wanted import Wanted, Whose, id_of, wanted_of
@@ -44,7 +44,8 @@ class CompanyProvider(RecordProvider):
         found = marked(odoo, wanted, also=self.also)
         try:
             super().delete(_id, _props)
-        except InUseError as error:
+        except (InUseError, DeniedError) as error:
+            # Odoo refuses whatever names an archived company, as if its user lacked a right.
             if found is not None and found.get("active") is False:
                 # Somebody has archived it, since its books may not be deleted: it sells no more.
                 speaker()(f"{wanted.what} stays in Odoo, archived: {error}")

@@ -23,6 +23,7 @@ from pulumi.dynamic import (
 
 from providers.odoo.api import Odoo, Row, odoo_at
 from providers.odoo.lifecycle import ensure, look, remove, resolved
+from providers.odoo.standing import inside
 from providers.odoo.wanted import Wanted, Whose, kept_of, seen, wanted_of
 from providers.optional import tried
 from providers.props import diff_of, required
@@ -53,6 +54,12 @@ class RecordProvider(ResourceProvider):
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         if not props.get("ready", True):
             return ReadResult(id_, props)
+        # Of an archived company nothing is seen: it is as it was, until the company is taken up again.
+        asis, gone = ReadResult(id_, props), ReadResult("", {})
+        wanted, odoo = wanted_of(props), odoo_at(str(props["region"]))
+        return inside(odoo, wanted.company, lambda: self._seen(id_, props), what=wanted.what, gone=gone, archived=asis)
+
+    def _seen(self, id_: str, props: dict[str, Any]) -> ReadResult:
         odoo, wanted = kept_at(props), wanted_of(props)
         found = look(odoo, wanted, kept_of(props), also=self.also)
         if found is None:
@@ -66,8 +73,13 @@ class RecordProvider(ResourceProvider):
         return UpdateResult(self._tried(_olds, _news))
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
-        odoo, wanted = kept_at(_props), wanted_of(_props)
-        remove(odoo, wanted, kept_of(_props), before=lambda found: self._cleared(odoo, wanted, found))
+        wanted, odoo = wanted_of(_props), odoo_at(str(_props["region"]))
+        # What is in a company that was archived stays with it.
+        inside(odoo, wanted.company, lambda: self._removed(_props), what=wanted.what, gone=None, archived=None)
+
+    def _removed(self, props: Mapping[str, Any]) -> None:
+        odoo, wanted = kept_at(props), wanted_of(props)
+        remove(odoo, wanted, kept_of(props), before=lambda found: self._cleared(odoo, wanted, found))
 
     def _tried(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, Any]:
         """The outputs. An optional one never fails."""

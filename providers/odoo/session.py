@@ -18,6 +18,7 @@ from providers.errors import NotReadyError, UnreachableError
 from providers.odoo.api import Odoo, Row, odoo_at
 from providers.odoo.errors import InvalidError, OdooError, SessionOpenError, TillMissingError
 from providers.odoo.lifecycle import unlinked
+from providers.odoo.standing import inside
 from providers.odoo.till import SESSIONS, check_unsold
 from providers.optional import tried
 from providers.props import diff_of, required
@@ -44,12 +45,13 @@ class PosSessionProvider(ResourceProvider):
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         if not props.get("ready", True):
             return ReadResult(id_, props)
-        found = _open(odoo_at(str(props["region"])), props)
-        return (
-            ReadResult(id_, {**props, **_outs(found), "ready": found["state"] == OPENED})
-            if found
-            else ReadResult("", {})
-        )
+        odoo, asis, gone = odoo_at(str(props["region"])), ReadResult(id_, props), ReadResult("", {})
+
+        def seen() -> ReadResult:
+            found = _open(odoo, props)
+            return ReadResult(id_, {**props, **_outs(found), "ready": found["state"] == OPENED}) if found else gone
+
+        return inside(odoo, int(props["company"]), seen, what=_what(props), gone=gone, archived=asis)
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         return UpdateResult(_tried(_olds, _news))
@@ -58,10 +60,14 @@ class PosSessionProvider(ResourceProvider):
         if not _props.get("till"):
             return
         odoo, company = odoo_at(str(_props["region"])), int(_props["company"])
-        found = _open(odoo, _props)
-        if found is not None:
-            check_unsold(odoo, _what(_props), [found["id"]], company=company)
-            unlinked(odoo, SESSIONS, [found["id"]], what=_what(_props), company=company)
+
+        def removed() -> None:
+            found = _open(odoo, _props)
+            if found is not None:
+                check_unsold(odoo, _what(_props), [found["id"]], company=company)
+                unlinked(odoo, SESSIONS, [found["id"]], what=_what(_props), company=company)
+
+        inside(odoo, company, removed, what=_what(_props), gone=None, archived=None)
 
 
 class PosSession(Resource, module="tenantry", name="OdooPosSession"):

@@ -15,6 +15,7 @@ from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, Re
 from providers.errors import ProviderError
 from providers.odoo.api import Odoo, odoo_at
 from providers.odoo.company import MODEL
+from providers.odoo.standing import inside
 from providers.odoo.wanted import changes, plain, seen, written
 from providers.optional import tried
 from providers.props import diff_of, required
@@ -35,6 +36,11 @@ class SettingsProvider(ResourceProvider):
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         if not props.get("ready", True):
             return ReadResult(id_, props)
+        odoo, asis, gone = odoo_at(str(props["region"])), ReadResult(id_, props), ReadResult("", {})
+        company = int(props["company"])
+        return inside(odoo, company, lambda: self._seen(id_, props), what=_what(props), gone=gone, archived=asis)
+
+    def _seen(self, id_: str, props: dict[str, Any]) -> ReadResult:
         found = _found(odoo_at(str(props["region"])), props)
         if found is None:
             return ReadResult("", {})

@@ -35,7 +35,7 @@ _PROTOCOL = {
     "links": "a link is shown as [id, name], or false; several as a list of ids",
     "archived": "archived records are not found unless active_test is false or the domain names active",
     "companies": "allowed_company_ids limits what is seen, its first is the company of defaults; one that the user has "
-    "not: odoo.exceptions.AccessError",
+    "not, or that is archived: odoo.exceptions.AccessError",
 }
 _RECORDS = {
     "load": "load(columns, rows) with a column `id` makes a record and its external identifier in one transaction",

@@ -63,8 +63,11 @@ class Env:
     def companies(self) -> list[int]:
         """[companies]."""
         asked = list(self.context.get("allowed_company_ids") or ())
-        if set(asked) - set(self.user["company_ids"]):
+        kept = (self.db.records.look("res.company", str(one)) for one in self.user["company_ids"])
+        mine = [int(one["id"]) for one in kept if one is not None and one["active"]]
+        if set(asked) - set(mine):
             raise denied("Access to unauthorized or invalid companies.")
+        # Without one that is named: whoever administers companies sees archived ones, too.
         return asked or list(self.user["company_ids"])
 
     @property

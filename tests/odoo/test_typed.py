@@ -203,6 +203,41 @@ def test_a_company_with_entries_is_not_deleted_unless_it_was_archived(engine: En
     assert here.row("res.company", id=owner)["active"] is True
 
 
+def test_a_shop_whose_company_was_archived_is_left_as_it_is(engine: Engine, here: Server) -> None:
+    """Odoo refuses whatever names an archived company; the way out that a refusal of ours names must be one."""
+    engine.up(lambda: shop(cash=False))
+    owner = engine.made["company"].outs["record_id"]
+    journal = here.row("account.journal", code="INV")["id"]
+    here.put("account.move", name="INV/1", state="posted", journal_id=journal, company_id=owner)
+    here.change("res.company", owner, active=False)
+    before = here.state()
+    known = {name: dict(made.outs) for name, made in engine.made.items()}
+    assert [name for name, made in engine.made.items() if not made.refresh()] == []
+    assert [name for name, made in engine.made.items() if made.outs != known[name]] == ["company"]
+    engine.destroy()
+    assert here.state() == before
+    assert left_in(REGION, tenant_mark=MARK) == []
+    here.change("res.company", owner, active=True)
+    assert f"res.company {owner} in Odoo at {here.url}" in left_in(REGION, tenant_mark=MARK)
+
+
+def test_what_is_left_is_not_hidden_by_tenants_of_a_like_name(here: Server) -> None:
+    for number in range(120):
+        here.put("ir.model.data", module="tenantry", name=f"tenantry_2fshop-2_p{number}", model="x", res_id=number + 1)
+    here.put("ir.model.data", module="tenantry", name="tenantry_2fshop_till", model="pos.config", res_id=7)
+    assert left_in(REGION, tenant_mark=MARK) == [f"pos.config 7 in Odoo at {here.url}"]
+
+
+def test_a_shop_whose_company_was_deleted_is_gone(engine: Engine, here: Server) -> None:
+    engine.up(lambda: shop(cash=False))
+    owner = engine.made["company"].outs["record_id"]
+    with here.alone():
+        here.site.records.delete("res.company", str(owner))
+    engine.made.pop("engine")
+    assert [name for name, made in engine.made.items() if made.refresh()] == []
+    engine.destroy()
+
+
 def test_a_settings_field_is_written_only_where_it_differs(here: Server) -> None:
     owner = company().outs["record_id"]
     fields = {"annual_inventory_day": 30, "point_of_sale_update_stock_quantities": "real"}
