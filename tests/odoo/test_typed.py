@@ -222,9 +222,11 @@ def test_a_shop_whose_company_was_archived_is_left_as_it_is(engine: Engine, here
 
 
 def test_what_is_left_is_not_hidden_by_tenants_of_a_like_name(here: Server) -> None:
-    for number in range(120):
-        here.put("ir.model.data", module="tenantry", name=f"tenantry_2fshop-2_p{number}", model="x", res_id=number + 1)
-    here.put("ir.model.data", module="tenantry", name="tenantry_2fshop_till", model="pos.config", res_id=7)
+    marks = [(f"tenantry_2fshop-2_p{number}", "res.partner", number + 1) for number in range(120)]
+    with here.alone():
+        for name, model, number in (*marks, ("tenantry_2fshop_till", "pos.config", 7)):
+            given = {"module": "tenantry", "name": name, "model": model, "res_id": number}
+            here.site.root.create("ir.model.data", given)
     assert left_in(REGION, tenant_mark=MARK) == [f"pos.config 7 in Odoo at {here.url}"]
 
 

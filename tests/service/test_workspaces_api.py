@@ -404,13 +404,6 @@ async def test_an_account_that_was_made_for_it_is_not_told_as_known_when_the_req
         assert (told["admin"]["signs_in_by"], told["admin"]["known_before"]) == ("password", False)
 
 
-async def test_the_page_says_that_the_password_was_not_taken(erp: Erp, client: httpx.AsyncClient) -> None:
-    await create(client)
-    answer = await client.post("/workspaces/new", data={**REQUEST, "category": "retail"}, headers=as_("ann", "creator"))
-    assert (answer.status_code, answer.headers["location"]) == (303, f"/workspaces/{SLUG}-2?said=account-known")
-    assert "keeps its own password" in (await client.get(answer.headers["location"], headers=as_())).text
-
-
 async def test_an_address_that_no_token_could_be_for_is_refused(erp: Erp, client: httpx.AsyncClient) -> None:
     long = "a@" + ".".join(letter * 60 for letter in "bcde")
     assert [row["field"] for row in (await create(client, 422, admin_email=long))["errors"]] == ["admin_email"]
