@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-from providers.masking import MASK, SECRET_NAME, shown_forms, without_url_passwords
+from providers.masking import MASK, SECRET_NAME, SECRET_PREFIX, shown_forms, without_url_passwords
 
 # A DSN's password, whoever put it there.
 _DSN_PASSWORD = re.compile(r"\b(?P<head>password\s*[=:]\s*)('[^']*'|\"[^\"]*\"|[^\s,;]+)", re.IGNORECASE)
 # A JWT, whoever signed it: both of its first parts are JSON objects.
 _JWT = re.compile(r"\beyJ[\w-]{6,}\.eyJ[\w-]{2,}\.[\w-]*")
-_SECRET_PREFIX = "TENANTRY_BACKEND_"  # noqa: S105 - how variables are called
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 """How Pulumi marks a secret in states and events."""
 _COLOUR = re.compile(r"<\{%[^%]*%\}>|\x1b\[[0-9;]*m")
@@ -40,7 +39,7 @@ def secret_values(environ: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(
         value
         for name, value in environ.items()
-        if value and (SECRET_NAME.search(name) or name.startswith(_SECRET_PREFIX))
+        if value and (SECRET_NAME.search(name) or name.startswith(SECRET_PREFIX))
     )
 
 

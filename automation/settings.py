@@ -19,6 +19,7 @@ from automation.errors import EngineError, InputError
 from automation.queues.settings import QueueSettings
 from providers.connection import DatabaseSettings
 from providers.errors import ConfigurationError
+from providers.masking import SECRET_PREFIX
 
 PROJECT_NAME = "tenantry"
 _SOURCE_ROOT = Path(__file__).resolve().parent.parent
@@ -208,7 +209,7 @@ class Settings(BaseSettings):
             values.append(_read_passphrase(Path(path)))
         values.extend(self.queue.secrets)
         values.extend(os.environ.get("TENANTRY_SECRET_KEY", "").split())
-        values.extend(value for name, value in os.environ.items() if name.startswith("TENANTRY_BACKEND_"))
+        values.extend(value for name, value in os.environ.items() if name.startswith(SECRET_PREFIX))
         return tuple(value for value in values if value)
 
 

@@ -30,12 +30,12 @@ from pydantic.alias_generators import to_camel
 
 from providers.connection import DatabaseSettings
 from providers.errors import ConfigurationError
+from providers.masking import SECRET_PREFIX
 
 P = TypeVar("P")
 
 VARIABLE = "TENANTRY_BACKENDS"
 DEFAULT_REGION = "default"
-SECRET_PREFIX = "TENANTRY_BACKEND_"  # noqa: S105 - how the variables are called
 SecretName = Annotated[str, Field(pattern=rf"^{SECRET_PREFIX}[A-Z0-9_]{{1,60}}$")]
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _CONTROL_IN_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")

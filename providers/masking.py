@@ -11,6 +11,8 @@ SECRET_NAME = re.compile(
     r"(secret|password|passphrase|(^|_)pass|token|credentials?|dsn|(api|private|secret|access|_)_?key)$", re.IGNORECASE
 )
 """What secrets are called: variables of an environment, and keys of a manifest."""
+SECRET_PREFIX = "TENANTRY_BACKEND_"  # noqa: S105 - how variables are called
+"""How the variables of a region's secrets begin (`providers.backends`), whatever follows."""
 # Whoever put it there.
 _URL_PASSWORD = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s:/@]+:)[^\s@/]+(?=@)", re.IGNORECASE)
 

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, model_
 
 from providers import backends
 from providers.errors import ConfigurationError
+from providers.masking import SECRET_PREFIX
 from stacks.problems import FieldProblem, InputError, problems_of
 from stacks.shape import Model
 from stacks.yaml_source import read_yaml
@@ -227,7 +228,7 @@ def _clashes(platform: Platform) -> Iterator[FieldProblem]:
         if name in DECIDED_HERE:
             valid = "a variable that no other key of this file decides"
             yield FieldProblem(field="environment", given=name, valid=valid)
-        elif name in _SECRET or name.startswith(backends.SECRET_PREFIX):
+        elif name in _SECRET or name.startswith(SECRET_PREFIX):
             # A ConfigMap, the state and what is rendered are no places for it.
             valid = "a variable that is no secret: this one goes into the Secret that secrets.regions names, as a key"
             yield FieldProblem(field="environment", given=name, valid=valid)
