@@ -85,8 +85,8 @@ def ending(job: Job, ended: Ended, *, why: Why, most: int) -> Ending | None:
 
 
 def _code(ended: Ended) -> int:
-    """The exit code; of a process that was killed once it had told how its work ended, the one that it came to say."""
-    if ended.code >= 0 or ended.document is None:
+    """What the process told of its work, whatever became of it afterwards; its own exit code where it told nothing."""
+    if ended.document is None:
         return ended.code
     if ended.document.get("type") == LOST:
         return ATTEMPT_LOST

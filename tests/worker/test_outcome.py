@@ -91,12 +91,13 @@ def test_the_first_attempt(code: int, why: Why) -> None:
         assert found.deployment_id == DEPLOYMENT or (found.status is None and code == 130) or why is Why.CANCEL
 
 
+@pytest.mark.parametrize("exit_code", [-9, 120])
 @pytest.mark.parametrize("why", ALL)
 @pytest.mark.parametrize("code", TABLE)
-def test_a_process_that_is_killed_once_it_has_told_its_end_ends_as_it_told(code: int, why: Why) -> None:
+def test_a_process_that_dies_once_it_has_told_its_end_ends_as_it_told(code: int, why: Why, exit_code: int) -> None:
     told = document(code) if code != ATTEMPT_LOST else {"type": LOST}
-    killed = ending(job(1), Ended(code=-9, document=told), why=why, most=MOST)
-    assert killed == of(code, why)
+    died = ending(job(1), Ended(code=exit_code, document=told), why=why, most=MOST)
+    assert died == of(code, why)
 
 
 def test_every_exit_code_is_in_the_table() -> None:
