@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from automation import cli_serve
+from automation import cli_serve, cli_site
 from automation.cli_ci import app as ci_app
 from automation.cli_dev import dev
 from automation.cli_isp import app as isp_app
@@ -41,6 +41,8 @@ app.add_typer(queue_app, name="queue")
 app.add_typer(platform_app, name="platform")
 app.add_typer(isp_app, name="isp")
 app.command()(dev)
+for _command in (cli_site.backup, cli_site.restore, cli_site.backups):
+    app.command()(_command)
 
 
 def _complete_tenant(incomplete: str) -> list[str]:

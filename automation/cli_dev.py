@@ -39,7 +39,7 @@ def dev(
     ] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Stop the database, and remove it with all in it.")] = False,
 ) -> None:
-    """Start everything on this machine: PostgreSQL, a region for departments, the service with its page, a worker."""
+    """Start everything on this machine: PostgreSQL, a region for tenants, the service with its page, a worker."""
     from automation.cli_support import settings_for
     from automation.dev import Dev
 
@@ -101,7 +101,8 @@ def with_servers(
         f"  API        {servers.url}/api/v1/   (OpenAPI: {servers.url}/api/v1/openapi.json)\n"
         f"  token      {token}   (12 hours)\n"
         f"  commands   . {shlex.quote(str(servers.env_file))}   then `tenantry` works on these servers\n"
-        f"  region     {servers.region.name}: departments are built here; gateway {servers.region.gateway.url}\n"
+        f"  region     {servers.region.name}: departments and points of sale are built here; "
+        f"gateway {servers.region.gateway.url}\n"
         f"  logs       {servers.log('service')}, {servers.log('worker')}\n\n"
         "Ctrl-C stops all of it; what was made is kept, and there again the next time.\n"
     )

@@ -90,6 +90,8 @@ def _say_deployment(output: Output, deployment: dict[str, Any]) -> None:
         f"    by {deployment['actor']} on {deployment['host']}, engine {deployment['engine']}, "
         f"started {deployment['started_at']}, correlation id {deployment['correlation_id']}"
     )
+    for server, count in (deployment["requests"] or {}).items():
+        output.say(f"    requests: {count} to {server}")
     if deployment["error"]:
         output.say(f"    error: {deployment['error']}")
     rows = [

@@ -105,6 +105,7 @@ def context_for(output: Output, correlation: str | None = None) -> Context:
     """
     import uuid
 
+    from automation import counting
     from automation.engines import choose, prepare
 
     os.environ["TENANTRY_CORRELATION_ID"] = (
@@ -113,6 +114,7 @@ def context_for(output: Output, correlation: str | None = None) -> Context:
     settings = settings_for()
     choice = choose(settings.engine)
     output.note(f"engine: {choice.name} ({choice.reason})")
+    counting.begin()
     prepare(choice, {**os.environ, **settings.run_environment()})
     # Late: what follows takes as long to load as the plugins to start.
     from automation.run import Context

@@ -11,7 +11,7 @@ import signal
 
 import structlog
 
-from automation import purging
+from automation import backup_schedule, purging
 from automation.database import ensure_ready
 from automation.errors import DatabaseError
 from automation.jobs.database import async_engine_for
@@ -50,7 +50,10 @@ async def _run(settings: Settings, own: WorkerSettings) -> None:
     async def purge(stop: asyncio.Event) -> None:
         await purging.run(settings, stop)
 
-    beside = {"webhooks": deliver_webhooks, "purge": purge}
+    async def ask_for_backups(stop: asyncio.Event) -> None:
+        await backup_schedule.run(engine, settings, stop)
+
+    beside = {"webhooks": deliver_webhooks, "purge": purge, "backups": ask_for_backups}
     worker = Worker(JobStore(engine, settings), queue, settings, own, beside=beside)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -207,6 +207,15 @@ def result_lines(result: RunResult) -> Iterator[str]:
         yield "  nothing to change"
     if url := result.outputs.get("url"):
         yield f"  reached at: {url}"
+    if result.backup:
+        yield f"  backup: {result.backup['id']}, {result.backup['size']} bytes, in {result.backup['store']}"
+        if before := result.backup.get("before"):
+            yield f"  what was there before: backup {before}"
+    if result.partial:
+        again = "backup" if result.backup else "up"
+        yield f"  partial: {', '.join(result.partial)} not in place; the next {again} tries again"
+    for server, count in result.requests.items():
+        yield f"  requests: {count} to {server}"
     for urn, what in result.drift.items():
         yield f"  drift: {called(urn)} {what}"
     if result.rolled_back_to is not None:

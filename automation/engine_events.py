@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from automation.objects import made_of
 from automation.redaction import SIGNATURE, plain
 from automation.steps import Done, Failed, RunEvent, Said, Started, Waiting
 from providers.masking import MASK
@@ -69,7 +70,9 @@ def run_event(event: EngineEvent, at: datetime, redact: Callable[[str], str]) ->
         return Started(urn=data.urn, op=_op(data), custom=_custom(data), at=at)
     if event.res_outputs_event is not None:
         data = event.res_outputs_event.metadata
-        return Done(urn=data.urn, op=_op(data), custom=_custom(data), at=at)
+        missing = made_of(event)
+        unready = redact(missing.reason) if missing is not None and not missing.ready else ""
+        return Done(urn=data.urn, op=_op(data), custom=_custom(data), at=at, unready=unready)
     if event.res_op_failed_event is not None:
         data = event.res_op_failed_event.metadata
         return Failed(urn=data.urn, op=_op(data), at=at)

@@ -12,6 +12,7 @@ TenantryError                exit  meaning
 ├── EngineError                8   the engine, its state or the passphrase
 ├── UnhealthyError            10   a part of the tenant does not work
 ├── MissedTargetError         11   a calibration's coefficients are further off than the target (`calibration.errors`)
+├── NotYetError               12   what the tenant is made on cannot be used now; its job is tried again
 └── CancelledError           130   stopped by a signal
 """
 
@@ -118,6 +119,13 @@ class UnhealthyError(TenantryError):
     kind = "unhealthy"
 
 
+class NotYetError(TenantryError):
+    """What the tenant is made on cannot be used now, and the job may wait for it; nothing was touched."""
+
+    exit_code = 12
+    kind = "waiting"
+
+
 class CancelledError(TenantryError):
     """Stopped by the user or by a signal; what was finished is saved."""
 
@@ -138,5 +146,6 @@ EXIT_CODES: tuple[tuple[int, str], ...] = (
     (9, "the run failed and was left as it is"),
     (10, "a part of the tenant does not work"),
     (11, "a calibration's coefficients are further off than the target"),
+    (12, "what the tenant is made on cannot be used now; only a job that may wait ends an attempt so"),
     (130, "cancelled"),
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ class FakeBackend:
     `failures` maps (operation, step) to the errors of its next calls; `hold` is called before each resource operation
     with (operation, step, stop) and may block until `stop` is set; `changed` are the steps an `up` updates;
     `command_errors` are raised by the next commands, before any event; `refreshed` are the steps that were read.
+    `lacking` are optional steps that are not ready, and why; `unready` those that were not the last time.
     """
 
     stacks: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -43,6 +44,8 @@ class FakeBackend:
     pending: list[dict[str, Any]] = field(default_factory=list)
     stubborn: bool = False
     skipped: frozenset[str] = frozenset()
+    lacking: dict[str, str] = field(default_factory=dict)
+    unready: set[str] = field(default_factory=set)
 
     @contextlib.contextmanager
     def open(self, _settings: Settings, tenant: str, _choice: EngineChoice) -> Iterator[FakeStack]:
@@ -70,8 +73,8 @@ class FakeStack:
         self._begin("up")
         resources = self._backend.stacks[self._tenant]
         for key in self._targeted(targets):
-            op = ("update" if key in self._backend.changed else "same") if key in resources else "create"
-            self._operate(on_event, "up", key, op)
+            self._operate(on_event, "up", key, self._op(key, resources))
+            (self._backend.unready.add if key in self._backend.lacking else self._backend.unready.discard)(key)
             resources[key] = f"id-{key}"
         self._end(on_event)
 
@@ -80,8 +83,7 @@ class FakeStack:
         self._begin("preview")
         resources = self._backend.stacks.get(self._tenant, {})
         for key in self._keys():
-            op = ("update" if key in self._backend.changed else "same") if key in resources else "create"
-            self._send(on_event, "resourcePreEvent", key, op)
+            self._send(on_event, "resourcePreEvent", key, self._op(key, resources))
         self._end(on_event)
 
     def refresh(self, on_event: OnEvent, *, targets: Sequence[str] = (), clear_pending: bool = False) -> None:
@@ -170,9 +172,16 @@ class FakeStack:
             raise _error("error: update failed")
         self._send(on_event, "resOutputsEvent", key, op)
 
+    def _op(self, key: str, resources: Mapping[str, str]) -> str:
+        if key not in resources:
+            return "create"
+        return "update" if key in self._backend.changed | self._backend.unready else "same"
+
     def _send(self, on_event: OnEvent, kind: str, key: str, op: str) -> None:
         urn = self._urn(key)
-        state = {"urn": urn, "type": _TYPE, "custom": True, "inputs": {"step": key}}
+        state: dict[str, Any] = {"urn": urn, "type": _TYPE, "custom": True, "inputs": {"step": key}}
+        if kind == "resOutputsEvent" and (why := self._backend.lacking.get(key)) is not None:
+            state["outputs"] = {"optional": True, "ready": False, "reason": why}
         metadata = {"op": op, "urn": urn, "type": _TYPE, "old" if op == "delete" else "new": state}
         self._raw(on_event, {kind: {"metadata": metadata}})
 

@@ -39,7 +39,8 @@ class TenantFacts:
     """What is known of a tenant before a run. `record` is None where no line has a record of that slug.
 
     `line` is None for a tenant that we have no row of; `removed` says that the row is all that is left of it; `failed`
-    that a run broke off in its middle, so that its state may not say what is there. `pinned` is what it was built from.
+    that a run broke off in its middle, so that its state may not say what is there. `pinned` is what it was built from,
+    `partial` says that it works without something optional.
     """
 
     exists: bool
@@ -50,6 +51,12 @@ class TenantFacts:
     line: str | None = None
     removed: bool = False
     failed: bool = False
+    partial: bool = False
+
+    @property
+    def working(self) -> TenantStatus:
+        """What a tenant that works is, as far as is known before a run."""
+        return TenantStatus.PARTIAL if self.partial else TenantStatus.ACTIVE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +116,27 @@ def tenant_facts(connection: Connection, slug: str) -> TenantFacts:
         line=tenant.line if tenant is not None else None,
         removed=tenant is not None and tenant.status == TenantStatus.REMOVED,
         failed=tenant is not None and tenant.status == TenantStatus.FAILED,
+        partial=tenant is not None and tenant.status == TenantStatus.PARTIAL,
     )
+
+
+def newest_settings(connection: Connection, tenant: str) -> tuple[str, Mapping[str, Any] | None]:
+    """A tenant's line, and its last good settings; without any, as of one that is removed, those of its newest run.
+
+    Raises NotFoundError for a tenant that we have no row of.
+    """
+    known = select(tenants.c.line, tenants.c.last_good_manifest).where(tenants.c.slug == tenant)
+    row = connection.execute(known).one_or_none()
+    if row is None:
+        raise NotFoundError(f"there is no tenant '{tenant}'", hint="`tenantry list` shows those there are")
+    of_runs = (
+        select(deployments.c.manifest)
+        # SQL's NULL and JSON's are the same nothing.
+        .where(deployments.c.tenant == tenant, func.jsonb_typeof(deployments.c.manifest) == "object")
+        .order_by(deployments.c.number.desc())
+        .limit(1)
+    )
+    return row.line, row.last_good_manifest or connection.execute(of_runs).scalar_one_or_none()
 
 
 def take_over(connection: Connection, tenant: str, job: uuid.UUID | None = None) -> list[RowMapping]:
@@ -259,6 +286,14 @@ def finish(connection: Connection, deployment: uuid.UUID, tenant_values: Mapping
         .where(deployments.c.id == deployment)
         .values(ended_at=func.now(), duration_ms=_milliseconds(deployments.c.started_at), **values)
     )
+
+
+def objects(connection: Connection, tenant: str) -> list[dict[str, Any]] | None:
+    """What the tenant has on servers that many share, as its runs before told it."""
+    # Locked, as whoever asks is about to write them.
+    statement = select(tenants.c.objects).where(tenants.c.slug == tenant).with_for_update(key_share=True)
+    found: list[dict[str, Any]] | None = connection.execute(statement).scalar_one_or_none()
+    return found
 
 
 def mark_rolled_back(connection: Connection, deployment: uuid.UUID) -> None:

@@ -5,6 +5,7 @@ A tenant's objects may be on the server of its region: they are looked for there
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,9 @@ from automation.history import NewDeployment
 from automation.settings import PROJECT_NAME, Settings
 
 Resources = Sequence[Mapping[str, Any]]
+_ENGINES = {"erpnext": "providers.erpnext.leftovers", "odoo": "providers.odoo.leftovers"}
+"""Where points of sale are, by the name of the engine, which is that of the region's part too."""
+_SITE = "tenantry:Site"
 _ON_SERVER = {"Database": "databases", "Role": "roles"}
 
 
@@ -23,20 +27,26 @@ def found(database: Engine, settings: Settings, new: NewDeployment, before: Reso
     """As readers would name it. `before` and `after` are the state's resources. Raises DatabaseError."""
     names = _names(before)
     regions = _regions(new, before)
-    left = [_described(resource) for resource in after if resource.get("custom") and not _is_provider(resource)]
+    if new.line == "pos" and not any(_is_object(resource) for resource in before):
+        # Its first object is a look at the engine, without which nothing else is made: an engine that was away from the
+        # beginning has nothing of it, and need not be asked.
+        regions = []
+    left = [_described(resource) for resource in after if _is_object(resource)]
     mark = f"{PROJECT_NAME}/{new.tenant}"
     with transaction(database, settings) as connection:
         if not regions:
             left += queries.leftovers(connection, names["databases"], names["roles"])
         record = records.owned(connection, new.tenant, mark)
     for region in regions:
-        left += _left_in(region, new, mark, names)
+        left += _left_on_bench(region, new, mark, before) if new.line == "site" else _left_in(region, new, mark, names)
     if record is not None:
         left.append(f"{record.line} record in the main database")
     return left
 
 
 def _left_in(region: str, new: NewDeployment, mark: str, names: Mapping[str, list[str]]) -> list[str]:
+    if new.line == "pos":
+        return _left_in_engine(region, new, mark)
     # Late: most commands remove nothing, or nothing in a region.
     from providers.platform_leftovers import left_on
     from providers.plugin.resource import MARK_PREFIX
@@ -47,6 +57,34 @@ def _left_in(region: str, new: NewDeployment, mark: str, names: Mapping[str, lis
         *_told(region, lambda: left_in(region, tenant_mark=mark, server_mark=server_mark, **names)),
         *_told(region, lambda: left_on(region, slug=new.tenant, tenant_mark=mark)),
     ]
+
+
+def _left_in_engine(region: str, new: NewDeployment, mark: str) -> list[str]:
+    """In the engine of its manifest; where none is on record, in each that the region has."""
+    named = ((new.manifest or new.previous_manifest or {}).get("manifest") or {}).get("engine")
+
+    def look(engine: str) -> list[str]:
+        module = importlib.import_module(_ENGINES[engine])
+        found: list[str] = module.left_in(region, tenant_mark=mark)
+        return found
+
+    def engines() -> list[str]:
+        from providers.backends import parts_of
+
+        parts = parts_of(region)
+        return [one for one in _ENGINES if (one == named if named else getattr(parts, one) is not None)]
+
+    return _told(region, lambda: [left for engine in engines() for left in look(engine)])
+
+
+def _left_on_bench(region: str, new: NewDeployment, mark: str, before: Resources) -> list[str]:
+    """What its site is called, its state says, and its settings: what has been made may be in no state."""
+    from providers.site.leftovers import left_of
+
+    settings = (new.manifest or new.previous_manifest or {}).get("settings") or {}
+    own = [(one.get("inputs") or {}).get("site") for one in before if str(one.get("type", "")).endswith(_SITE)]
+    sites = [name for name in (*own, settings.get("host")) if isinstance(name, str)]
+    return _told(region, lambda: left_of(region, sites, tenant_mark=mark))
 
 
 def _told(region: str, look: Callable[[], list[str]]) -> list[str]:
@@ -74,8 +112,9 @@ def _regions(new: NewDeployment, before: Resources) -> list[str]:
     return list(dict.fromkeys(place for place in places if isinstance(place, str) and place))
 
 
-def _is_provider(resource: Mapping[str, Any]) -> bool:
-    return str(resource.get("type", "")).startswith("pulumi:providers:")
+def _is_object(resource: Mapping[str, Any]) -> bool:
+    """Whether it is neither a component nor a provider."""
+    return bool(resource.get("custom")) and not str(resource.get("type", "")).startswith("pulumi:providers:")
 
 
 def _described(resource: Mapping[str, Any]) -> str:

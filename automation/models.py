@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-HEAD = "0006"
+HEAD = "0009"
 """The newest revision in `migrations/versions`; a test holds the two together."""
 
 
@@ -44,11 +44,13 @@ class DeploymentStatus(StrEnum):
 
 
 class TenantStatus(StrEnum):
-    """What a tenant is now. PENDING: asked for, and nothing of it begun."""
+    """What a tenant is now. PENDING: asked for, and nothing of it begun. PARTIAL: it works, and lacks what is optional:
+    its next up tries that again."""
 
     PENDING = "pending"
     PROVISIONING = "provisioning"
     ACTIVE = "active"
+    PARTIAL = "partial"
     FAILED = "failed"
     REMOVED = "removed"
 
@@ -85,6 +87,8 @@ tenants = Table(
     Column("last_good_manifest", JSONB),
     # Where it is reached, as the last run that succeeded told; a port is known only then.
     Column("url", Text),
+    # What it has on servers that many share, as `automation.objects.kept` describes it.
+    Column("objects", JSONB(none_as_null=True)),
     # The newest of its `manifests`, whether it has been applied or not.
     Column("manifest_version", Integer, nullable=False, server_default=text("0")),
     Column("created_at", TIMESTAMP, nullable=False, server_default=NOW),
@@ -116,13 +120,15 @@ deployments = Table(
     Column("job_id", Uuid),
     Column("progress", Integer, nullable=False, server_default=text("0")),
     Column("changes", JSONB),
+    # Requests sent to each server that counts them, by its name.
+    Column("requests", JSONB(none_as_null=True)),
     Column("error", Text),
     Column("leftovers", JSONB),
     Column("started_at", TIMESTAMP, nullable=False, server_default=NOW),
     Column("ended_at", TIMESTAMP),
     Column("duration_ms", BigInteger),
     one_of("status", DeploymentStatus),
-    one_of("operation", ("up", "refresh", "destroy", "rollback")),
+    one_of("operation", ("up", "refresh", "destroy", "rollback", "backup", "restore")),
     one_of("phase", ("run", "rollback")),
     CheckConstraint("progress BETWEEN 0 AND 100", name="progress"),
 )
@@ -208,6 +214,24 @@ departments = Table(
     one_of("status", ("provisioning", "active", "inactive")),
 )
 
+# Written by providers/pos_record.py.
+points_of_sale = Table(
+    "points_of_sale",
+    metadata,
+    Column("id", Uuid, primary_key=True, server_default=text("gen_random_uuid()")),
+    Column("slug", Text, nullable=False, unique=True),
+    *(Column(name, Text, nullable=False) for name in ("tenant_mark", "name", "region", "engine", "category")),
+    *(Column(name, Text, nullable=False) for name in ("country_code", "provisioning_type")),
+    Column("admin_email", Text),
+    Column("status", Text, nullable=False, server_default="provisioning"),
+    Column("template_id", Text),
+    Column("template_version", Text),
+    Column("created_at", TIMESTAMP, nullable=False, server_default=NOW),
+    Column("updated_at", TIMESTAMP, nullable=False, server_default=NOW),
+    Column("activated_at", TIMESTAMP),
+    one_of("status", ("provisioning", "active", "inactive")),
+)
+
 # Written by providers/isp_record.py. `customers` is how many it is sized for.
 isps = Table(
     "isps",
@@ -217,6 +241,23 @@ isps = Table(
     *(Column(name, Text, nullable=False) for name in ("tenant_mark", "name", "region", "plan")),
     Column("admin_email", Text),
     Column("customers", Integer, nullable=False),
+    Column("status", Text, nullable=False, server_default="provisioning"),
+    Column("template_id", Text),
+    Column("template_version", Text),
+    Column("created_at", TIMESTAMP, nullable=False, server_default=NOW),
+    Column("updated_at", TIMESTAMP, nullable=False, server_default=NOW),
+    Column("activated_at", TIMESTAMP),
+    one_of("status", ("provisioning", "active", "inactive")),
+)
+
+# Written by providers/site_record.py. `host` is the site's name on its bench.
+sites = Table(
+    "sites",
+    metadata,
+    Column("id", Uuid, primary_key=True, server_default=text("gen_random_uuid()")),
+    Column("slug", Text, nullable=False, unique=True),
+    *(Column(name, Text, nullable=False) for name in ("tenant_mark", "name", "region", "host")),
+    Column("admin_email", Text),
     Column("status", Text, nullable=False, server_default="provisioning"),
     Column("template_id", Text),
     Column("template_version", Text),

@@ -42,13 +42,18 @@ class JobStatus(StrEnum):
 
 
 class JobOperation(StrEnum):
-    """What a job does. Retrying a step is an `up` of that step, skipping one an `up` with another manifest."""
+    """What a job does. Retrying a step is an `up` of that step, skipping one an `up` with another manifest.
+
+    BACKUP and RESTORE are for tenants whose line says what of them is backed up.
+    """
 
     PREVIEW = "preview"
     UP = "up"
     REFRESH = "refresh"
     DESTROY = "destroy"
     ROLLBACK = "rollback"
+    BACKUP = "backup"
+    RESTORE = "restore"
 
 
 class EventKind(StrEnum):
@@ -178,6 +183,19 @@ audit = Table(
 )
 Index("audit_tenant_id_idx", audit.c.tenant, audit.c.id.desc())
 Index("audit_actor_id_idx", audit.c.actor, audit.c.id.desc())
+
+# People who sign in with a password: where tokens are signed by ourselves. Everybody else has an identity provider.
+accounts = Table(
+    "accounts",
+    metadata,
+    # Also the `sub` of their tokens, and so the subject of their memberships.
+    Column("email", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    # As `service.auth.passwords` makes it: never the password itself.
+    Column("password_hash", Text, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", TIMESTAMP, nullable=False, server_default=NOW),
+)
 
 tenant_members = Table(
     "tenant_members",

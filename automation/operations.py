@@ -69,7 +69,7 @@ def up(
     """Creates the tenant or brings it to its manifest. Rolls back by itself when that fails and rollback is enabled."""
     began = history.now()
     line = manifests.line_named(manifest.kind)
-    with _held(context, manifest.slug, "up") as held:
+    with holding(context, manifest.slug, "up") as held:
         checks.slug_free(manifest.slug, held.facts, kind=line.kind, new=options.new)
         checks.steps_known(line, options.steps, left_out=skipped_steps(line, manifest.to_dict()))
         checks.may_skip(context, held, line, manifest.slug, options.skip)
@@ -116,7 +116,7 @@ def _apply(run: Run, held: Held, resolved: ResolvedManifest[Any], options: UpOpt
             f"up of '{run.new.tenant}' made changes where none were expected: {_counted(counts)}",
             hint=f"`tenantry history {run.new.tenant}` shows them; they are applied",
         )
-    return run.finish(DeploymentStatus.SUCCEEDED, TenantStatus.ACTIVE, error=error, **_good(resolved))
+    return run.finish(DeploymentStatus.SUCCEEDED, run.working, error=error, **_good(resolved))
 
 
 def _of_these(run: Run, steps: Sequence[str]) -> Callable[[EngineEvent], None]:
@@ -191,9 +191,9 @@ def refresh(
 ) -> RunResult:
     """Reads what is really there into the state and says what has drifted. Changes nothing of the tenant's."""
     began = history.now()
-    with _held(context, tenant, "refresh") as held:
+    with holding(context, tenant, "refresh") as held:
         checks.known(held, tenant)
-        new = _simple(context, held, tenant, "refresh", correlation)
+        new = simple(context, held, tenant, "refresh", correlation)
         with Run(context, held, new, _validated(_line(held), began)) as run:
 
             def work() -> None:
@@ -215,8 +215,8 @@ def refresh(
 def destroy(context: Context, tenant: str, *, correlation: str | None = None) -> RunResult:
     """Removes the tenant and verifies that nothing is left. Removing one that is gone succeeds."""
     began = history.now()
-    with _held(context, tenant, "destroy") as held:
-        new = _simple(context, held, tenant, "destroy", correlation)
+    with holding(context, tenant, "destroy") as held:
+        new = simple(context, held, tenant, "destroy", correlation)
         if not held.facts.exists:
             checks.has_stack(context, held, tenant)
         with Run(context, held, new, _validated(_line(held), began)) as run:
@@ -294,7 +294,7 @@ def rollback(context: Context, deployment: str, *, force: bool = False, correlat
     ensure_ready(settings)
     with transaction(engine_for(settings), settings) as connection:
         tenant = history.find_deployment(connection, deployment)["tenant"]
-    with _held(context, tenant, "rollback") as held:
+    with holding(context, tenant, "rollback") as held:
         with transaction(held.database, settings) as connection:
             row = history.find_deployment(connection, deployment)
             newer = history.newer_effective(connection, row)
@@ -328,7 +328,7 @@ def _reapply(run: Run, held: Held, resolved: ResolvedManifest[Any], undone: uuid
         return _given_up(run, outcome)
     return run.finish(
         DeploymentStatus.SUCCEEDED,
-        TenantStatus.ACTIVE,
+        run.working,
         rolled_back_to="the settings before it",
         also=lambda connection: history.mark_rolled_back(connection, undone),
         **_good(resolved),
@@ -336,7 +336,7 @@ def _reapply(run: Run, held: Held, resolved: ResolvedManifest[Any], undone: uuid
 
 
 @contextlib.contextmanager
-def _held(context: Context, tenant: str, operation: str) -> Iterator[Held]:
+def holding(context: Context, tenant: str, operation: str) -> Iterator[Held]:
     """The tenant's lock, its facts, and the dead runs that were taken over. Checks engine and passphrase first."""
     settings = context.settings
     settings.run_environment()
@@ -350,7 +350,8 @@ def _held(context: Context, tenant: str, operation: str) -> Iterator[Held]:
         yield Held(lock=lock, database=database, facts=facts, dead=dead)
 
 
-def _simple(context: Context, held: Held, tenant: str, operation: str, correlation: str | None) -> NewDeployment:
+def simple(context: Context, held: Held, tenant: str, operation: str, correlation: str | None) -> NewDeployment:
+    """The deployment of an operation that has no manifest of its own."""
     return NewDeployment(
         tenant=tenant,
         name=_name(held, held.facts.last_good, tenant),
@@ -368,7 +369,7 @@ def _name(held: Held, manifest: Mapping[str, Any] | None, tenant: str) -> str:
 
 
 def _as_before(held: Held) -> TenantStatus:
-    return TenantStatus.ACTIVE if held.facts.last_good is not None or held.facts.was_active else TenantStatus.FAILED
+    return held.facts.working if held.facts.last_good is not None or held.facts.was_active else TenantStatus.FAILED
 
 
 def _given_up(run: Run, outcome: Outcome, left: tuple[str, ...] = ()) -> RunResult:
@@ -386,7 +387,10 @@ def _steps(line: Line) -> RunState:
 
 
 def _validated(line: Line, began: datetime) -> RunState:
-    return complete(_steps(line), VALIDATION, started=began, ended=history.now())
+    state = _steps(line)
+    # A line whose requirements name all its steps has none for the validation, which is done all the same.
+    has_one = any(step.key == VALIDATION for step in state.steps)
+    return complete(state, VALIDATION, started=began, ended=history.now()) if has_one else state
 
 
 def _line(held: Held) -> Line:

@@ -28,6 +28,7 @@ _DEPLOYMENT = (
     "engine",
     "progress",
     "changes",
+    "requests",
     "error",
     "leftovers",
     "rollback_of",

@@ -11,10 +11,16 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, Table, Text, cast, literal, null, select, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from automation.models import cabinets, departments, isps
+from automation.models import cabinets, departments, isps, points_of_sale, sites
 from providers.names import workflow_versions
 
-TABLES: Mapping[str, Table] = {"cabinet": cabinets, "department": departments, "isp": isps}
+TABLES: Mapping[str, Table] = {
+    "cabinet": cabinets,
+    "department": departments,
+    "isp": isps,
+    "pos": points_of_sale,
+    "site": sites,
+}
 """By the line's kind. Each has slug, tenant_mark, template_id, template_version, activated_at; one also workflows."""
 
 

@@ -66,7 +66,7 @@ def _reapplied(run: Run, program: Program, text: str, step: str | None) -> RunRe
             hint="correct the manifest or the cause, preview, then run `up` again",
         )
         status = DeploymentStatus.ROLLED_BACK
-        return run.finish(status, TenantStatus.ACTIVE, error=error, rolled_back_to="last good settings")
+        return run.finish(status, run.working, error=error, rolled_back_to="last good settings")
     left = (f"settings of '{run.new.tenant}' between the old and the new ones: {run.last_words(outcome)}",)
     return _rollback_failed(run, message, left, outcome)
 

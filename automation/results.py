@@ -17,6 +17,9 @@ class RunResult:
     """A finished run. `error` is what the command ends with, None when all went well.
 
     `outputs` are the stack's, after an `up` that succeeded: where the tenant is, and what it has. Secrets are masked.
+    `partial` are the steps of which something optional is not ready, and is tried again by the next `up`; `requests`
+    how many were sent to each server that counts them, by its name.
+    `backup` is the one that a backup has made or a restore has put back: id, site, size in bytes, apps, store.
     """
 
     tenant: str
@@ -32,6 +35,9 @@ class RunResult:
     leftovers: tuple[str, ...] = ()
     drift: dict[str, str] = field(default_factory=dict)
     outputs: Mapping[str, Any] = field(default_factory=dict)
+    partial: tuple[str, ...] = ()
+    requests: Mapping[str, int] = field(default_factory=dict)
+    backup: Mapping[str, Any] | None = None
 
     @property
     def changed(self) -> bool:
@@ -53,10 +59,13 @@ class RunResult:
             "progress": self.state.progress,
             "duration_ms": self.duration_ms,
             "steps": [step.to_dict() for step in self.state.steps],
+            "partial": list(self.partial),
+            "requests": dict(self.requests),
             "rolled_back_to": self.rolled_back_to,
             "leftovers": list(self.leftovers),
             "drift": [{"urn": urn, "what": what} for urn, what in self.drift.items()],
             "outputs": dict(self.outputs),
+            **({"backup": dict(self.backup)} if self.backup is not None else {}),
             "error": self.error.to_dict() if self.error is not None else None,
         }
 

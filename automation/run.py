@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import Connection, Engine, RowMapping
 
-from automation import endings, history, leftovers, manifests
+from automation import counting, endings, history, leftovers, manifests, objects
 from automation.database import transaction
 from automation.engine_events import called, run_event
 from automation.engines import EngineChoice
@@ -72,12 +72,23 @@ class Held:
 class Run:
     """A deployment in the making. As a context manager it never leaves a `running` row behind."""
 
-    def __init__(self, context: Context, held: Held, new: NewDeployment, state: RunState) -> None:
+    def __init__(
+        self,
+        context: Context,
+        held: Held,
+        new: NewDeployment,
+        state: RunState,
+        *,
+        step_of: Callable[[str], str | None] | None = None,
+    ) -> None:
+        """`step_of` finds the step of what events are of, where that is no resource of the tenant's line."""
         self.context = context
         self.new = new
         self.held = held
         self._started = time.monotonic()
         self._ended = False
+        counting.begin()
+        self._counted_from = counting.position()
         self._commands: list[tuple[str, float]] = []
         self._rollback_until: float | None = None
         events = JobEvents.from_environment()
@@ -90,7 +101,7 @@ class Run:
                 events.begin(connection, new.id, rows)
         self._writer = HistoryWriter(held.database, context.settings, new.id, events)
         redact = redactor(context.settings.secrets())
-        self._step_of = manifests.line_named(new.line).step_of
+        self._step_of = step_of or manifests.line_named(new.line).step_of
         self.tracker = Tracker(
             state,
             reducer(self._step_of),
@@ -136,13 +147,22 @@ class Run:
         text = self._redact(str(error)) if error is not None else "the run ended without a result"
         with contextlib.suppress(DatabaseError), transaction(self.held.database, self.context.settings) as connection:
             history.finish(
-                connection, self.new.id, {"status": self._status_now()}, status=DeploymentStatus.FAILED, error=text
+                connection,
+                self.new.id,
+                {"status": self._status_now(), **self._objects(connection, self._status_now())},
+                status=DeploymentStatus.FAILED,
+                error=text,
             )
             self._count(connection)
 
     def _status_now(self) -> TenantStatus:
         facts = self.held.facts
-        return TenantStatus.ACTIVE if facts.last_good is not None and not facts.failed else TenantStatus.FAILED
+        return facts.working if facts.last_good is not None and not facts.failed else TenantStatus.FAILED
+
+    @property
+    def working(self) -> TenantStatus:
+        """What a tenant is whose manifest was applied: all of it, or what is critical."""
+        return TenantStatus.PARTIAL if self.tracker.state.partial else TenantStatus.ACTIVE
 
     # Running the engine
 
@@ -308,8 +328,16 @@ class Run:
 
     # Recording
 
-    def left(self, outcome: Outcome, decision: Decision, step: str | None, text: str) -> RunResult:
-        """Ends a failed run that is left as it is."""
+    def left(
+        self,
+        outcome: Outcome,
+        decision: Decision,
+        step: str | None,
+        text: str,
+        *,
+        tenant_status: TenantStatus | None = None,
+    ) -> RunResult:
+        """Ends a failed run that is left as it is. Without `tenant_status` the steps say what the tenant is."""
         status, error = endings.left(
             endings.Left(
                 tenant=self.new.tenant,
@@ -326,7 +354,8 @@ class Run:
         )
         # What was begun and not undone is neither the old tenant nor the new one.
         touched = any(step.changed for step in self.tracker.state.steps)
-        return self.finish(status, TenantStatus.FAILED if touched else self._status_now(), error=error)
+        now = tenant_status or (TenantStatus.FAILED if touched else self._status_now())
+        return self.finish(status, now, error=error)
 
     def finish(
         self,
@@ -347,7 +376,7 @@ class Run:
         values = {"status": tenant_status, **tenant_values}
         if "last_good_manifest" in tenant_values:
             values["url"] = self.tracker.outputs.get("url") if tenant_values["last_good_manifest"] is not None else None
-        state = self.tracker.state
+        state, requests = self.tracker.state, counting.since(self._counted_from)
         try:
             if unwritten is not None:
                 raise unwritten
@@ -355,10 +384,11 @@ class Run:
                 history.finish(
                     connection,
                     self.new.id,
-                    values,
+                    values | self._objects(connection, tenant_status),
                     status=status,
                     progress=state.progress,
                     changes=state.changes,
+                    requests=requests or None,
                     error=error.message if error is not None else None,
                     leftovers=list(leftovers) or None,
                 )
@@ -381,8 +411,19 @@ class Run:
             rolled_back_to=rolled_back_to,
             leftovers=leftovers,
             drift=dict(self.tracker.drift) if self.new.operation == "refresh" else {},
+            partial=state.partial,
+            requests=requests,
             outputs=self.tracker.outputs if self.new.operation == "up" and error is None else {},
         )
+
+    def _objects(self, connection: Connection, status: TenantStatus) -> dict[str, Any]:
+        """The column of the tenant's objects, where the run told of any, or took them away."""
+        if status is TenantStatus.REMOVED:
+            return {"objects": None}
+        if not self.tracker.made:
+            return {}
+        before = history.objects(connection, self.new.tenant)
+        return {"objects": objects.kept(before, self.tracker.made, step_of=self._step_of, redact=self._redact)}
 
     def _count(self, connection: Connection) -> None:
         """Counts the run. Last in its transaction: the rows are everybody's."""

@@ -57,6 +57,8 @@ _OF_LINES = {
     ("isp", "run"): "isp_run_timeout",
     ("isp", "rollback"): "isp_rollback_timeout",
     ("isp", "health"): "isp_health_timeout",
+    ("site", "run"): "site_run_timeout",
+    ("site", "rollback"): "site_rollback_timeout",
 }
 """The settings that a line has for its runs, rollbacks or a step: one that is set goes before those of all lines."""
 
@@ -76,6 +78,9 @@ class Settings(BaseSettings):
     isp_run_timeout: Seconds | None = Field(None, validation_alias="PROVISIONING_TIMEOUT")
     isp_rollback_timeout: Seconds | None = Field(None, validation_alias="ROLLBACK_TIMEOUT")
     isp_health_timeout: Seconds | None = Field(None, validation_alias="HEALTH_CHECK_TIMEOUT")
+    # Bench takes minutes for a site and for each of its apps; what is undone may be backed up before.
+    site_run_timeout: Seconds = Field(7500, validation_alias="TENANTRY_SITE_RUN_TIMEOUT")
+    site_rollback_timeout: Seconds = Field(7500, validation_alias="TENANTRY_SITE_ROLLBACK_TIMEOUT")
     # An installation on a cluster: images are fetched, and the workers of before are let finish.
     platform_timeout: Seconds = Field(1800, validation_alias="TENANTRY_PLATFORM_TIMEOUT")
     cancel_grace: Seconds = Field(15, validation_alias="TENANTRY_CANCEL_GRACE")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def skipped(line: Line, manifest: Mapping[str, Any], step: str) -> dict[str, Any]:
     """The manifest with `step` skipped. Raises InputError for a step that cannot be, naming those that can."""
-    from stacks.merge import deep_merge
+    from stacks.skips import with_skip
 
     if step not in line.skips:
         can = ", ".join(sorted(line.skips)) or "none"
@@ -26,16 +26,11 @@ def skipped(line: Line, manifest: Mapping[str, Any], step: str) -> dict[str, Any
             hint=f"steps that can be skipped: {can}",
             problems=[("step", step, f"one of {can}")],
         )
-    return deep_merge(manifest, line.skips[step])
+    return with_skip(manifest, line.skips[step])
 
 
 def skipped_steps(line: Line, manifest: Mapping[str, Any]) -> tuple[str, ...]:
     """The steps that a manifest leaves out."""
-    return tuple(step for step, values in line.skips.items() if _holds(manifest, values))
+    from stacks.skips import skips
 
-
-def _holds(manifest: Any, values: Mapping[str, Any]) -> bool:
-    return isinstance(manifest, Mapping) and all(
-        _holds(manifest.get(key), value) if isinstance(value, Mapping) else manifest.get(key) == value
-        for key, value in values.items()
-    )
+    return tuple(step for step, values in line.skips.items() if skips(manifest, values))

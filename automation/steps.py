@@ -51,12 +51,13 @@ class Started:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """An operation on a resource has succeeded."""
+    """An operation on a resource has succeeded. `unready`: why its object, which is optional, is not there."""
 
     urn: str
     op: str
     custom: bool
     at: datetime
+    unready: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +119,8 @@ RunEvent = Started | Done | Failed | Said | Waiting | Ended | Retried | ModeChan
 class StepState:
     """One step. `live` are the custom resources that exist, `open` those being worked on.
 
-    `beside` are later steps that may begin while this one goes on, `seconds` a limit of its own.
+    `beside` are later steps that may begin while this one goes on, `seconds` a limit of its own. `unready` says why
+    optional objects of it are not there, by URN: then it ends as failed and the run goes on, which is what `soft` says.
     """
 
     key: str
@@ -136,6 +138,8 @@ class StepState:
     live: frozenset[str] = frozenset()
     open: frozenset[str] = frozenset()
     last_at: datetime | None = None
+    unready: Mapping[str, str] = field(default_factory=dict)
+    soft: bool = False
 
     @property
     def duration_ms(self) -> int | None:
@@ -178,8 +182,18 @@ class RunState:
 
     @property
     def failed_step(self) -> StepState | None:
-        """The first step that failed."""
-        return next((step for step in self.steps if step.status is StepStatus.FAILED), None)
+        """The first step whose failure is the run's."""
+        return next((step for step in self.steps if step.status is StepStatus.FAILED and not step.soft), None)
+
+    @property
+    def unready(self) -> tuple[StepState, ...]:
+        """The steps that lack an optional object."""
+        return tuple(step for step in self.steps if step.soft)
+
+    @property
+    def partial(self) -> tuple[str, ...]:
+        """The keys of the steps that lack an optional object, a rollback's too."""
+        return tuple(step.key for step in self.steps if step.unready)
 
     @property
     def running(self) -> tuple[StepState, ...]:
@@ -245,7 +259,7 @@ def _started(state: RunState, event: Started, key: str | None) -> RunState:
     changed = step.changed or event.op not in UNCHANGING_OPS
     if state.mode is not Mode.FORWARD:
         return _with(state, replace(step, open=step.open | {event.urn}))
-    if step.status is StepStatus.FAILED:
+    if step.status is StepStatus.FAILED and not step.soft:
         return _with(state, replace(step, open=step.open | {event.urn}, changed=changed))
     return _with(
         state,
@@ -256,6 +270,8 @@ def _started(state: RunState, event: Started, key: str | None) -> RunState:
             started_at=step.started_at or event.at,
             ended_at=None,
             message="",
+            error=None if step.soft else step.error,
+            soft=False,
             changed=changed,
             open=step.open | {event.urn},
             last_at=event.at,
@@ -282,10 +298,16 @@ def _done(state: RunState, event: Done, key: str | None) -> RunState:
         live=step.live - {event.urn} if deleted else step.live | {event.urn},
         last_at=event.at,
         message="" if step.status is StepStatus.RUNNING else step.message,
+        unready=_unready(step, event),
     )
     if state.mode is Mode.ROLLBACK_DESTROY and deleted and not step.live and not step.open:
         step = _rolled_back(step, event.at)
     return _with(state, step)
+
+
+def _unready(step: StepState, event: Done) -> Mapping[str, str]:
+    others = {urn: why for urn, why in step.unready.items() if urn != event.urn}
+    return {**others, event.urn: event.unready} if event.unready and event.op != "delete" else others
 
 
 def _failed(state: RunState, event: Failed, key: str | None) -> RunState:
@@ -295,7 +317,7 @@ def _failed(state: RunState, event: Failed, key: str | None) -> RunState:
     step = replace(step, open=step.open - {event.urn}, last_at=event.at)
     if state.mode is Mode.FORWARD:
         step = replace(step, status=StepStatus.FAILED, ended_at=event.at, started_at=step.started_at or event.at)
-        step = replace(step, message="")
+        step = replace(step, message="", soft=False)
     return _with(state, step)
 
 
@@ -368,7 +390,14 @@ def _retried(state: RunState) -> RunState:
         return replace(state, errors=())
     steps = [
         replace(
-            step, status=StepStatus.RUNNING, attempts=step.attempts + 1, error=None, ended_at=None, open=frozenset()
+            step,
+            status=StepStatus.RUNNING,
+            attempts=step.attempts + 1,
+            error=None,
+            ended_at=None,
+            open=frozenset(),
+            unready={},
+            soft=False,
         )
         if step.status is StepStatus.FAILED
         else replace(step, status=StepStatus.PENDING, message="")
@@ -398,6 +427,9 @@ def _finish_others(state: RunState, key: str, *, deleting: bool) -> RunState:
 def _closed(step: StepState) -> StepState:
     if step.status is not StepStatus.RUNNING or step.open:
         return step
+    if step.unready:
+        why = "\n".join(dict.fromkeys(step.unready.values()))
+        return replace(step, status=StepStatus.FAILED, ended_at=step.last_at, message="", error=why, soft=True)
     message = step.message or ("" if step.changed else UNCHANGED)
     return replace(step, status=StepStatus.COMPLETED, ended_at=step.last_at or step.started_at, message=message)
 

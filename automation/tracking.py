@@ -22,6 +22,7 @@ from automation.database import transaction
 from automation.engine_events import drifted, run_event, stack_outputs
 from automation.errors import DatabaseError
 from automation.jobs.child_events import JobEvents, Progress
+from automation.objects import Made, made_of
 from automation.settings import Settings
 from automation.steps import Mode, RunEvent, RunState, Said, StepStatus
 
@@ -84,6 +85,7 @@ class Tracker:
         self.state = state
         self.drift: dict[str, str] = {}
         self.outputs: Mapping[str, Any] = {}
+        self.made: dict[str, Made] = {}
         self.saw_events = False
         self.fault: Exception | None = None
         self.finished = threading.Event()
@@ -98,12 +100,18 @@ class Tracker:
                 self.drift[found[0]] = found[1]
             if outputs := stack_outputs(event):
                 self.outputs = outputs
+            if (made := made_of(event)) is not None:
+                self.made[made.urn] = made
             translated = run_event(event, history.now(), self._redact)
             if translated is not None:
                 self._heard(translated)
                 self.take(translated)
         except Exception as error:  # noqa: BLE001 - kept, and raised by `check`
             self.fault = self.fault or error
+
+    def redacted(self, text: str) -> str:
+        """The text as it may be shown."""
+        return self._redact(text)
 
     def check(self) -> None:
         """Raises what went wrong while taking events."""
@@ -158,10 +166,12 @@ class Tracker:
         self._observer.changed(after)
         for old, new in zip(before.steps, after.steps, strict=True):
             if old.status is not new.status and new.status is not StepStatus.PENDING:
-                level = "error" if new.status is StepStatus.FAILED else "info"
+                level = "info" if new.status is not StepStatus.FAILED else "warning" if new.soft else "error"
                 text = f"{new.title}: {new.status.value.replace('_', ' ')}"
                 if new.message:
                     text += f" ({new.message})"
+                if new.soft:
+                    text += f", and the run goes on without it: {new.error}"
                 self.log(level, text, step=new.key)
         if self._writer is not None:
             self._writer.put_state(before, after)

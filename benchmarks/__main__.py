@@ -15,7 +15,20 @@ from pathlib import Path
 from types import FrameType
 
 from automation.errors import TenantryError
-from benchmarks import cabinets, departments, engine, fleet, gateway, isps, page, recorded, service, stacks, timeline
+from benchmarks import (
+    cabinets,
+    departments,
+    engine,
+    fleet,
+    gateway,
+    isps,
+    page,
+    pos,
+    recorded,
+    service,
+    stacks,
+    timeline,
+)
 from benchmarks.environment import temporary_folder
 from benchmarks.figures import Figure, Section, SpanFigure
 from benchmarks.machine import describe
@@ -24,7 +37,10 @@ from providers.errors import ProviderError
 from sandbox.errors import SandboxError
 
 RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
-NAMES = ("engine", "recorded", "stacks", "cabinets", "fleet", "service", "gateway", "departments", "isps", "isps-rough")
+NAMES = (
+    *("engine", "recorded", "stacks", "cabinets", "fleet", "service", "gateway", "departments", "isps", "isps-rough"),
+    "pos",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,6 +96,8 @@ def _measured(name: str, stock: Path | None, *, quick: bool) -> Section:
                 figures = isps.measure(folder, quick=quick, say=_say)
             case "isps-rough":
                 figures = isps.measure_rough(folder, quick=quick, say=_say)
+            case "pos":
+                figures = pos.measure(folder, quick=quick, say=_say)
             case _:
                 figures = service.measure(folder, quick=quick, say=_say)
         return Section(name=name, machine=machine, quick=quick, figures=figures)

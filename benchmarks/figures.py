@@ -44,6 +44,9 @@ DEPARTMENTS_AT_ONCE = 10
 ISPS_AT_ONCE = 50
 ISP_RUNS = 1000
 ISP_SUCCESS = 0.995
+# The issue of points of sale: requests for one, and tenants at once.
+POS_REQUESTS = 60
+POS_AT_ONCE = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,7 +267,22 @@ class ReliabilityFigure:
         return self.share > ISP_SUCCESS
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestsFigure:
+    """How many requests runs of one kind sent. `target` is the most that each may, None where nothing is asked for."""
+
+    title: str
+    requests: tuple[int, ...]
+    target: int | None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether all of them kept to it."""
+        return None if self.target is None else max(self.requests) <= self.target
+
+
 DepartmentFigure = CommandFigure | SpanFigure
+PosFigure = CommandFigure | RequestsFigure
 IspFigure = CommandFigure | PhaseFigure | RefusalFigure | ReliabilityFigure
 Figure = (
     EngineFigure
@@ -278,6 +296,7 @@ Figure = (
     | PhaseFigure
     | RefusalFigure
     | ReliabilityFigure
+    | RequestsFigure
 )
 
 

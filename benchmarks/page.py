@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import page_engine, page_isps, page_service
+from benchmarks import page_engine, page_isps, page_pos, page_service
 from benchmarks.figures import (
     FLEET_SIZE,
     GATEWAY_ROUTES,
@@ -143,4 +143,5 @@ _PARTS = {
     "departments": _departments,
     "isps": lambda section: page_isps.isps(section, commands_table(section)),
     "isps-rough": page_isps.rough,
+    "pos": lambda section: page_pos.pos(section, commands_table(section)),
 }

@@ -10,6 +10,9 @@ that holds one, TENANTRY_BACKEND_..., so that a resource's inputs need no more t
         container: {platform: docker, host: "unix:///var/run/docker.sock"}
         n8n: {url: "https://n8n.eu.example", keyFrom: TENANTRY_BACKEND_EU_N8N}
         gateway: {admin: "http://127.0.0.1:2019", domain: tenants.eu.example, authUrl: "https://tenantry.example"}
+        erpnext: {url: "https://erp.eu.example", keyFrom: TENANTRY_BACKEND_EU_ERP, secretFrom: TENANTRY_BACKEND_EU_ERPS}
+        odoo: {url: "https://odoo.eu.example", database: eu, user: tenantry, keyFrom: TENANTRY_BACKEND_EU_ODOO}
+        site: {driver: bench, folder: /home/frappe/frappe-bench, dbRootPasswordFrom: TENANTRY_BACKEND_EU_BENCH}
 
 A region may lack parts that its tenants do not need: whoever asks for one that it lacks is told so. Without a file
 there is one region, `default`, which the environment describes (`environment_region`).
@@ -25,29 +28,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
+from providers.backend_model import Address, BackendModel, SecretName, Url
 from providers.connection import DatabaseSettings
 from providers.errors import ConfigurationError
-from providers.masking import SECRET_PREFIX
+from providers.site_backend import SiteBackend
 
 P = TypeVar("P")
 
 VARIABLE = "TENANTRY_BACKENDS"
 DEFAULT_REGION = "default"
-SecretName = Annotated[str, Field(pattern=rf"^{SECRET_PREFIX}[A-Z0-9_]{{1,60}}$")]
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _CONTROL_IN_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-Url = Annotated[str, Field(pattern=r"^https?://[^\s/@]+[^\s@]*$")]
-Address = Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^\s:/@]+):[1-9][0-9]{0,4}$")]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
-
-
-class DatabaseBackend(_Model):
+class DatabaseBackend(BackendModel):
     """The PostgreSQL server and the database that schemas of tenants are made in. `user` is no superuser of need.
 
     `internal` is the host:port at which tenants' containers reach it, where that is another than ours.
@@ -86,7 +82,7 @@ class DatabaseBackend(_Model):
         self._region = region
 
 
-class OAuthBackend(_Model):
+class OAuthBackend(BackendModel):
     """An authorization server with dynamic client registration (RFC 7591, 7592).
 
     Its endpoints are in its metadata (RFC 8414, or OpenID's discovery), found from `issuer`. `rotation` says how a
@@ -114,7 +110,7 @@ class OAuthBackend(_Model):
         return self
 
 
-class ProcessBackend(_Model):
+class ProcessBackend(BackendModel):
     """Containers as processes under supervisor, on this machine: for development. `folder` is its include folder."""
 
     platform: Literal["process"]
@@ -124,7 +120,7 @@ class ProcessBackend(_Model):
     password_from: SecretName | None = None
 
 
-class _Images(_Model):
+class _Images(BackendModel):
     """Where images are: `registry` is put before their names, `tag` after those that have none and no digest."""
 
     registry: str | None = None
@@ -137,7 +133,7 @@ class DockerBackend(_Images):
     published_on: str = "127.0.0.1"
 
 
-class IngressBackend(_Model):
+class IngressBackend(BackendModel):
     """How requests get into a cluster: the class of its ingress controller, whose pods are in `namespace`.
 
     Each tenant has a host under `domain`. `issuer` is cert-manager's ClusterIssuer. Where hosts are not in DNS as it is
@@ -166,7 +162,7 @@ class KubernetesBackend(_Images):
     ingress: IngressBackend = IngressBackend()
 
 
-class RailwayBackend(_Model):
+class RailwayBackend(BackendModel):
     platform: Literal["railway"]
     url: Url = "https://backboard.railway.com/graphql/v2"
     token_from: SecretName
@@ -178,7 +174,7 @@ ContainerBackend = Annotated[
 ]
 
 
-class N8nBackend(_Model):
+class N8nBackend(BackendModel):
     """An n8n server and a key of its public API. `webhook_url` is where its webhooks are called, if not at `url`."""
 
     url: Url
@@ -186,7 +182,7 @@ class N8nBackend(_Model):
     webhook_url: Url | None = None
 
 
-class GatewayBackend(_Model):
+class GatewayBackend(BackendModel):
     """A Caddy: its admin API, the name of its server, and `domain`, under which each tenant has a host of its own.
 
     `url` is how the gateway is reached from here, `auth_url` our service, which it asks about each request. The
@@ -202,7 +198,36 @@ class GatewayBackend(_Model):
     auth_secret_from: SecretName | None = None
 
 
-class BackendSet(_Model):
+class ErpNextBackend(BackendModel):
+    """An ERPNext site, and the key and secret of a user of its API who may make companies.
+
+    `requests_per_run` is how many requests one run may send it at the most. `ca_file` holds the certificates of its
+    authority, where that is one of its own.
+    """
+
+    url: Url
+    key_from: SecretName
+    secret_from: SecretName
+    requests_per_run: Annotated[int, Field(ge=1)] = 500
+    ca_file: str | None = None
+
+
+class OdooBackend(BackendModel):
+    """An Odoo database, and the login and API key of a user with the administration right Settings.
+
+    `requests_per_run` is how many requests one run may send it at the most. `ca_file` holds the certificates of its
+    authority, where that is one of its own.
+    """
+
+    url: Url
+    database: Annotated[str, Field(min_length=1)]
+    user: Annotated[str, Field(min_length=1)]
+    key_from: SecretName
+    requests_per_run: Annotated[int, Field(ge=1)] = 500
+    ca_file: str | None = None
+
+
+class BackendSet(BackendModel):
     """All backends of one region, which a department needs."""
 
     database: DatabaseBackend
@@ -212,7 +237,7 @@ class BackendSet(_Model):
     gateway: GatewayBackend
 
 
-class RegionParts(_Model):
+class RegionParts(BackendModel):
     """The backends of one region that may lack some."""
 
     database: DatabaseBackend | None = None
@@ -220,16 +245,20 @@ class RegionParts(_Model):
     container: ContainerBackend | None = None
     n8n: N8nBackend | None = None
     gateway: GatewayBackend | None = None
+    erpnext: ErpNextBackend | None = None
+    odoo: OdooBackend | None = None
+    site: SiteBackend | None = None
 
     def lacking(self, names: Iterable[str]) -> list[str]:
         """Which of these parts the region has not."""
         return [name for name in names if getattr(self, name) is None]
 
 
-PARTS = tuple(RegionParts.model_fields)
+PARTS = tuple(BackendSet.model_fields)
+"""What a department needs."""
 
 
-class _File(_Model):
+class _File(BackendModel):
     regions: Annotated[dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")], RegionParts], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -266,7 +295,7 @@ def parts_of(region: str, environ: Mapping[str, str] = os.environ) -> RegionPart
 
 
 def backends_of(region: str, environ: Mapping[str, str] = os.environ) -> BackendSet:
-    """All backends of `region`. Raises ConfigurationError naming the regions that there are, or the parts it lacks."""
+    """What a department needs of `region`. Raises ConfigurationError naming the regions, or the parts it lacks."""
     parts = parts_of(region, environ)
     missing = parts.lacking(PARTS)
     if missing:
@@ -301,6 +330,25 @@ def n8n_backend_of(region: str, environ: Mapping[str, str] = os.environ) -> N8nB
 def gateway_of(region: str, environ: Mapping[str, str] = os.environ) -> GatewayBackend:
     """The region's gateway. Raises ConfigurationError where it has none."""
     return _had(parts_of(region, environ).gateway, region, "gateway", environ)
+
+
+def erpnext_of(region: str, environ: Mapping[str, str] = os.environ) -> ErpNextBackend:
+    """The region's ERPNext site. Raises ConfigurationError where it has none."""
+    return _had(parts_of(region, environ).erpnext, region, "erpnext", environ)
+
+
+def odoo_of(region: str, environ: Mapping[str, str] = os.environ) -> OdooBackend:
+    """The region's Odoo. Raises ConfigurationError where it has none."""
+    return _had(parts_of(region, environ).odoo, region, "odoo", environ)
+
+
+def site_of(region: str, environ: Mapping[str, str] = os.environ) -> SiteBackend:
+    """The region's bench for sites. Raises ConfigurationError where it has none."""
+    found = parts_of(region, environ).site
+    # As for containers.
+    if found is None:
+        raise _lacks(region, ["site"], environ)
+    return found
 
 
 def _had(part: P | None, region: str, name: str, environ: Mapping[str, str]) -> P:
@@ -340,7 +388,9 @@ def secret(name: str, environ: Mapping[str, str] = os.environ, *, lines: bool = 
 def unset_secrets(chosen: BackendSet | RegionParts, environ: Mapping[str, str] = os.environ) -> list[str]:
     """The variables of these backends' secrets that providers read and that are not set."""
     # The gateway's is not among them: it is for Caddy and for our service.
-    parts = (chosen.database, chosen.oauth, chosen.container, chosen.n8n)
+    parts: list[BackendModel | None] = [chosen.database, chosen.oauth, chosen.container, chosen.n8n]
+    if isinstance(chosen, RegionParts):
+        parts += [chosen.erpnext, chosen.odoo, chosen.site, getattr(chosen.site, "backups", None)]
     names = [str(value) for part in parts if part is not None for key, value in part if key.endswith("_from") and value]
     return [name for name in dict.fromkeys(names) if not environ.get(name, "").strip()]
 

@@ -1,7 +1,8 @@
 """The providers' error tree. A message is one line: which object, why, and what to do. It never holds a secret.
 
-ProviderError > ConfigurationError, UnreachableError > MissingDatabaseError, NoTokenError, MissingTableError,
-OwnershipError, RefusedError, NotReadyError
+ProviderError > ConfigurationError, UnreachableError > MissingDatabaseError, NoTokenError, TimedOutError,
+EngineOfflineError; MissingTableError, OwnershipError, RefusedError, BudgetError, NotReadyError > EngineDegradedError,
+EngineUnfinishedError
 
 The dynamic provider host reports a traceback; its last line is the one that a reader is shown.
 """
@@ -10,7 +11,9 @@ from __future__ import annotations
 
 
 class ProviderError(Exception):
-    """Something that a provider could not do."""
+    """Something that a provider could not do. `asked`: it may be done all the same, as the answer to it was lost."""
+
+    asked = False
 
 
 class ConfigurationError(ProviderError):
@@ -27,6 +30,10 @@ class MissingDatabaseError(UnreachableError):
 
 class NoTokenError(UnreachableError):
     """It is the cluster that this process runs in, and the process was given no token of it."""
+
+
+class TimedOutError(UnreachableError):
+    """The server took the request, and gave no answer in time."""
 
 
 class MissingTableError(ProviderError):
@@ -47,3 +54,19 @@ class RefusedError(ProviderError):
 
 class NotReadyError(ProviderError):
     """What was made did not become ready within its time."""
+
+
+class BudgetError(ProviderError):
+    """The run has sent a server as many requests as it may."""
+
+
+class EngineOfflineError(UnreachableError):
+    """The engine that tenants are made on does not answer."""
+
+
+class EngineDegradedError(NotReadyError):
+    """The engine answers, and cannot be worked with now."""
+
+
+class EngineUnfinishedError(NotReadyError):
+    """The engine was never set up, so that what every tenant needs is not there."""

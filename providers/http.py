@@ -1,19 +1,26 @@
 """One call to a server's HTTP API: time limits, again when the failure was a passing one, and errors in words.
 
 Decides which failures pass by themselves (CORE-5), and how an answer that was not expected reads. It never shows a
-secret: neither what was sent in a header, nor an answer's body where it could hold one.
+secret: neither what was sent in a header, nor an answer's body where it could hold one. What a server's own words say
+of a failure, its `Api` is told by `passing`; how many requests a run may send, by `meter`.
 """
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import functools
+import os
+import re
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from providers.errors import ConfigurationError, RefusedError, UnreachableError
+from providers.connection import CORRELATION_ID
+from providers.errors import ConfigurationError, RefusedError, TimedOutError, UnreachableError
 from providers.masking import masked
+from providers.metering import Meter
 
 if TYPE_CHECKING:
     import httpx
@@ -26,6 +33,7 @@ LONGEST_WAIT = 10.0
 """Seconds: what a server may ask for by Retry-After; with more, the call has failed."""
 _PASSING = frozenset({429, 502, 503, 504})
 _SHOWN = 300
+_IN_HEADERS = re.compile(r"[^A-Za-z0-9._-]")
 _making = threading.Lock()
 
 
@@ -33,7 +41,9 @@ _making = threading.Lock()
 class Api:
     """A server's API. `name` is how errors call it, such as `n8n at https://n8n.example`.
 
-    `secrets` are values that never appear in an error. `verify` is true, false, or a file of certificates.
+    `secrets` are values that never appear in an error. `verify` is true, false, or a file of certificates. `passing`
+    says of an answer whether what it tells passes by itself and was not carried out (None: as its status says).
+    `longest_wait` is in seconds, as LONGEST_WAIT. `meter` counts each request that is sent, repeated ones too.
     """
 
     name: str
@@ -42,6 +52,9 @@ class Api:
     secrets: tuple[str, ...] = field(default=(), repr=False)
     seconds: float = CALL_SECONDS
     verify: bool | str = True
+    passing: Callable[[httpx.Response], bool | None] | None = None
+    longest_wait: float = LONGEST_WAIT
+    meter: Meter | None = None
 
     def call(
         self,
@@ -57,7 +70,8 @@ class Api:
 
         Tried again where the connection was refused, or the server says that it is not ready. Where a request may have
         been carried out (its answer was lost), it is tried again only if `repeatable`: by default all but POST and
-        PATCH. Raises UnreachableError, RefusedError with the `status`, and ConfigurationError for what cannot be sent.
+        PATCH. Raises UnreachableError (TimedOutError), RefusedError with the `status`, ConfigurationError for what
+        cannot be sent, and BudgetError where the run may send no more.
         """
         again = method not in {"POST", "PATCH"} if repeatable is None else repeatable
         answer = self._sent(method, path, what, again, sent)
@@ -81,6 +95,8 @@ class Api:
 
         def once() -> httpx.Response:
             client = _client(self.verify)
+            if self.meter is not None:
+                self.meter.count(what)
             headers = {**self.headers, **(sent.get("headers") or {})}
             rest = {key: value for key, value in sent.items() if key != "headers"}
             timeout = httpx.Timeout(self.seconds, connect=CONNECT_SECONDS)
@@ -90,7 +106,7 @@ class Api:
             stop=stop_after_attempt(ATTEMPTS),
             wait=_wait,
             retry=retry_if_exception(lambda error: _passes(error, again))
-            | retry_if_result(lambda answer: _not_ready(answer, again)),
+            | retry_if_result(lambda answer: self._not_ready(answer, again)),
             reraise=True,
         )
         try:
@@ -107,9 +123,36 @@ class Api:
             ) from None
         except httpx.HTTPError as error:
             reason = masked(str(error), self.secrets) or type(error).__name__
-            raise UnreachableError(
+            late = isinstance(error, (httpx.ReadTimeout, httpx.WriteTimeout))
+            raise (TimedOutError if late else UnreachableError)(
                 f"{what}: {self.name} does not answer ({reason}). Check that it runs and can be reached."
             ) from None
+
+    def _not_ready(self, answer: httpx.Response, again: bool) -> bool:
+        said = self.passing(answer) if self.passing is not None else None
+        if not (_passes_by_status(answer, again) if said is None else said):
+            return False
+        return (_asked(answer) or 0) <= self.longest_wait
+
+
+_correlation: contextvars.ContextVar[str] = contextvars.ContextVar("correlation", default="")
+
+
+@contextlib.contextmanager
+def correlated(correlation_id: str) -> Iterator[None]:
+    """What is asked in this block is asked for a request with this id: a service's process serves many."""
+    before = _correlation.set(correlation_id)
+    try:
+        yield
+    finally:
+        _correlation.reset(before)
+
+
+def correlation_headers(*names: str) -> dict[str, str]:
+    """The run's correlation id under each of `names`, so that a server's log and ours can be matched; none without."""
+    # Whoever starts a run may choose its id, of more letters than a header can carry.
+    value = _IN_HEADERS.sub("-", _correlation.get() or os.environ.get(CORRELATION_ID, ""))[:64]
+    return dict.fromkeys(names, value) if value else {}
 
 
 def _client(verify: bool | str) -> httpx.Client:
@@ -149,11 +192,9 @@ def _passes(error: BaseException, again: bool) -> bool:
     return again and isinstance(error, httpx.TransportError)
 
 
-def _not_ready(answer: httpx.Response, again: bool) -> bool:
+def _passes_by_status(answer: httpx.Response, again: bool) -> bool:
     # 502 and 504 are a gateway's: what is behind it may have carried the request out.
-    if answer.status_code not in _PASSING or (answer.status_code in {502, 504} and not again):
-        return False
-    return _asked(answer) is None or (_asked(answer) or 0) <= LONGEST_WAIT
+    return answer.status_code in _PASSING and (answer.status_code not in {502, 504} or again)
 
 
 def _asked(answer: httpx.Response) -> float | None:

@@ -17,7 +17,7 @@ _ADDRESS = re.compile(r"(127\.0\.0\.1|localhost|\[::1\]):[0-9]{1,5}")
 
 def speaker() -> Callable[[str], None]:
     """What shows a message beside the resource that this call is for; does nothing outside of such a call."""
-    address, urn = next(filter(_ADDRESS.fullmatch, sys.argv[1:]), ""), _urn()
+    address, urn = next(filter(_ADDRESS.fullmatch, sys.argv[1:]), ""), current_urn()
     if not address or not urn:
         return lambda _message: None
     from providers.plugin.engine_log import EngineLog
@@ -26,7 +26,8 @@ def speaker() -> Callable[[str], None]:
     return lambda message: log.status(urn, message)
 
 
-def _urn() -> str:
+def current_urn() -> str:
+    """The resource that the host's call is for in which this is called; empty outside of one."""
     frame = inspect.currentframe()
     while frame is not None and not _is_call(frame.f_locals.get("request")):
         frame = frame.f_back

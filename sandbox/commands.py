@@ -31,12 +31,17 @@ def command_line(
     stop: Callable[[Path], bool],
     remove: Callable[[Path], None],
     facts: Callable[[Server], Mapping[str, object]] = lambda _: {},
+    parents: Sequence[argparse.ArgumentParser] = (),
 ) -> int:
     """`python -m sandbox.<module> start|stop|status|remove`; `facts` are shown by --json, so none is a secret.
 
+    Options of `parents` are listed by --help; they are the caller's, who has read them.
+
     Exit codes: 0 done (status: running), 1 failed, 3 status: stopped.
     """
-    parser = argparse.ArgumentParser(prog=f"python -m sandbox.{module}", description=f"{title} on loopback.")
+    parser = argparse.ArgumentParser(
+        prog=f"python -m sandbox.{module}", description=f"{title} on loopback.", parents=[*parents]
+    )
     parser.add_argument("command", choices=["start", "stop", "status", "remove"])
     parser.add_argument("--dir", type=Path, required=True, help="the folder that holds this server and its data")
     parser.add_argument("--port", type=int, default=0, help="start on this port (default: the last one, or a free one)")

@@ -177,7 +177,7 @@ def _gone(directory: Path, pid: int, seconds: float) -> bool:
         if command and str(directory) not in command:
             return True
         # A process that ends loses its command line before it closes its sockets.
-        if not command and _state_of(pid) in {"", "Z", "X"}:
+        if not command and _state_of(pid) in {"", "Z", "X"} and not _has_threads(pid):
             return True
         time.sleep(0.02)
     return False
@@ -189,6 +189,14 @@ def _state_of(pid: int) -> str:
         return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return ""
+
+
+def _has_threads(pid: int) -> bool:
+    """Its first thread may have ended before its others, which still hold its port."""
+    try:
+        return len(os.listdir(f"/proc/{pid}/task")) > 1  # noqa: PTH208 - only counted
+    except OSError:
+        return False
 
 
 def _failure(directory: Path, what: str) -> SandboxError:

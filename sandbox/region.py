@@ -1,4 +1,5 @@
-"""All servers that a department is built on, on one machine: authorization, n8n (simulated), Caddy, supervisor.
+"""All servers that tenants are built on, on one machine: authorization, n8n (simulated), Caddy, supervisor, ERPNext and
+Odoo (both simulated); and a simulated bench for sites.
 
 Decides where each keeps its data, and writes the file that says where they are, in the words of Tenantry's backends.
 The PostgreSQL is the caller's. It holds nothing running: each server is a process of its own, which outlives this one.
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from sandbox import authorization, caddy, supervisor
+from sandbox.erpnext import server as erpnext
 from sandbox.errors import SandboxError
 from sandbox.n8n import server as n8n
+from sandbox.odoo import server as odoo
 from sandbox.postgres import EmbeddedPostgres
 from sandbox.process import private
 from sandbox.running import StoppedAtEnd
@@ -25,8 +29,17 @@ from sandbox.running import StoppedAtEnd
 REGION = "local"
 DATABASE = "departments"
 BACKENDS_VARIABLE = "TENANTRY_BACKENDS"
+SITE_SECONDS = 1.0
+"""How long a simulated command of bench takes: so that there is something to be seen."""
 _PREFIX = "TENANTRY_BACKEND_LOCAL_"
-_SERVERS: Mapping[str, Any] = {"authorization": authorization, "n8n": n8n, "gateway": caddy, "supervisor": supervisor}
+_SERVERS: Mapping[str, Any] = {
+    "authorization": authorization,
+    "n8n": n8n,
+    "gateway": caddy,
+    "supervisor": supervisor,
+    "erpnext": erpnext,
+    "odoo": odoo,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +84,14 @@ def _started(home: Path, postgres: EmbeddedPostgres, auth_url: str | None) -> Em
         "n8n": lambda: n8n.start(home / "n8n"),
         "gateway": lambda: caddy.start(home / "gateway", environment={f"{_PREFIX}GATEWAY": shared}),
         "supervisor": lambda: supervisor.start(home / "supervisor"),
+        "erpnext": lambda: erpnext.start(home / "erpnext"),
+        "odoo": lambda: odoo.start(home / "odoo"),
     }
     # Each takes a second, most of which it spends waiting for itself.
     with ThreadPoolExecutor(max_workers=len(starting)) as pool:
         running = {name: pool.submit(work) for name, work in starting.items()}
         servers = {name: one.result() for name, one in running.items()}
-    content = _backends(postgres, servers, auth_url)
+    content = _backends(home, postgres, servers, auth_url)
     file = home / "backends.yaml"
     _write(file, content)
     environment = {
@@ -86,6 +101,9 @@ def _started(home: Path, postgres: EmbeddedPostgres, auth_url: str | None) -> Em
         f"{_PREFIX}CONTAINER": servers["supervisor"].password,
         f"{_PREFIX}N8N": servers["n8n"].key,
         f"{_PREFIX}GATEWAY": shared,
+        f"{_PREFIX}ERPNEXT_KEY": servers["erpnext"].key,
+        f"{_PREFIX}ERPNEXT_SECRET": servers["erpnext"].secret,
+        f"{_PREFIX}ODOO": servers["odoo"].key,
     }
     return EmbeddedRegion(directory=home, environment=environment, gateway=servers["gateway"])
 
@@ -114,6 +132,8 @@ def remove(directory: Path) -> None:
     for name, server in _SERVERS.items():
         if (home / name).exists():
             server.remove(home / name)
+    for name in ("bench", "site-backups"):
+        shutil.rmtree(home / name, ignore_errors=True)
     for name in ("backends.yaml", "gateway-secret"):
         (home / name).unlink(missing_ok=True)
     # Somebody's own files may lie beside.
@@ -121,7 +141,9 @@ def remove(directory: Path) -> None:
         home.rmdir()
 
 
-def _backends(postgres: EmbeddedPostgres, servers: Mapping[str, Any], auth_url: str | None) -> dict[str, Any]:
+def _backends(
+    home: Path, postgres: EmbeddedPostgres, servers: Mapping[str, Any], auth_url: str | None
+) -> dict[str, Any]:
     gateway = servers["gateway"]
     return {
         "database": {
@@ -149,6 +171,25 @@ def _backends(postgres: EmbeddedPostgres, servers: Mapping[str, Any], auth_url: 
             "caFile": str(gateway.ca_file),
             "authSecretFrom": f"{_PREFIX}GATEWAY",
             **({"authUrl": auth_url} if auth_url else {}),
+        },
+        "erpnext": {
+            "url": servers["erpnext"].url,
+            "keyFrom": f"{_PREFIX}ERPNEXT_KEY",
+            "secretFrom": f"{_PREFIX}ERPNEXT_SECRET",
+        },
+        "odoo": {
+            "url": servers["odoo"].url,
+            "database": servers["odoo"].database,
+            "user": servers["odoo"].user,
+            "keyFrom": f"{_PREFIX}ODOO",
+        },
+        # No server: sites are folders here, and so are their backups.
+        "site": {
+            "driver": "simulated",
+            "folder": str(home / "bench"),
+            "domain": "site.localhost",
+            "secondsEach": SITE_SECONDS,
+            "backups": {"target": "file", "folder": str(home / "site-backups")},
         },
     }
 

@@ -6,6 +6,7 @@ Decides that a server ends with its context, and that another port than the one 
 import contextlib
 import shutil
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
@@ -45,6 +46,14 @@ def on_port(running: R, port: int, what: str, directory: Path) -> R:
     """The server that runs, if it has the port asked for; 0 means whichever it has. Raises PortTakenError."""
     if port not in {0, running.port}:
         raise PortTakenError(f"{what} in {directory} already runs on port {running.port}, not {port}: stop it first")
+    return running
+
+
+def alive(running: R | None, answers: Callable[[int], bool], home: Path, what: str) -> R | None:
+    """The server that runs, if it answers; one that is dying, or hangs, is ended. The lock is the caller's."""
+    if running is not None and not answers(running.port):
+        end(home, what)
+        return None
     return running
 
 

@@ -10,22 +10,27 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from automation import manifests
-from automation.errors import NotFoundError
+from automation.backup_plans import plan_of
+from automation.errors import InputError, NotFoundError
+from automation.jobs import reading_backups
+from automation.jobs.database import looking_up
 from automation.jobs.model import ConflictError, Job, NewJob
 from automation.models import TenantStatus
 from automation.models_jobs import JobOperation
+from providers.site.manifest import made_at
 from service import lookups
 from service.auth.permissions import Permission
 from service.auth.principal import Principal
 from service.lookups import TenantRow
 from service.state import State
 from stacks.lines import LINES, Line, Manifest, line_of
+from stacks.skips import with_skip
 
-_REPEATED = frozenset({"steps", "enable_rollback", "deployment", "force"})
+_REPEATED = frozenset({"steps", "enable_rollback", "deployment", "force", "backup", "first"})
 """The options of a job that are its caller's, and so of the job that repeats it."""
 
 
@@ -37,8 +42,29 @@ class Submitted:
     created: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extra:
+    """What the routes of a line add to a job: its `options`, who else is to own the tenant that it makes.
+
+    `asked` is what makes two requests the same, where that is not the manifest.
+    """
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    owners: tuple[str, ...] = ()
+    asked: tuple[Any, ...] | None = None
+
+
+_NO_EXTRA = Extra()
+
+
 async def create_tenant(
-    state: State, who: Principal, manifest: object, *, enable_rollback: bool | None = None, key: str | None = None
+    state: State,
+    who: Principal,
+    manifest: object,
+    *,
+    enable_rollback: bool | None = None,
+    key: str | None = None,
+    extra: Extra = _NO_EXTRA,
 ) -> Submitted:
     """Creates a tenant from a manifest. A slug in use is a ConflictError, a wrong manifest a ManifestError.
 
@@ -51,9 +77,10 @@ async def create_tenant(
         who.demand(Permission.TENANT_CREATE)
     row = await lookups.tenant_or_none(state, parsed.slug)
     _refuse_others(who, row, parsed.slug)
-    options = {"new": True, **_rollback_option(enable_rollback)}
-    new = _with_manifest(who, line, parsed, options, key=key, asked=("create", manifest, enable_rollback))
-    return await _provision(state, row, new)
+    options = {"new": True, **_rollback_option(enable_rollback), **extra.options}
+    asked = extra.asked or ("create", manifest, enable_rollback)
+    new = _with_manifest(who, line, parsed, options, key=key, asked=asked)
+    return await _provision(state, row, replace(new, owners=extra.owners))
 
 
 async def change_tenant(
@@ -64,6 +91,7 @@ async def change_tenant(
     *,
     enable_rollback: bool | None = None,
     key: str | None = None,
+    extra: Extra = _NO_EXTRA,
 ) -> Submitted:
     """Brings a tenant that exists to another manifest. `PUT` and the page's form."""
     row = await _tenant(state, who, slug, Permission.TENANT_UP)
@@ -72,7 +100,7 @@ async def change_tenant(
         who,
         line,
         parsed,
-        _rollback_option(enable_rollback),
+        {**_rollback_option(enable_rollback), **extra.options},
         key=key,
         asked=("change", slug, manifest, enable_rollback),
     )
@@ -103,11 +131,17 @@ async def preview(
 
 
 async def up(
-    state: State, who: Principal, slug: str, *, enable_rollback: bool | None = None, key: str | None = None
+    state: State,
+    who: Principal,
+    slug: str,
+    *,
+    enable_rollback: bool | None = None,
+    key: str | None = None,
+    extra: Extra = _NO_EXTRA,
 ) -> Submitted:
     """Brings a tenant to its newest manifest again: after a failure, or to repair drift."""
     row = await _tenant(state, who, slug, Permission.TENANT_UP)
-    options = _rollback_option(enable_rollback)
+    options = {**_rollback_option(enable_rollback), **extra.options}
     new = _plain(who, row, JobOperation.UP, options, key=key, asked=("up", slug, enable_rollback))
     return await _provision(state, row, new)
 
@@ -122,6 +156,23 @@ async def destroy(state: State, who: Principal, slug: str, *, key: str | None = 
     """Removes a tenant with all that belongs to it. Its history stays."""
     row = await _tenant(state, who, slug, Permission.TENANT_DESTROY)
     return await _submit(state, _plain(who, row, JobOperation.DESTROY, key=key, asked=("destroy", slug)))
+
+
+async def backup(state: State, who: Principal, slug: str, *, key: str | None = None) -> Submitted:
+    """Backs the tenant's site up. ConflictError where it has none that works."""
+    row = await _with_site(state, who, slug, Permission.TENANT_UP)
+    return await _submit(state, _plain(who, row, JobOperation.BACKUP, key=key, asked=("backup", slug)))
+
+
+async def restore(
+    state: State, who: Principal, slug: str, backup: str, *, first: bool = True, key: str | None = None
+) -> Submitted:
+    """Puts the tenant's site back to a backup; with `first`, what is there now is backed up before."""
+    row = await _with_site(state, who, slug, Permission.TENANT_ROLLBACK)
+    await _demand_own(state, who, slug, backup)
+    asked = ("restore", slug, backup, first)
+    options = {"backup": backup, "first": first}
+    return await _submit(state, _plain(who, row, JobOperation.RESTORE, options, key=key, asked=asked))
 
 
 async def rollback(
@@ -165,13 +216,14 @@ async def skip_step(state: State, who: Principal, slug: str, step: str, *, key: 
     if step not in line.skips:
         can = ", ".join(sorted(line.skips)) or "none"
         raise ConflictError(f"the step '{step}' of '{slug}' cannot be skipped", hint=f"steps that can be: {can}")
-    if row.last_good_manifest is not None or await lookups.step_is_done(state, slug, step):
+    worked = row.last_good_manifest is not None and step not in row.lacking
+    if worked or await lookups.step_is_done(state, slug, step):
         raise ConflictError(
             f"the step '{step}' of '{slug}' was done before: skipping it would remove what it made",
             hint="change the manifest if that is what you want",
         )
     newest = await lookups.newest_manifest(state, row)
-    _, parsed = checked(state, {**newest, **line.skips[step]}, row=row)
+    _, parsed = checked(state, with_skip(newest, line.skips[step]), row=row)
     return await _provision(state, row, _with_manifest(who, line, parsed, {}, key=key, asked=("skip", slug, step)))
 
 
@@ -200,6 +252,8 @@ async def retry_job(state: State, who: Principal, job: uuid.UUID, *, key: str | 
         who.demand(Permission.JOB_RETRY, old.tenant, what=f"job {job}")
     if row is not None and manifest is None:
         _refuse_stale(old, row)
+    if old.operation is JobOperation.RESTORE:
+        await _demand_own(state, who, old.tenant, str(old.options.get("backup", "")))
     new = NewJob(
         tenant=old.tenant,
         line=old.line,
@@ -245,6 +299,27 @@ async def _tenant(state: State, who: Principal, slug: str, permission: Permissio
     # Rights first: who has none on it is told the same of a tenant that is there and of one that is not.
     who.demand(permission, slug)
     return await lookups.tenant(state, slug)
+
+
+async def _with_site(state: State, who: Principal, slug: str, permission: Permission) -> TenantRow:
+    row = await _tenant(state, who, slug, permission)
+    try:
+        plan_of(row.line, slug, row.last_good_manifest)
+    except InputError as error:
+        raise ConflictError(error.message, hint=error.hint) from None
+    return row
+
+
+async def _demand_own(state: State, who: Principal, slug: str, backup: str) -> None:
+    """Raises ConflictError for a backup of a tenant that had this name before: its data is not for who has it now."""
+    async with looking_up(state.engine, state.settings) as connection:
+        removed = await reading_backups.removed_at(connection, slug)
+    moment = made_at(backup)
+    if removed is not None and moment is not None and moment <= removed and not who.platform_admin:
+        raise ConflictError(
+            f"the backup {backup} is of a tenant '{slug}' that was removed",
+            hint="choose one that was made since; an admin of the platform may restore that one",
+        )
 
 
 def _refuse_others(who: Principal, row: TenantRow | None, slug: str) -> None:

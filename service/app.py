@@ -25,8 +25,10 @@ from automation.settings import Settings, load_settings
 from automation.tokens import TokenSettings
 from automation.webhooks.manage import Webhooks
 from service import api, health, incoming, lines, metrics, middleware, openapi, problems
+from service.auth.accounts import Accounts
 from service.auth.deps import Auth
 from service.auth.settings import AuthSettings, load_auth_settings
+from service.engine_checks import EngineChecks
 from service.health_checks import HealthChecks
 from service.live_readers import Readers
 from service.publishing import Publisher
@@ -86,7 +88,7 @@ def _lifespan(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine = async_engine_for(settings, application="tenantry service", pool_size=service.database_pool)
         auth = Auth(engine, settings, auth_settings, token_settings)
-        state = _state(service, settings, engine, auth)
+        state = _state(service, settings, engine, auth, token_settings)
         app.state.auth = auth
         app.state.tenantry = state
         starting = asyncio.create_task(_start(state))
@@ -100,7 +102,9 @@ def _lifespan(
     return lifespan
 
 
-def _state(service: ServiceSettings, settings: Settings, engine: AsyncEngine, auth: Auth) -> State:
+def _state(
+    service: ServiceSettings, settings: Settings, engine: AsyncEngine, auth: Auth, tokens: TokenSettings
+) -> State:
     store = JobStore(engine, settings)
     queue = choose(settings)
     return State(
@@ -116,6 +120,8 @@ def _state(service: ServiceSettings, settings: Settings, engine: AsyncEngine, au
         readers=Readers(service.live_readers),
         webhooks=Webhooks(engine, settings),
         health=HealthChecks(),
+        engines=EngineChecks(),
+        accounts=Accounts(engine, settings, tokens, auth.limits),
     )
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import desc, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from automation.errors import NotFoundError
 from automation.jobs.database import looking_up
 from automation.jobs.model import ConflictError
+from automation.jobs.rows import json_safe
 from automation.models import DeploymentStatus, deployment_steps, deployments, tenants
 from automation.models_jobs import manifests
 from automation.steps import StepStatus
@@ -27,6 +29,7 @@ _COLUMNS = (
     "last_good_manifest",
     "manifest_version",
     "url",
+    "objects",
 )
 
 
@@ -43,6 +46,12 @@ class TenantRow:
     last_good_manifest: Mapping[str, Any] | None
     manifest_version: int
     url: str | None = None
+    objects: Sequence[Mapping[str, Any]] | None = None
+
+    @property
+    def lacking(self) -> frozenset[str]:
+        """The steps of which something optional is not there."""
+        return frozenset(str(one["step"]) for one in self.objects or () if not one["ready"])
 
 
 async def tenant_or_none(state: State, slug: str) -> TenantRow | None:
@@ -115,3 +124,45 @@ async def deployment_to_undo(state: State, slug: str, wanted: uuid.UUID | None) 
     if found is None:
         raise NotFoundError(f"tenant '{slug}' has no deployment {wanted}", hint="its history lists its deployments")
     return uuid.UUID(str(found))
+
+
+async def slugs_like(state: State, wanted: str) -> frozenset[str]:
+    """The slugs there are that are `wanted`, or `wanted` with a number."""
+    like = tenants.c.slug.regexp_match(f"^{wanted}(-[0-9]+)?$")
+    async with looking_up(state.engine, state.settings) as connection:
+        return frozenset((await connection.execute(select(tenants.c.slug).where(like))).scalars())
+
+
+async def standing(connection: AsyncConnection, slug: str) -> dict[str, Any]:
+    """What a tenant is now: slug, name, status, objects, updated_at (ISO 8601). Raises NotFoundError."""
+    columns = (tenants.c[name] for name in ("slug", "name", "status", "objects", "updated_at"))
+    row = (await connection.execute(select(*columns).where(tenants.c.slug == slug))).mappings().one_or_none()
+    if row is None:
+        raise NotFoundError(f"there is no tenant '{slug}'", hint="the list of tenants shows those there are")
+    return json_safe(row)
+
+
+RECENT_RUNS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run that changed a tenant, or meant to. `steps` as `reading` shows them; `done`: it succeeded."""
+
+    id: uuid.UUID
+    operation: str
+    done: bool
+    steps: Sequence[Mapping[str, Any]]
+
+
+async def recent_runs(connection: AsyncConnection, slug: str) -> list[Run]:
+    """The tenant's last runs but those that only looked, newest first, at most RECENT_RUNS."""
+    of_runs = select(deployments.c.id, deployments.c.operation, deployments.c.status)
+    of_runs = of_runs.where(deployments.c.tenant == slug, deployments.c.operation != "refresh")
+    runs = (await connection.execute(of_runs.order_by(desc(deployments.c.number)).limit(RECENT_RUNS))).all()
+    of_steps = select(deployment_steps).where(deployment_steps.c.deployment_id.in_([run.id for run in runs]))
+    steps: dict[uuid.UUID, list[Mapping[str, Any]]] = {run.id: [] for run in runs}
+    for row in (await connection.execute(of_steps.order_by(deployment_steps.c.position))).mappings():
+        steps[row["deployment_id"]].append(json_safe(row))
+    done = DeploymentStatus.SUCCEEDED
+    return [Run(id=run.id, operation=run.operation, done=run.status == done, steps=steps[run.id]) for run in runs]

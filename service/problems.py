@@ -50,6 +50,8 @@ _KINDS = {
 }
 _OF_BUSY = ("job", "operation", "actor", "since")
 _RETRY_SECONDS = 5
+_PROGRAMS = frozenset({"/api", "/iam"})
+_OF_PROGRAMS = ("/api/", "/iam/")
 _SHOWN_PROBLEMS = 100
 
 
@@ -228,9 +230,10 @@ async def _handle(connection: Request | WebSocket, error: Exception) -> Response
 
 
 def _for_people(connection: Request) -> bool:
-    """Whether a browser asks for a page: everywhere but under /api."""
+    """Whether a browser asks for a page: everywhere but where programs ask."""
     path = connection.url.path
-    return "text/html" in connection.headers.get("accept", "") and path != "/api" and not path.startswith("/api/")
+    of_programs = path in _PROGRAMS or path.startswith(_OF_PROGRAMS)
+    return "text/html" in connection.headers.get("accept", "") and not of_programs
 
 
 def _unrouted(app: FastAPI, path: str) -> Problem:

@@ -28,6 +28,10 @@ class ServiceSettings(BaseSettings):
     # How many watch jobs live at once in one process, and for how long: a reader that is cut off takes up where it was.
     live_readers: Annotated[int, Field(ge=1, le=100_000)] = Field(500, validation_alias="TENANTRY_LIVE_READERS")
     live_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(3_600, validation_alias="TENANTRY_LIVE_SECONDS")
+    # For how long a workspace's first provisioning waits for an engine that is away.
+    engine_wait: Annotated[float, Field(ge=0, le=30 * 86_400)] = Field(
+        86_400, validation_alias="TENANTRY_ENGINE_WAIT_SECONDS"
+    )
 
 
 def load_service_settings() -> ServiceSettings:

@@ -14,7 +14,9 @@ from automation.jobs.store import JobStore
 from automation.queues.seam import Queue
 from automation.settings import Settings
 from automation.webhooks.manage import Webhooks
+from service.auth.accounts import Accounts
 from service.auth.limits import Limits
+from service.engine_checks import EngineChecks
 from service.health_checks import HealthChecks
 from service.live_readers import Readers
 from service.publishing import Publisher
@@ -38,6 +40,8 @@ class State:
     readers: Readers
     webhooks: Webhooks
     health: HealthChecks
+    engines: EngineChecks
+    accounts: Accounts
 
 
 async def state_of(connection: HTTPConnection) -> State:

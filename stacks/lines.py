@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from providers.retention import Retained
+from providers.site.plan import BackupPlan
 from stacks import cabinet
 from stacks import steps as cabinet_steps
 from stacks.department import line as department
@@ -21,10 +22,17 @@ from stacks.isp import line as isp
 from stacks.isp import steps as isp_steps
 from stacks.isp.manifest import ISP_SHAPE
 from stacks.manifest import CABINET_SHAPE, ManifestError, parse_manifest
+from stacks.pos import engine as pos_engine
+from stacks.pos import line as pos
+from stacks.pos import steps as pos_steps
+from stacks.pos.manifest import POS_SHAPE
 from stacks.pricing import Sizing
 from stacks.problems import FieldProblem, closest, shown
 from stacks.resolve import ResolvedManifest, resolve, restore
 from stacks.shape import Pinned, parse
+from stacks.site import line as site
+from stacks.site import steps as site_steps
+from stacks.site.manifest import SITE_SHAPE
 from stacks.steps import Step
 from stacks.templates import TemplateStore
 
@@ -60,6 +68,15 @@ def _no_runs(_resolved: ResolvedManifest[Any]) -> dict[str, bool]:
     return {}
 
 
+def not_backed_up(_resolved: ResolvedManifest[Any], _mark: str) -> BackupPlan | None:
+    """Of lines whose tenants have no site."""
+    return None
+
+
+def _no_hold(_manifest: Any) -> str | None:
+    return None
+
+
 def _no_sizing(_resolved: ResolvedManifest[Any]) -> Sizing:
     return Sizing()
 
@@ -74,7 +91,9 @@ class Line:
     `retained` says which of a tenant's data is purged by age; `sizing` what it uses, for its cost; `counted_runs` of
     which of its workflows the runs are counted, too.
     `address` is where the tenant of a manifest's document is reached, if anywhere. `checked` says that each part of a
-    tenant can be asked whether it works.
+    tenant can be asked whether it works. `hold` says why a first run of a manifest had better wait, None where it need
+    not: it asks what the tenant is made on, which may take seconds. `backed_up` says which site of a tenant is
+    backed up, and when.
     """
 
     kind: str
@@ -95,6 +114,8 @@ class Line:
     counted_runs: Callable[[ResolvedManifest[Any]], dict[str, bool]] = _no_runs
     address: Callable[[Mapping[str, Any] | None], str | None] = _no_address
     checked: bool = False
+    hold: Callable[[Any], str | None] = _no_hold
+    backed_up: Callable[[ResolvedManifest[Any], str], BackupPlan | None] = not_backed_up
 
     def program(self, resolved: ResolvedManifest[Any]) -> Callable[[], None]:
         """The Pulumi program of a resolved manifest. Imports the SDK, which takes its time."""
@@ -161,7 +182,40 @@ ISP = Line(
     checked=True,
 )
 
-LINES: Mapping[str, Line] = {line.kind: line for line in (CABINET, DEPARTMENT, ISP)}
+POS = Line(
+    kind="pos",
+    title="Points of sale",
+    noun="point of sale",
+    steps=pos_steps.STEPS,
+    step_of=pos_steps.step_of,
+    parse=partial(parse, POS_SHAPE),
+    resolve=pos.resolve,
+    restore=partial(restore, POS_SHAPE),
+    schema=pos.schema,
+    build=pos.build,
+    pinned=pos.pinned,
+    templates=partial(TemplateStore, shape=POS_SHAPE),
+    skips=pos.SKIPS,
+    hold=pos_engine.hold,
+)
+
+SITE = Line(
+    kind="site",
+    title="Sites",
+    noun="site",
+    steps=site_steps.STEPS,
+    step_of=site_steps.step_of,
+    parse=partial(parse, SITE_SHAPE),
+    resolve=site.resolve,
+    restore=partial(restore, SITE_SHAPE),
+    schema=site.schema,
+    build=site.build,
+    pinned=site.pinned,
+    templates=partial(TemplateStore, shape=SITE_SHAPE),
+    backed_up=site.backed_up,
+)
+
+LINES: Mapping[str, Line] = {line.kind: line for line in (CABINET, DEPARTMENT, ISP, POS, SITE)}
 
 
 def line_of(mapping: object, source: str = "manifest") -> Line:

@@ -55,7 +55,7 @@ CABINET_SHAPE = Shape(
     settings=Settings,
     folder=Path(__file__).resolve().parent.parent / "templates" / "cabinet",
     # Cabinets were first: their custom templates lie beside other lines' folders.
-    apart=frozenset({"department", "isp"}),
+    apart=frozenset({"department", "isp", "pos", "site"}),
     inconsistencies=inconsistencies,
 )
 

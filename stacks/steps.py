@@ -16,6 +16,7 @@ class Step:
 
     `state` is what the line's requirements call the tenant while the step runs. `beside` are the keys of later steps
     that may begin while this one goes on. `seconds` is how long it may take, where it needs longer than others do.
+    `optional`: none of its objects ever fails a run (see `StepState.unready` in `automation.steps`).
     """
 
     key: str
@@ -24,6 +25,7 @@ class Step:
     state: str = ""
     beside: tuple[str, ...] = ()
     seconds: float | None = None
+    optional: bool = False
 
 
 def step_finder(steps: Iterable[Step]) -> Callable[[str], str | None]:

@@ -31,6 +31,7 @@ EVENTS_CHANNEL = "tenantry_events"
 
 TENANT_EVENTS = {
     TenantStatus.ACTIVE: WebhookEvent.TENANT_ACTIVE,
+    TenantStatus.PARTIAL: WebhookEvent.TENANT_PARTIAL,
     TenantStatus.FAILED: WebhookEvent.TENANT_FAILED,
     TenantStatus.REMOVED: WebhookEvent.TENANT_REMOVED,
 }
@@ -133,7 +134,7 @@ async def _settle_tenant(
 
 def tenant_status_after(job: Job, status: TenantStatus, *, died: bool) -> TenantStatus:
     """What the tenant is once `job` has ended. `died`: a run of it was cut off, and nobody wrote how it ended."""
-    if died and job.operation is not JobOperation.REFRESH:
+    if died and job.operation not in {JobOperation.REFRESH, JobOperation.BACKUP}:
         # What was begun and not undone is neither the old tenant nor the new one.
         return TenantStatus.FAILED
     if status is TenantStatus.PENDING:

@@ -40,9 +40,11 @@ class Caller:
 class NewJob:
     """A job to be accepted. `manifest`, where given, becomes the tenant's next version in the same transaction.
 
-    `options`: up: steps (keys to retry), enable_rollback, new (refuse a slug in use); rollback: deployment (an id, or
-    None for the last change), force; preview: manifest (what to preview, where it is not the tenant's newest).
-    `request_hash` tells whether an idempotency key came again with the same request.
+    `options`: up: steps (keys to retry), enable_rollback, new (refuse a slug in use), wait_until (see `waiting`);
+    rollback: deployment (an id, or None for the last change), force; preview: manifest (what to preview, where it is
+    not the tenant's newest); restore: backup (its id), first (what is there is backed up before).
+    `request_hash` tells whether an idempotency key came again with the same request. `owners` are the subjects who own
+    the tenant beside its creator, where this makes one.
     """
 
     tenant: str
@@ -55,6 +57,7 @@ class NewJob:
     idempotency_key: str | None = None
     request_hash: str | None = None
     retry_of: uuid.UUID | None = None
+    owners: tuple[str, ...] = ()
     id: uuid.UUID = field(default_factory=uuid.uuid4)
 
 
@@ -137,7 +140,10 @@ class JobEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How an attempt ended: a final status, or `again` where another attempt is to continue after `delay` seconds."""
+    """How an attempt ended: a final status, or `again` where another attempt is to continue after `delay` seconds.
+
+    `waited`: it has touched nothing, and only looked whether it could begin.
+    """
 
     status: JobStatus | None
     message: str = ""
@@ -145,6 +151,7 @@ class Ending:
     result: Mapping[str, Any] | None = None
     deployment_id: uuid.UUID | None = None
     delay: float = 0
+    waited: bool = False
 
     @property
     def again(self) -> bool:

@@ -69,7 +69,17 @@ _DEPLOYMENT = tuple(
     deployments.c[name]
     for name in (
         *("id", "tenant", "operation", "status", "phase", "correlation_id", "actor", "engine", "progress", "changes"),
-        *("error", "leftovers", "rollback_of", "job_id", "first_create", "started_at", "ended_at", "duration_ms"),
+        *(
+            "requests",
+            "error",
+            "leftovers",
+            "rollback_of",
+            "job_id",
+            "first_create",
+            "started_at",
+            "ended_at",
+            "duration_ms",
+        ),
     )
 )
 _TENANT = tuple(

@@ -41,6 +41,8 @@ async def jobs_page(
     operation: str | None = None,
     line: str | None = None,
     actor: str | None = None,
+    statuses: AbstractSet[str] | None = None,
+    operations: AbstractSet[str] | None = None,
     visible: AbstractSet[str] | None = None,
     before: int | None = None,
     page: int = 1,
@@ -61,8 +63,9 @@ async def jobs_page(
     ):
         if wanted is not None:
             statement = statement.where(column == storable(wanted))
-    if visible is not None:
-        statement = statement.where(_among(jobs.c.tenant, visible))
+    for column, any_of in ((jobs.c.status, statuses), (jobs.c.operation, operations), (jobs.c.tenant, visible)):
+        if any_of is not None:
+            statement = statement.where(_among(column, any_of))
     if before is not None:
         bounded("before", before, 1, 2**63 - 1)
         statement = statement.where(jobs.c.number < before)
@@ -118,8 +121,8 @@ async def _made_from_nothing(connection: AsyncConnection, deployment: str | None
 
 
 async def newest_change(connection: AsyncConnection, tenant: str) -> uuid.UUID | None:
-    """The id of the tenant's newest job that changes it, or will: no preview, no refresh. None where it has none."""
-    only_looks = (JobOperation.PREVIEW, JobOperation.REFRESH)
+    """The id of the tenant's newest job that changes it: no preview, refresh or backup. None where it has none."""
+    only_looks = (JobOperation.PREVIEW, JobOperation.REFRESH, JobOperation.BACKUP)
     own = (jobs.c.tenant == storable(tenant)) & jobs.c.operation.not_in(only_looks)
     statement = select(jobs.c.id).where(own).order_by(jobs.c.number.desc()).limit(1)
     found: uuid.UUID | None = (await connection.execute(statement)).scalar_one_or_none()

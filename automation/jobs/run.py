@@ -105,12 +105,15 @@ def _attempt(job: uuid.UUID, attempt: int, cancel: CancelRequests) -> tuple[int,
 
 
 def _run(settings: Settings, found: Work, cancel: CancelRequests) -> tuple[int, dict[str, Any]]:
+    from automation import counting
     from automation.engines import choose, prepare
+    from automation.jobs import work
 
+    work.demand_begin(found)
     choice = choose(settings.engine)
+    counting.begin()
     prepare(choice, {**os.environ, **settings.run_environment()})
     # Late: what follows takes as long to load as the plugins to start.
-    from automation.jobs import work
     from automation.jobs.operation_log import begin
     from automation.run import Context
 

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, literal, or_, select, 
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from automation.jobs import audit, cancelling, effects, submission
+from automation.jobs import audit, cancelling, effects, submission, waiting
 from automation.jobs.database import looking_up, transaction
 from automation.jobs.model import BusyError, Caller, ConflictError, Ending, Job, JobEvent, Lease, NewJob
 from automation.jobs.reading_jobs import no_job
@@ -196,6 +196,8 @@ class JobStore:
         }
         if ending.again:
             later = {"status": JobStatus.PENDING, "published_at": None, "not_before": _after(ending.delay)}
+            if ending.waited:
+                later["options"] = {**job.options, waiting.TURNS: waiting.turns(job) + 1}
             return said | free | later
         ended = {"status": ending.status, "ended_at": _NOW, "duration_ms": _milliseconds(jobs.c.started_at)}
         values = said | free | ended

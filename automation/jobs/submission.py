@@ -135,7 +135,7 @@ async def _tenant(connection: AsyncConnection, slug: str) -> RowMapping | None:
 
 
 async def _made(connection: AsyncConnection, new: NewJob) -> RowMapping | None:
-    """Makes the tenant, whose creator owns it. None: it is made; a row: somebody else was quicker."""
+    """Makes the tenant; its creator owns it, and whom that names. None: it is made; a row: another was quicker."""
     if new.manifest is None:
         raise unknown(new.tenant)
     statement = (
@@ -158,8 +158,9 @@ async def _made(connection: AsyncConnection, new: NewJob) -> RowMapping | None:
 
 async def _own(connection: AsyncConnection, new: NewJob) -> None:
     caller = storable(new.caller.subject)
-    values = {"tenant": new.tenant, "subject": caller, "role": "owner", "added_by": caller}
-    await connection.execute(upsert(tenant_members).values(**values).on_conflict_do_nothing())
+    shared = {"tenant": new.tenant, "role": "owner", "added_by": caller}
+    rows = [{**shared, "subject": subject} for subject in dict.fromkeys((caller, *map(storable, new.owners)))]
+    await connection.execute(upsert(tenant_members).values(rows).on_conflict_do_nothing())
 
 
 def _begins_anew(new: NewJob, before: RowMapping) -> bool:
@@ -174,7 +175,10 @@ def _refuse(new: NewJob, before: RowMapping) -> None:
             f"tenant '{slug}' is of the line '{before['line']}', its manifest's kind is '{new.line}'",
             hint="a tenant keeps its line: choose another slug, or destroy the tenant first",
         )
-    alive = before["status"] in {TenantStatus.ACTIVE, TenantStatus.PROVISIONING} or before["last_good_manifest"]
+    alive = (
+        before["status"] in {TenantStatus.ACTIVE, TenantStatus.PARTIAL, TenantStatus.PROVISIONING}
+        or before["last_good_manifest"]
+    )
     if new.options.get("new") and alive:
         raise ConflictError(
             f"the slug '{slug}' is taken: there is a tenant of that name already",

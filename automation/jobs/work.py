@@ -15,6 +15,7 @@ from sqlalchemy import Connection, desc, select
 from automation import manifests, queries
 from automation.database import engine_for, transaction
 from automation.errors import InputError, RollbackFailedError, RunFailedError, TenantryError
+from automation.jobs import waiting
 from automation.jobs.model import Job
 from automation.jobs.rows import JOB_COLUMNS, job_of
 from automation.models import DeploymentStatus, TenantStatus, deployments, tenants
@@ -114,9 +115,16 @@ def _error(shown: Mapping[str, Any]) -> TenantryError | None:
     return kind(shown["error"] or f"{shown['operation']} of '{shown['tenant']}' ended as {shown['status']}")
 
 
+def demand_begin(work: Work) -> None:
+    """Raises NotYetError where the job is to wait for what its tenant is made on. Needs no engine of Pulumi's."""
+    if work.job.operation is JobOperation.UP and waiting.UNTIL in work.job.options:
+        manifest = _parsed(work)
+        waiting.demand_begin(work.job, manifests.line_named(manifest.kind), manifest)
+
+
 def run(context: Context, work: Work) -> RunResult | PreviewResult:
     """Does the work. Raises TenantryError where nothing was touched."""
-    from automation import operations
+    from automation import backing_up, operations
 
     job, options = work.job, work.job.options
     match job.operation:
@@ -132,6 +140,11 @@ def run(context: Context, work: Work) -> RunResult | PreviewResult:
         case JobOperation.ROLLBACK:
             which = str(options.get("deployment") or job.tenant)
             return operations.rollback(context, which, force=bool(options.get("force")), correlation=job.correlation_id)
+        case JobOperation.BACKUP:
+            return backing_up.backup(context, job.tenant, correlation=job.correlation_id)
+        case JobOperation.RESTORE:
+            first, which = bool(options.get("first", True)), str(options.get("backup", ""))
+            return backing_up.restore(context, job.tenant, which, first=first, correlation=job.correlation_id)
 
 
 def _parsed(work: Work) -> Manifest:
@@ -142,11 +155,12 @@ def _up_options(job: Job) -> Any:
     from automation.operations import UpOptions
 
     options = job.options
+    first = job.attempts - waiting.turns(job) == 1
     return UpOptions(
         enable_rollback=options.get("enable_rollback"),
         # The second attempt finds what the first has made: that is no tenant of somebody else's.
-        new=bool(options.get("new")) and job.attempts == 1,
+        new=bool(options.get("new")) and first,
         expect_no_changes=bool(options.get("expect_no_changes")),
         steps=tuple(options.get("steps") or ()),
-        skip=tuple(options.get("skip") or ()) if job.attempts == 1 else (),
+        skip=tuple(options.get("skip") or ()) if first else (),
     )

@@ -29,6 +29,7 @@ class WebhookEvent(StrEnum):
     JOB_ROLLBACK_FAILED = "job.rollback_failed"
     JOB_CANCELLED = "job.cancelled"
     TENANT_ACTIVE = "tenant.active"
+    TENANT_PARTIAL = "tenant.partial"
     TENANT_FAILED = "tenant.failed"
     TENANT_REMOVED = "tenant.removed"
     WEBHOOK_DISABLED = "webhook.disabled"

@@ -17,10 +17,12 @@ from automation.errors import (
     CancelledError,
     DatabaseError,
     LockedError,
+    NotYetError,
     RollbackFailedError,
     RunFailedError,
     TenantryError,
 )
+from automation.jobs import waiting
 from automation.jobs.cancelling import BEFORE, BETWEEN, cancelled
 from automation.jobs.model import Ending, Job
 from automation.jobs.run import ATTEMPT_LOST, LOST
@@ -54,8 +56,8 @@ class Ended:
 def before_beginning(job: Job, *, most: int) -> Ending | None:
     """The ending of a job that is claimed and not begun again: cancelled meanwhile, or tried too often."""
     if job.cancel_requested_at is not None:
-        return cancelled(job, BEFORE if job.attempts <= 1 else BETWEEN)
-    if job.attempts > most + LOCKED_ATTEMPTS:
+        return cancelled(job, BEFORE if waiting.begun(job) <= 1 else BETWEEN)
+    if waiting.begun(job) > most + LOCKED_ATTEMPTS:
         return _failed(job, "its workers died each time", hint="see the workers' logs, remove the cause, then retry")
     return None
 
@@ -78,6 +80,8 @@ def ending(job: Job, ended: Ended, *, why: Why, most: int) -> Ending | None:
             return _stopped(job, ended.document, why=why, most=most)
         case LockedError.exit_code:
             return _again(job, ended.document, _backoff(job), why=why, most=max(most, LOCKED_ATTEMPTS))
+        case NotYetError.exit_code:
+            return _later(job, ended.document, why=why)
         case DatabaseError.exit_code:
             return _again(job, ended.document, _backoff(job), why=why, most=most)
         case _:
@@ -94,7 +98,7 @@ def _code(ended: Ended) -> int:
 
 
 def _backoff(job: Job) -> float:
-    return _BACKOFF[min(job.attempts, len(_BACKOFF)) - 1]
+    return _BACKOFF[min(waiting.begun(job), len(_BACKOFF)) - 1]
 
 
 def _stopped(job: Job, document: Mapping[str, Any], *, why: Why, most: int) -> Ending:
@@ -116,20 +120,36 @@ def _died(job: Job, ended: Ended, *, why: Why, most: int) -> Ending:
         return Ending(status=None, message=f"interrupted: its worker ended it ({how}); another continues")
     if why is Why.LIMIT:
         return _failed(job, f"it did not end within its limits, and was ended by force ({how})")
-    if job.attempts < most:
-        message = f"attempt {job.attempts} died ({how}); the next one continues"
+    begun = waiting.begun(job)
+    if begun < most:
+        message = f"attempt {begun} died ({how}); the next one continues"
         return Ending(status=None, message=message, delay=_backoff(job))
     said = f": {ended.said}" if ended.said else ""
-    return _failed(job, f"its process died {job.attempts} times, the last time by {how}{said}")
+    return _failed(job, f"its process died {begun} times, the last time by {how}{said}")
 
 
 def _again(job: Job, document: Mapping[str, Any], delay: float, *, why: Why, most: int) -> Ending:
     if why is Why.CANCEL:
         return _told(JobStatus.CANCELLED, document, f"cancelled. {_message(document)}")
-    if job.attempts >= most and why is not Why.DRAIN:
-        return _told(JobStatus.FAILED, document, f"{_message(document)}. Given up after {job.attempts} attempts")
-    message = f"attempt {job.attempts}: {_message(document)}. It is tried again"
+    begun = waiting.begun(job)
+    if begun >= most and why is not Why.DRAIN:
+        return _told(JobStatus.FAILED, document, f"{_message(document)}. Given up after {begun} attempts")
+    message = f"attempt {begun}: {_message(document)}. It is tried again"
     return Ending(status=None, message=message, delay=delay, deployment_id=_id(document))
+
+
+def _later(job: Job, document: Mapping[str, Any], *, why: Why) -> Ending:
+    """The end of a turn in which it only waited. How long it may is decided in `waiting`, before a turn begins."""
+    if why is Why.CANCEL:
+        return cancelled(job, BEFORE)
+    return Ending(
+        status=None,
+        message=_message(document),
+        error=document.get("error"),
+        delay=waiting.delay(job),
+        deployment_id=_id(document),
+        waited=True,
+    )
 
 
 def _failed(job: Job, text: str, hint: str = "see the worker's log, remove the cause, then retry") -> Ending:
@@ -159,9 +179,14 @@ def _id(document: Mapping[str, Any]) -> uuid.UUID | None:
 
 
 def _success(job: Job, document: Mapping[str, Any]) -> str:
+    lacking = [step["key"] for step in document.get("steps") or () if step.get("status") == "failed"]
+    missing = f"; not in place: {', '.join(lacking)}" if lacking else ""
+    if (made := document.get("backup")) is not None:
+        said = f"{job.operation} of '{job.tenant}' succeeded: {made['id']}, {made['size']} bytes, in {made['store']}"
+        return said + missing
     counts = document.get("counts" if document.get("type") == "preview" else "changes") or {}
     told = ", ".join(f"{n} {op}" for op, n in sorted(counts.items()) if n and op not in {"same", "read", "refresh"})
     drift = len(document.get("drift") or ())
     if drift:
         told = f"{drift} resources have drifted"
-    return f"{job.operation} of '{job.tenant}' succeeded: {told or 'nothing to change'}"
+    return f"{job.operation} of '{job.tenant}' succeeded: {told or 'nothing to change'}{missing}"

@@ -1,13 +1,8 @@
-"""What the simulator is asked and what it answers, apart from any HTTP library."""
+"""How n8n refuses: what its public API, its web server and its internal API each say."""
 
-import json
-from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
-JSON = "application/json; charset=utf-8"
-HTML = "text/html; charset=utf-8"
-TEXT = "text/plain; charset=utf-8"
+from sandbox.http import HTML, Answer
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not an error of the simulator
@@ -17,50 +12,6 @@ class Refusal(Exception):  # noqa: N818 - an answer, not an error of the simulat
         super().__init__(status, body)
         self.status = status
         self.body = {"message": body} if isinstance(body, str) else body
-
-
-class BadBodyError(Exception):
-    """The body of a request is no JSON."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """One request. Names of headers are in lower case."""
-
-    method: str
-    target: str
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = b""
-
-    @property
-    def path(self) -> str:
-        return urlsplit(self.target).path
-
-    @property
-    def query(self) -> dict[str, str]:
-        return dict(parse_qsl(urlsplit(self.target).query, keep_blank_values=True))
-
-    def json(self) -> Any:
-        """What the body says; nothing is an empty mapping. Raises BadBodyError."""
-        if not self.body.strip():
-            return {}
-        try:
-            return json.loads(self.body)
-        except ValueError:
-            raise BadBodyError from None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    status: int = 200
-    body: Any = None
-    content_type: str = JSON
-    headers: dict[str, str] = field(default_factory=dict)
-
-    def raw(self) -> bytes:
-        if self.content_type == JSON:
-            return json.dumps(self.body, ensure_ascii=False).encode()
-        return str(self.body or "").encode()
 
 
 def page(status: int, words: str) -> Answer:

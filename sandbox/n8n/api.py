@@ -10,14 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.n8n.answers import TEXT, Answer, BadBodyError, Refusal, Request, page, traced
+from sandbox.http import TEXT, Answer, BadBodyError, Request
+from sandbox.n8n.answers import Refusal, page, traced
 from sandbox.n8n.execution import answer_call
 from sandbox.n8n.objects import Credentials, Tags
 from sandbox.n8n.owner import SCOPES, Owner
 from sandbox.n8n.publication import Publisher
 from sandbox.n8n.rules import CREDENTIAL_TYPES, schema_of
-from sandbox.n8n.state import Store, World
+from sandbox.n8n.state import World
 from sandbox.n8n.workflows import Workflows, paged
+from sandbox.store import Store
 
 _LICENCE = "Your license does not allow for {0}. To enable {0}, please upgrade to a license that supports this feature."
 _TEST_HINT = (

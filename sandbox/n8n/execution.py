@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.n8n.answers import HTML, TEXT, Answer, Request, traced
+from sandbox.http import HTML, TEXT, Answer, Request
+from sandbox.n8n.answers import traced
 from sandbox.n8n.publication import Hit
 from sandbox.n8n.state import World
 

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.n8n.answers import Answer, Refusal, Request, traced
+from sandbox.http import Answer, Request
+from sandbox.n8n.answers import Refusal, traced
 from sandbox.n8n.state import World
 
 COOKIE = "n8n-auth"

@@ -12,17 +12,17 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any
 
 from sandbox.errors import StartError
-from sandbox.n8n.answers import Request
+from sandbox.http import handler_for
 from sandbox.n8n.api import N8n
-from sandbox.n8n.state import Store
-from sandbox.process import HOST, end, launch, locked, pid_of, port_of, private, python_env
-from sandbox.running import StoppedAtEnd, on_port, stopped
+from sandbox.process import HOST, launch, locked, pid_of, port_of, private, python_env
+from sandbox.running import StoppedAtEnd, alive, on_port, stopped
+from sandbox.store import Store
 
 WHAT = "the simulated n8n"
 EMAIL = "owner@tenantry.invalid"
@@ -53,10 +53,7 @@ def start(directory: Path, port: int = 0, *, delay: float = 0.2, startup: float 
     """
     directory = Path(directory).resolve()
     with locked(directory, WHAT):
-        running = _running(directory)
-        if running is not None and not _answers(running.port, "/healthz"):
-            end(directory, WHAT)  # it is dying, or hangs
-            running = None
+        running = alive(_running(directory), lambda port: _answers(port, "/healthz"), directory, WHAT)
         if running is None:
             password = directory / "password"
             if not password.exists():
@@ -106,39 +103,9 @@ def serve(directory: Path, port: int, *, delay: float, startup: float) -> None:
     """Answer on this port until the process is ended."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     n8n = N8n(Store(directory / "n8n.db"), delay=delay, startup=startup)
-    with ThreadingHTTPServer((HOST, port), handler_for(n8n)) as server:
+    with ThreadingHTTPServer((HOST, port), handler_for(n8n.handle)) as server:
         server.daemon_threads = True
         server.serve_forever()
-
-
-def handler_for(n8n: N8n) -> type[BaseHTTPRequestHandler]:
-    """What serves a simulator over HTTP."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def answer(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            body = self.rfile.read(length)
-            answer = n8n.handle(Request(method=self.command, target=self.path, headers=headers, body=body))
-            raw = answer.raw()
-            self.send_response(answer.status)
-            self.send_header("Content-Type", answer.content_type)
-            for name, value in answer.headers.items():
-                self.send_header(name, value)
-            if answer.status != 204:
-                self.send_header("Content-Length", str(len(raw)))
-            self.end_headers()
-            if answer.status != 204:
-                self.wfile.write(raw)
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
-            """Nothing is logged: a path may hold what is nobody's business."""
-
-    for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
-        setattr(Handler, f"do_{method}", Handler.answer)
-    return Handler
 
 
 def _running(directory: Path) -> SimulatedN8n | None:

@@ -118,6 +118,7 @@ class DeploymentRow(Document):
     engine: str = Field(examples=["embedded"])
     progress: int
     changes: dict[str, int] | None = Field(examples=[{"create": 12}])
+    requests: dict[str, int] | None = Field(description="how many were sent to each server that counts them")
     error: str | None
     leftovers: list[str] | None
     rollback_of: uuid.UUID | None

@@ -127,11 +127,15 @@ async def authenticate(connection: HTTPConnection, token: str) -> Principal:
 
 
 async def roles_of(database: AsyncConnection, claims: Claims) -> Mapping[str, Role]:
-    """The caller's role on each tenant: of its token and of the tenants' members, the stronger one."""
+    """The caller's role on each tenant: of its token and of the tenants' members, the stronger one.
+
+    A member is who has the member's subject, or the address that the member is called by, verified by its provider.
+    """
     if claims.platform_admin:
         return claims.tenants
+    mine = [name for name in (claims.subject, claims.email) if name]
     rows = await database.execute(
-        select(tenant_members.c.tenant, tenant_members.c.role).where(tenant_members.c.subject == claims.subject)
+        select(tenant_members.c.tenant, tenant_members.c.role).where(tenant_members.c.subject.in_(mine))
     )
     merged = dict(claims.tenants)
     for tenant, role in rows:

@@ -30,13 +30,20 @@ class _Claims(BaseModel):
     exp: float
     roles: Annotated[list[str], Field(max_length=200)] = []
     tenants: Annotated[dict[str, str], Field(max_length=10_000)] = {}
+    # What other programs put there is not ours to judge: it counts where it is a text, and verified.
+    email: Any = None
+    email_verified: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
-    """Who a token says the caller is. `expires_at` in seconds since 1970."""
+    """Who a token says the caller is. `expires_at` in seconds since 1970.
+
+    `email` is the address that the identity provider says to have verified, in lower case; None without one.
+    """
 
     subject: str
+    email: str | None = None
     platform_admin: bool
     creator: bool
     tenants: Mapping[str, Role] = field(default_factory=dict)
@@ -98,6 +105,7 @@ def _claims(content: Mapping[str, Any]) -> Claims:
     words = set(Role)
     return Claims(
         subject=read.sub,
+        email=read.email.strip().lower() if isinstance(read.email, str) and read.email_verified is True else None,
         platform_admin="admin" in read.roles,
         creator="creator" in read.roles,
         tenants={slug: Role(role) for slug, role in read.tenants.items() if role in words},

@@ -170,7 +170,7 @@ def _simple(schema: Mapping[str, Any], kind: Any, key: str, common: Mapping[str,
 
 def _input_type(key: str, schema: Mapping[str, Any]) -> str:
     """Which keyboard a phone offers; by the schema's format, else by the key's last word."""
-    formats = {"email": "email", "uri": "url", "tel": "tel", "date": "date"}
+    formats = {"email": "email", "uri": "url", "tel": "tel", "date": "date", "password": "password"}
     if (found := formats.get(schema.get("format", ""))) is not None:
         return found
     last = _split(key)[-1] if key else ""

@@ -128,7 +128,11 @@ _TEMPLATES = _environment()
 
 # What a redirect after a form may say; never text out of the address.
 SAID = {
+    "account-known": "There was an account of that e-mail address: it owns the workspace, and keeps its own password.",
+    "address-taken": "That e-mail address is of somebody who signs in with a token: they own the workspace, and no "
+    "password was set.",
     "cancelled": "The job is being cancelled.",
+    "stopping": "The provisioning is being stopped.",
     "webhook-changed": "The webhook is changed.",
     "webhook-deleted": "The webhook is deleted.",
     "webhook-ping": "A ping is on its way; it is listed with the deliveries.",

@@ -9,7 +9,16 @@ from service.auth.deps import authenticate
 from service.auth.errors import AuthenticationError, RateLimitedError
 from service.auth.session import demand_same_origin, end_session, start_session
 from service.problems import Problem
-from service.web import routes_forms, routes_jobs, routes_platform, routes_tenant_parts, routes_tenants, routes_webhooks
+from service.state import State, StateDep
+from service.web import (
+    routes_forms,
+    routes_jobs,
+    routes_platform,
+    routes_tenant_parts,
+    routes_tenants,
+    routes_webhooks,
+    routes_workspaces,
+)
 from service.web.pages import ASSETS, PageRoute, render
 from service.web.targets import safe_target
 
@@ -37,16 +46,35 @@ async def sign_in_page(request: Request) -> Response:
 
 
 @_own.post("/sign-in")
-async def sign_in(request: Request) -> Response:
-    """Begins a session, if the token is good."""
+async def sign_in(request: Request, state: StateDep) -> Response:
+    """Begins a session, if the token is good, or the e-mail address and password of an account."""
     demand_same_origin(request)
     form = await request.form()
-    token, target = (str(form.get(name) or "").strip() for name in ("token", "next"))
+    token, target, email = (str(form.get(name) or "").strip() for name in ("token", "next", "email"))
+    password = form.get("password")
+    if not token and email and isinstance(password, str):
+        return await _by_password(request, state, email, password, target)
     if not token:
         return _sign_in(request, target, wrong="There is no token", status=422)
     if len(token) > MAX_TOKEN:
         wrong = f"This token has {len(token)} characters; a browser keeps no more than {MAX_TOKEN}"
         return _sign_in(request, target, wrong=wrong, status=422)
+    return await _entered(request, token, target)
+
+
+async def _by_password(request: Request, state: State, email: str, password: str, target: str) -> Response:
+    address = request.client.host if request.client else None
+    try:
+        token = await state.accounts.sign_in(email, password, address)
+    except RateLimitedError:
+        raise
+    except AuthenticationError as error:
+        return _sign_in(request, target, wrong=error.message.capitalize(), status=401, email=email)
+    return await _entered(request, token, target)
+
+
+async def _entered(request: Request, token: str, target: str) -> Response:
+    """The session of who has this token."""
     try:
         who = await authenticate(request, token)
     except RateLimitedError:
@@ -61,8 +89,11 @@ async def sign_in(request: Request) -> Response:
     return answer
 
 
-def _sign_in(request: Request, target: str, *, wrong: str = "", status: int = 200) -> Response:
-    return render(request, "sign_in.html", None, code=status, next=safe_target(target), wrong=wrong, hint=_HINT)
+def _sign_in(request: Request, target: str, *, wrong: str = "", status: int = 200, email: str = "") -> Response:
+    accounts = request.app.state.tenantry.accounts.there
+    hint = "" if email else _HINT
+    values = {"next": safe_target(target), "wrong": wrong, "hint": hint, "email": email, "accounts": accounts}
+    return render(request, "sign_in.html", None, code=status, **values)
 
 
 @_own.post("/sign-out")
@@ -83,6 +114,14 @@ async def static_file(digest: str, name: str) -> Response:
     return Response(asset.content, media_type=asset.media_type, headers={"Cache-Control": _FOR_EVER})
 
 
-for _part in (routes_forms, routes_tenants, routes_tenant_parts, routes_jobs, routes_platform, routes_webhooks):
+for _part in (
+    routes_forms,
+    routes_tenants,
+    routes_tenant_parts,
+    routes_jobs,
+    routes_platform,
+    routes_webhooks,
+    routes_workspaces,
+):
     router.include_router(_part.router)
 router.include_router(_own)

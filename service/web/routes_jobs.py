@@ -41,6 +41,8 @@ _DONE = {
     JobOperation.REFRESH: "Looked",
     JobOperation.DESTROY: "Done: nothing of the tenant is left",
     JobOperation.ROLLBACK: "Done: it is as it was before",
+    JobOperation.BACKUP: "Done: its site is backed up",
+    JobOperation.RESTORE: "Done: its site is as it was then",
 }
 
 _CHANGING = frozenset({JobOperation.UP, JobOperation.DESTROY, JobOperation.ROLLBACK})

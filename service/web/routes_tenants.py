@@ -28,7 +28,7 @@ Reader = Annotated[Principal, Depends(require(Permission.TENANT_READ))]
 
 SECTION = "/tenants"
 STATUSES = [("", "All but removed"), *((one.value, views.status_word(one)) for one in TenantStatus), ("all", "All")]
-_STANDING = {TenantStatus.ACTIVE, TenantStatus.PROVISIONING, TenantStatus.FAILED}
+_STANDING = {TenantStatus.ACTIVE, TenantStatus.PARTIAL, TenantStatus.PROVISIONING, TenantStatus.FAILED}
 _RECORD = ("street", "postal_code", "city", "country", "phone", "email", "database_name", "region", "admin_email")
 
 

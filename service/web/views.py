@@ -18,6 +18,7 @@ _WORDS = {
     "pending": "Waiting",
     "provisioning": "In progress",
     "active": "Active",
+    "partial": "Partial",
     "failed": "Failed",
     "removed": "Removed",
     "running": "Running",
@@ -32,12 +33,14 @@ _WORDS = {
     "dropped": "Dropped",
     "healthy": "Works",
     "unhealthy": "Does not work",
+    # Of workspaces (POS-5).
+    "PROVISIONING": "In progress",
 }
 _TONES = {
-    "good": ("active", "succeeded", "completed", "delivered", "healthy"),
-    "busy": ("provisioning", "running"),
-    "wait": ("pending",),
-    "bad": ("failed", "rollback_failed", "interrupted", "unhealthy"),
+    "good": ("active", "succeeded", "completed", "delivered", "healthy", "PROVISIONED"),
+    "busy": ("provisioning", "running", "PROVISIONING"),
+    "wait": ("pending", "partial", "NOT_PROVISIONED", "PARTIAL", "missing"),
+    "bad": ("failed", "rollback_failed", "interrupted", "unhealthy", "FAILED"),
     "undone": ("rolled_back", "cancelled", "dropped"),
 }
 _OPERATIONS = {
@@ -46,6 +49,8 @@ _OPERATIONS = {
     "refresh": "Refresh",
     "destroy": "Remove",
     "rollback": "Roll back",
+    "backup": "Back up",
+    "restore": "Restore",
 }
 _OPS = {
     "create": ("create", "Create"),

@@ -86,6 +86,20 @@ READERS   GET        /api/isps/{tenantId}                               of_an_is
 READERS   GET        /api/isps/{tenantId}/health                        of_an_isp
 MANAGERS  DELETE     /api/isps/{tenantId}                               of_an_isp
 
+CREATORS  POST       /iam/tenants
+MANAGERS  POST       /api/provisioning/tenants/{tenantId}/start         of_a_shop
+READERS   GET        /api/provisioning/tenants/{tenantId}/status        of_a_shop
+MANAGERS  POST       /api/provisioning/tenants/{tenantId}/retry         of_a_shop
+MANAGERS  POST       /api/provisioning/tenants/{tenantId}/skip-step     of_a_shop
+READERS   GET        /api/provisioning/tenants/{tenantId}/logs          of_a_shop
+
+MANAGERS  POST       /api/v1/provisioning/jobs                          of_a_site
+ANY       GET        /api/v1/provisioning/jobs
+READERS   GET        /api/v1/provisioning/jobs/{job_id}                 of_a_site
+MANAGERS  POST       /api/v1/provisioning/jobs/{job_id}/retry           of_a_site
+MANAGERS  POST       /api/v1/provisioning/jobs/{job_id}/cancel          of_a_site
+READERS   GET        /api/v1/provisioning/tenants/{tenant_id}/backups   of_a_site
+
 PUBLIC    GET        /
 PUBLIC    GET        /sign-in
 PUBLIC    POST       /sign-in
@@ -107,6 +121,13 @@ MANAGERS  GET        /tenants/{slug}/rollback/{run_id}
 MANAGERS  POST       /tenants/{slug}/rollback/{run_id}
 READERS   GET        /tenants/{slug}/deployments/{run_id}
 READERS   GET        /tenants/{slug}/manifests/{version}
+CREATORS  GET        /workspaces/new
+CREATORS  POST       /workspaces/new
+READERS   GET        /workspaces/{slug}                                 of_a_shop
+MANAGERS  POST       /workspaces/{slug}/retry                           of_a_shop
+MANAGERS  POST       /workspaces/{slug}/start                           of_a_shop
+MANAGERS  POST       /workspaces/{slug}/cancel                          of_a_shop
+MANAGERS  POST       /workspaces/{slug}/steps/{step}/{what}             of_a_shop
 ANY       GET        /jobs
 READERS   GET        /jobs/{job_id}
 MANAGERS  POST       /jobs/{job_id}/apply                               of_a_preview

@@ -115,9 +115,9 @@ def address(row: Row, seeded: Seeded) -> str:
     """The row's path with real objects in it."""
     job = PREVIEW if row.case == "of_a_preview" else seeded.job
     values = {
-        **dict.fromkeys(("slug", "tenantId"), "acme"),
+        **dict.fromkeys(("slug", "tenantId", "tenant_id"), "acme"),
         "id": seeded.job,
-        "step": "record",
+        "step": "step_2_company" if row.case == "of_a_shop" else "record",
         "what": "retry",
         "version": "1",
         "subject": "zoe",
@@ -138,7 +138,8 @@ def address(row: Row, seeded: Seeded) -> str:
 @contextlib.contextmanager
 def of_its_line(connection: psycopg.Connection[Any], row: Row) -> Iterator[None]:
     """The tenant and its jobs are of the line whose route this is."""
-    line = {"of_a_department": "department", "of_an_isp": "isp"}.get(row.case)
+    lines = {"of_a_department": "department", "of_an_isp": "isp", "of_a_shop": "pos", "of_a_site": "site"}
+    line = lines.get(row.case)
     if line is None:
         yield
         return
@@ -153,6 +154,8 @@ def body(row: Row) -> dict[str, Any]:
     """A body that says what the request is about, where the path does not."""
     if row.path == "/tenants/new":
         return {"_line": "cabinet"}
+    if row.case == "of_a_site":
+        return {"tenant_id": "acme", "job_type": "delete_site"}
     if "/webhooks" not in row.path or not row.case:
         return {}
     content = {"tenant": "acme" if row.case == "of_the_tenant" else None, "url": "https://receiver.example/new"}
@@ -169,7 +172,7 @@ async def send(client: httpx.AsyncClient, app: FastAPI, row: Row, path: str, tex
     content: dict[str, Any] = {}
     if row.method not in {"GET", "DELETE"}:
         form = {name: value if isinstance(value, str) else "" for name, value in body(row).items()}
-        content = {"json": body(row)} if row.path.startswith("/api/") else {"data": form}
+        content = {"json": body(row)} if row.path.startswith(("/api/", "/iam/")) else {"data": form}
     answer = await client.request(row.method, path, headers=headers, **content)
     assert answer.status_code < 500, f"{row.method} {path}: {answer.text}"
     if answer.is_redirect and answer.headers["location"].startswith("/sign-in") and row.path != "/sign-out":

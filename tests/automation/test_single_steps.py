@@ -100,8 +100,8 @@ def test_a_step_is_skipped_only_before_it_has_made_anything(context: Context, ba
 def test_a_slug_of_another_line_is_taken(context: Context, main_db: Any) -> None:
     up(context)
     with main_db.connect() as connection:
-        connection.execute("UPDATE tenants SET line = 'pos'")
+        connection.execute("UPDATE tenants SET line = 'shop'")
     with pytest.raises(errors.InputError, match="never changes lines"):
         up(context)
-    with pytest.raises(errors.InputError, match="no product line 'pos'"):
+    with pytest.raises(errors.InputError, match="no product line 'shop'"):
         operations.refresh(context, "acme")

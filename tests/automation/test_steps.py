@@ -274,3 +274,41 @@ def test_nothing_runs_after_a_forward_run_has_ended(sequence: list[RunEvent], ok
     assert not {StepStatus.PENDING} & {step.status for step in state.steps}
     assert all(not (step.status is StepStatus.RUNNING and not step.open) for step in state.steps)
     assert (state.progress == 100) or not ok
+
+
+def short_of(urn: str, why: str, seconds: float = 0) -> Done:
+    """An optional object could not be made: its provider says so in its outputs, and succeeds."""
+    return Done(urn=urn, op="create", custom=True, at=at(seconds), unready=why)
+
+
+def test_a_step_that_lacks_an_optional_object_fails_and_the_run_goes_on() -> None:
+    state = run(started("first/a"), short_of("first/a", "no such group"), started("second/b"), done("second/b"))
+    state = REDUCE(state, ended(ok=True))
+    assert [step.status.value for step in state.steps] == ["failed", "completed", "skipped"]
+    assert state.step("first").error == "no such group"
+    assert state.unready == (state.step("first"),)
+    assert (state.failed_step, state.progress) == (None, 100)
+
+
+def test_the_failure_of_a_run_is_not_that_of_an_optional_object() -> None:
+    state = run(started("first/a"), short_of("first/a", "no such group"), started("second/b"), failed("second/b"))
+    state = REDUCE(REDUCE(state, said("second/b", "it broke")), ended(ok=False))
+    assert state.failed_step == state.step("second")
+    assert state.step("first").error == "no such group"
+
+
+def test_a_step_whose_other_object_fails_has_failed_in_earnest() -> None:
+    state = run(started("first/a"), short_of("first/a", "no such group"), started("first/b"), failed("first/b"))
+    state = REDUCE(REDUCE(state, said("first/b", "it broke")), ended(ok=False))
+    assert state.failed_step == state.step("first")
+    assert "it broke" in (state.step("first").error or "")
+
+
+def test_what_an_optional_step_lacks_is_forgotten_when_it_is_tried_again() -> None:
+    state = run(started("first/a"), short_of("first/a", "no such group"), started("second/b"), failed("second/b"))
+    state = REDUCE(REDUCE(state, ended(ok=False)), Retried(at=at(2)))
+    for event in (started("first/a", 3), done("first/a", 4), started("second/b", 5), done("second/b", 6)):
+        state = REDUCE(state, event)
+    state = REDUCE(state, ended(ok=True))
+    assert [step.status.value for step in state.steps] == ["completed", "completed", "skipped"]
+    assert state.step("first").error is None

@@ -7,13 +7,16 @@ import pytest
 import yaml
 
 from providers.backends import (
+    PARTS,
     DockerBackend,
     KubernetesBackend,
     backends_of,
     container_of,
     database_of,
+    erpnext_of,
     gateway_of,
     oauth_of,
+    odoo_of,
     parts_of,
     regions,
     unset_secrets,
@@ -63,6 +66,28 @@ def test_what_a_line_needs_is_a_problem_of_the_field(tmp_path: Path, monkeypatch
     assert problem.valid == "a region with database, container, which an ISP is made of: this one has no container"
     [problem] = region_problems("eus", needed, noun="an ISP")
     assert (problem.valid, problem.suggestion) == ("one of eu, us", "us")
+
+
+def test_a_region_of_an_erpnext_alone_is_one(tmp_path: Path) -> None:
+    names = {"keyFrom": "TENANTRY_BACKEND_ERP_KEY", "secretFrom": "TENANTRY_BACKEND_ERP_SECRET"}
+    environ = written(tmp_path, {"eu": {"erpnext": {"url": "https://erp.example", **names}}})
+    assert erpnext_of("eu", environ).requests_per_run == 500
+    assert unset_secrets(parts_of("eu", environ), environ) == list(names.values())
+    # A department does not need one.
+    with pytest.raises(
+        ConfigurationError, match="has no database and no oauth and no container and no n8n and no gate"
+    ):
+        backends_of("eu", environ)
+    assert "erpnext" not in parts_of("eu", environ).lacking(PARTS)
+
+
+def test_a_region_of_an_odoo_alone_is_one(tmp_path: Path) -> None:
+    odoo = {"url": "https://odoo.example", "database": "eu", "user": "me", "keyFrom": "TENANTRY_BACKEND_ODOO"}
+    environ = written(tmp_path, {"eu": {"odoo": odoo}})
+    assert (odoo_of("eu", environ).database, odoo_of("eu", environ).requests_per_run) == ("eu", 500)
+    assert unset_secrets(parts_of("eu", environ), environ) == ["TENANTRY_BACKEND_ODOO"]
+    with pytest.raises(ConfigurationError, match="region 'eu' has no erpnext"):
+        erpnext_of("eu", environ)
 
 
 def test_without_a_file_the_environment_is_the_region_default() -> None:

@@ -14,6 +14,7 @@ from benchmarks.figures import (
     Machine,
     QueueFigure,
     RecordedFigure,
+    RequestsFigure,
     Section,
     StacksFigure,
     overtaken,
@@ -185,3 +186,12 @@ def test_a_gateways_changes_are_held_against_what_was_asked_for() -> None:
     assert line(text, "add a route") == ["add a route", "2", "0", "40.0", "60.0", "60.0", "100", "met"]
     assert line(text, "remove it")[-1] == "**not met**"
     assert "1,000 tenants" in text
+
+
+def test_the_requests_of_each_point_of_sale_are_held_against_what_one_may_send() -> None:
+    made = RequestsFigure(title="make a point of sale", requests=(26, 61, 27), target=60)
+    again = RequestsFigure(title="no-op", requests=(0, 0), target=None)
+    text = page.render(section("pos", CommandFigure(title="no-op", seconds=(2.0,), target=3.0), made, again))
+    assert line(text, "make a point of sale") == ["make a point of sale", "27", "61", "60", "**not met**"]
+    rows = [row for row in text.splitlines() if row.startswith("| no-op |")]
+    assert rows[-1] == "| no-op | 0 | 0 | - | - |"

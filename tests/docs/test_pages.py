@@ -20,7 +20,7 @@ PAGES = {
 WORKFLOW = (ROOT / ".github" / "workflows" / "tenants.yml").read_text(encoding="utf-8")
 _VARIABLE = re.compile(r"[\"']((?:TENANTRY|RABBITMQ|PROVISIONING|DB)_[A-Z_]*[A-Z])[\"'\]=]")
 # Set by ourselves for our own processes, and for nobody else to set.
-_INTERNAL = {"TENANTRY_JOB", "TENANTRY_JOB_ATTEMPT", "TENANTRY_LOG_FD"}
+_INTERNAL = {"TENANTRY_JOB", "TENANTRY_JOB_ATTEMPT", "TENANTRY_LOG_FD", "TENANTRY_REQUESTS_FILE"}
 
 
 def command_called(words: list[str]) -> tuple[click.Command, list[str]]:

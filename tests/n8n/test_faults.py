@@ -22,10 +22,10 @@ from providers.n8n.credential import N8nCredentialProvider
 from providers.n8n.naming import credential_name
 from providers.n8n.tag import N8nTagProvider
 from providers.n8n.workflow import N8nWorkflowProvider
-from sandbox.n8n.answers import Answer, Request
+from sandbox.http import Answer, Request
 from sandbox.n8n.api import N8n
 from sandbox.n8n.owner import SCOPES
-from sandbox.n8n.state import Store
+from sandbox.store import Store
 from tests.n8n.conftest import KEY_VARIABLE, REGION, inputs, name_region
 
 MARK = "tenantry/acme"

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from sandbox.n8n.answers import Answer, Request
+from sandbox.http import Answer, Request
 from sandbox.n8n.api import N8n
 from sandbox.n8n.owner import SCOPES
-from sandbox.n8n.state import Store
+from sandbox.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(os.environ.get("TENANTRY_N8N_RECORDINGS") or ROOT.parent / "shared" / "facts" / "n8n" / "recordings")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.n8n.answers import Request
+from sandbox.http import Request
 from sandbox.n8n.execution import NodeFailedError, evaluated
 from tests.n8n.test_faults import Faulty
 

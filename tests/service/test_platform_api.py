@@ -88,7 +88,12 @@ def test_a_template_is_added_once_and_never_changed(http: httpx.Client) -> None:
 async def test_lines_and_their_manifests_schemas_are_shown(client: httpx.AsyncClient) -> None:
     lines = {one["kind"]: one for one in (await client.get("/api/v1/lines", headers=as_())).json()["items"]}
     optional = {kind: [one["key"] for one in line["steps"] if one["optional"]] for kind, line in lines.items()}
-    assert optional == {"cabinet": ["database"], "department": [], "isp": []}
+    assert optional == {
+        "cabinet": ["database"],
+        "department": [],
+        "isp": [],
+        "pos": ["step_5_settings", "step_6_items", "step_9_pos_session"],
+    }
     for kind in lines:
         schema = (await client.get(f"/api/v1/lines/{kind}/schema", headers=as_())).json()
         assert "templateId" in schema["properties"]
@@ -162,7 +167,7 @@ async def test_no_answer_holds_what_the_service_is_configured_with(
 
 def test_lines_may_have_templates_of_one_id(http: httpx.Client) -> None:
     content = {"version": "1.0.0", "title": "Mine", "description": "one of mine", "settings": {}}
-    for line in ("department", "cabinet", "isp"):
+    for line in ("department", "cabinet", "isp", "pos", "site"):
         added = http.post("/api/v1/templates", json={**content, "id": "of-both", "line": line}, headers=as_())
         assert added.status_code == 201, added.text
         assert http.get(added.headers["Location"], headers=as_()).json()["line"] == line
@@ -174,6 +179,8 @@ def test_lines_may_have_templates_of_one_id(http: httpx.Client) -> None:
         "cabinet": ["1.0.0"],
         "department": ["1.0.0", "2.0.0"],
         "isp": ["1.0.0"],
+        "pos": ["1.0.0"],
+        "site": ["1.0.0"],
     }
     own = http.post("/api/v1/templates", json={**newer, "id": "only-department"}, headers=as_())
     assert own.status_code == 201

@@ -39,6 +39,6 @@ async def test_a_line_that_is_not_there_is_no_filter(client: httpx.AsyncClient) 
     for path in ("tenants", "jobs", "templates"):
         wrong = await client.get(f"/api/v1/{path}", params={"line": "cabinets"}, headers=as_())
         assert wrong.status_code == 422, path
-        assert wrong.json()["errors"][0]["valid"] == "one of cabinet, department, isp"
+        assert wrong.json()["errors"][0]["valid"] == "one of cabinet, department, isp, pos, site"
         known = await client.get(f"/api/v1/{path}", params={"line": "cabinet"}, headers=as_())
         assert known.status_code == 200

@@ -42,6 +42,8 @@ class Full:
             "/tenants/{slug}/rollback/{run_id}": f"/tenants/acme/rollback/{self.run}",
             "/tenants/{slug}/deployments/{run_id}": f"/tenants/acme/deployments/{self.by_hand}",
             "/tenants/{slug}/manifests/{version}": "/tenants/acme/manifests/2",
+            "/workspaces/new": "/workspaces/new",
+            "/workspaces/{slug}": "/workspaces/corner-shop",
             "/jobs": "/jobs",
             "/jobs/{job_id}": f"/jobs/{self.failed}",
             "/templates": "/templates",
@@ -84,6 +86,7 @@ def fill_up(site: Site) -> Full:
         )
         failed, _ = _job(connection, "broke", "failed")
         running, running_run = _job(connection, "goes-on", "running")
+        _shop(connection)
     made = {"tenant": "acme", "url": "https://93.184.216.34/hook", "description": HOSTILE[:100], "events": ["*"]}
     webhook = uuid.UUID(site.api("POST", "/webhooks", made)["id"])
     site.api("POST", f"/webhooks/{webhook}/test")
@@ -142,3 +145,25 @@ def _job(connection: psycopg.Connection[tuple[object, ...]], slug: str, status: 
         ),
     )
     return job, run
+
+
+def _shop(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    """A workspace that sells, with an optional step that failed; what its engine calls things is hostile, too."""
+    _job(connection, "corner-shop", "failed")
+    wanted = {"kind": "pos", "slug": "corner-shop", "name": HOSTILE, "countryCode": "KE", "category": "retail"}
+    connection.execute("UPDATE manifests SET manifest = %s WHERE tenant = 'corner-shop'", (json.dumps(wanted),))
+    connection.execute("UPDATE jobs SET line = 'pos', status = 'succeeded' WHERE tenant = 'corner-shop'")
+    connection.execute("UPDATE deployments SET status = 'succeeded' WHERE tenant = 'corner-shop'")
+    connection.execute(
+        "UPDATE deployment_steps s SET key = CASE s.key WHEN 'record' THEN 'step_4_warehouses' ELSE 'step_6_items' END"
+        " FROM deployments d WHERE d.id = s.deployment_id AND d.tenant = 'corner-shop'"
+    )
+    objects = [
+        {"urn": "a", "step": "step_4_warehouses", "kind": "Warehouse", "name": HOSTILE, "ready": True, "reason": None},
+        {"urn": "b", "step": "step_6_items", "kind": "Item", "name": None, "ready": False, "reason": HOSTILE},
+    ]
+    connection.execute(
+        "UPDATE tenants SET line = 'pos', status = 'active', name = %s, template_id = 'retail', objects = %s"
+        " WHERE slug = 'corner-shop'",
+        (HOSTILE, json.dumps([{**one, "ours": True} for one in objects])),
+    )

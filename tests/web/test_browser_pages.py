@@ -238,6 +238,8 @@ def test_everything_is_reached_by_keyboard(page: Page, site: Site) -> None:
     expect(skip).to_be_in_viewport()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="New workspace")).to_be_focused()
+    page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="New tenant")).to_be_focused()
     page.keyboard.press("Enter")
     page.wait_for_url("**/tenants/new")

@@ -20,9 +20,11 @@ from tests.web.reading import Sheet, read_page
 from tests.web.site import Site
 
 READERS = {
-    "member": token("mia", tenants={"acme": "member", "broke": "member", "goes-on": "member"}),
-    "tenant_admin": token("adam", tenants={"acme": "admin", "broke": "admin", "goes-on": "admin"}),
-    "owner": token("olga", tenants={"acme": "owner", "broke": "owner", "goes-on": "owner"}),
+    "member": token("mia", tenants={"acme": "member", "broke": "member", "goes-on": "member", "corner-shop": "member"}),
+    "tenant_admin": token(
+        "adam", tenants={"acme": "admin", "broke": "admin", "goes-on": "admin", "corner-shop": "admin"}
+    ),
+    "owner": token("olga", tenants={"acme": "owner", "broke": "owner", "goes-on": "owner", "corner-shop": "owner"}),
     "creator": token("carla", roles=("creator",)),
     "platform_admin": token("root", roles=("admin",)),
 }
@@ -69,7 +71,8 @@ def test_jobs_of_other_kinds_are_clean_in_every_look(page: Page, site: Site, ful
 
 def test_hostile_texts_are_texts_wherever_they_are_shown(page: Page, site: Site, full: Full) -> None:
     """Also where the script puts in what has changed while somebody looks."""
-    for path in ("/tenants", f"/tenants/acme/deployments/{full.by_hand}", f"/jobs/{full.failed}", "/audit"):
+    plain = ("/tenants", f"/tenants/acme/deployments/{full.by_hand}", f"/jobs/{full.failed}", "/audit")
+    for path in (*plain, "/workspaces/corner-shop"):
         page.goto(f"{site.url}{path}")
         assert HOSTILE in page.locator("main").inner_text(), path
         assert page.evaluate("window.pwned") is None, path

@@ -9,6 +9,7 @@ import pytest
 from automation.errors import EXIT_CODES
 from automation.jobs.model import Ending, Job
 from automation.jobs.run import ATTEMPT_LOST, LOST
+from automation.jobs.waiting import TURNS
 from automation.models_jobs import JobOperation, JobStatus
 from automation.worker.outcome import LOCKED_ATTEMPTS, Ended, Why, before_beginning, ending
 
@@ -18,7 +19,7 @@ DEPLOYMENT = uuid.uuid4()
 AGAIN = "again"
 
 
-def job(attempts: int = 1, *, cancel: bool = False) -> Job:
+def job(attempts: int = 1, *, cancel: bool = False, turns: int = 0) -> Job:
     names = (
         "address retry_of deployment_id worker lease_until current_step error result started_at ended_at duration_ms"
     )
@@ -30,7 +31,7 @@ def job(attempts: int = 1, *, cancel: bool = False) -> Job:
         line="cabinet",
         operation=JobOperation.UP,
         status=JobStatus.RUNNING,
-        options={},
+        options={TURNS: turns} if turns else {},
         actor="zoe",
         correlation_id="c0ffee",
         attempts=attempts,
@@ -78,6 +79,7 @@ TABLE: dict[int, dict[Why, str]] = {
     10: dict.fromkeys(ALL, "failed"),
     11: dict.fromkeys(ALL, "failed"),
     130: {Why.NONE: AGAIN, Why.CANCEL: "cancelled", Why.DRAIN: AGAIN, Why.LEASE: AGAIN, Why.LIMIT: "failed"},
+    12: dict.fromkeys(ALL, AGAIN) | {Why.CANCEL: "cancelled"},
     ATTEMPT_LOST: dict.fromkeys(ALL, "nothing"),
 }
 
@@ -157,3 +159,46 @@ def test_what_a_success_says() -> None:
     assert found.error is None
     assert found.result is not None
     assert "steps" not in found.result
+
+
+def test_waiting_is_no_attempt_that_failed() -> None:
+    """However often it has looked in vain: it is neither given up for it, nor has it an attempt less."""
+    waited = job(200, turns=199)
+    assert before_beginning(waited, most=MOST) is None
+    found = ending(waited, Ended(code=12, document=document(12)), why=Why.NONE, most=MOST)
+    assert found is not None
+    assert (found.again, found.waited) == (True, True)
+    first = ending(job(), Ended(code=12, document=document(12)), why=Why.NONE, most=MOST)
+    assert first is not None
+    assert 0 < first.delay < found.delay
+
+
+@pytest.mark.parametrize("code", [5, 6, 130, -9])
+def test_what_fails_after_waiting_is_tried_as_often_as_without(code: int) -> None:
+    def after_waiting(begun: int) -> Ending | None:
+        ended = Ended(code=code, document=document(code) if code > 0 else None)
+        return ending(job(begun + 40, turns=40), ended, why=Why.NONE, most=MOST)
+
+    first = after_waiting(1)
+    assert first is not None
+    assert short(first) == AGAIN
+    assert first.delay == getattr(of(code, answered=code > 0), "delay", None)
+    assert "attempt 1" in first.message
+    last = after_waiting(LOCKED_ATTEMPTS if code == 5 else MOST)
+    assert short(last) == "failed"
+
+
+def test_what_has_only_waited_is_cancelled_before_it_began() -> None:
+    found = before_beginning(job(9, cancel=True, turns=8), most=MOST)
+    assert found is not None
+    assert "before it began" in found.message
+
+
+def test_a_success_names_the_steps_that_lack_something_optional() -> None:
+    steps = [{"key": "items", "status": "failed"}, {"key": "company", "status": "completed"}]
+    found = ending(job(), Ended(code=0, document=document(0) | {"steps": steps}), why=Why.NONE, most=MOST)
+    assert found is not None
+    assert (found.status, found.message) == (
+        JobStatus.SUCCEEDED,
+        "up of 'acme' succeeded: 2 create; not in place: items",
+    )

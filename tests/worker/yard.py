@@ -62,11 +62,12 @@ class Yard:
         operation: JobOperation = JobOperation.UP,
         manifest: dict[str, Any] | None = None,
         slug: str | None = None,
+        line: str = "cabinet",
         **options: Any,
     ) -> uuid.UUID:
         new = NewJob(
             tenant=slug or self.slug,
-            line="cabinet",
+            line=line,
             operation=operation,
             caller=CALLER,
             manifest=manifest,

@@ -1,0 +1,236 @@
+"""Backups of a tenant's site and restores, as operations: held, recorded, limited and cancelled as runs are.
+
+Decides what a tenant is afterwards: a backup changes nothing of it, and a restore that was cut off leaves it failed.
+The engine has no part in it; what is done to a site is `providers.site.backups`'s.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from automation import checks, history, operations
+from automation.backup_plans import plan_of
+from automation.database import engine_for, ensure_ready, transaction
+from automation.errors import EngineError
+from automation.models import DeploymentStatus, TenantStatus
+from automation.results import RunResult
+from automation.rollback import Decision, Plan
+from automation.run import Context, Held, Run
+from automation.settings import Settings
+from automation.steps import Done, Failed, Said, Started, Waiting, complete, new_run
+from automation.supervision import Outcome
+
+if TYPE_CHECKING:
+    from providers.site.backups import Tenant
+    from providers.site.plan import BackupPlan
+
+_VALIDATION = ("validation", "Validation")
+_BACKUP = (_VALIDATION, ("backup", "Backup"), ("retention", "Old backups"))
+_RESTORE = (_VALIDATION, ("restore", "Restore"))
+_DOES = {"retention": "clear"}
+"""What a step does, as the run's changes count it, where it is not called so."""
+
+
+class _Going:
+    """In place of a stack: what a run that is to stop is told by. It has nothing to kill: what runs looks here."""
+
+    def __init__(self) -> None:
+        self._stopped = threading.Event()
+
+    def __call__(self) -> bool:
+        return not self._stopped.is_set()
+
+    def interrupt(self) -> None:
+        self._stopped.set()
+
+    def kill(self) -> None:
+        self._stopped.set()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """A run on a tenant's site, as it is under way."""
+
+    run: Run
+    held: Held
+    plan: BackupPlan
+    going: _Going
+    touched: threading.Event = field(default_factory=threading.Event)
+    """Set once a restore has begun to change the site."""
+
+    def heard(self, key: str) -> Callable[[object], None]:
+        """What tells how far a command is as the message of the step `key`."""
+        last = [""]
+
+        def hear(progress: object) -> None:
+            if str(progress) != last[0]:
+                last[0] = str(progress)
+                self.run.tracker.take(Waiting(urn=key, message=last[0], at=history.now()))
+
+        return hear
+
+    @contextlib.contextmanager
+    def step(self, key: str, *, optional: bool = False) -> Iterator[Callable[[object], None]]:
+        """The step `key`, which fails with what is raised. `optional`: the run goes on where a provider refuses it."""
+        from providers.errors import ProviderError
+
+        tracker, does = self.run.tracker, _DOES.get(key, key)
+        tracker.take(Started(urn=key, op=does, custom=True, at=history.now()))
+        try:
+            yield self.heard(key)
+        except Exception as error:
+            why = tracker.redacted(str(error))
+            if optional and isinstance(error, ProviderError):
+                tracker.log("warning", why, step=key)
+                tracker.take(Done(urn=key, op=does, custom=True, at=history.now(), unready=why))
+                return
+            tracker.take(Said(urn=key, severity="error", message=why, at=history.now()))
+            tracker.take(Failed(urn=key, op=does, at=history.now()))
+            raise
+        tracker.take(Done(urn=key, op=does, custom=True, at=history.now()))
+
+
+def backup(context: Context, tenant: str, *, correlation: str | None = None) -> RunResult:
+    """Backs the tenant's site up, then clears away what is not to be kept any more."""
+    done: dict[str, Any] = {}
+
+    def act(work: _Work) -> None:
+        from datetime import UTC, datetime
+
+        from providers.site.backups import clear, take
+        from providers.site.region import operations_of, store_of
+
+        done.clear()
+        store, of, now = store_of(work.plan.region), _tenant(work.plan), datetime.now(UTC)
+        ops = operations_of(work.plan.region, going=work.going)
+        with work.step("backup") as heard:
+            made = take(ops, store, of, now=now, heard=heard, going=work.going)
+            done.update(id=made.id, site=made.site, size=made.size, apps=dict(made.apps), store=store.name)
+        # The backup is there: were the run to fail, the schedule would make one more every quarter of an hour.
+        with work.step("retention", optional=True):
+            done["cleared"] = list(clear(store, of, work.plan.keep, now=now))
+
+    return _run(context, tenant, "backup", _BACKUP, act, done, correlation)
+
+
+def restore(
+    context: Context, tenant: str, backup_id: str, *, first: bool = True, correlation: str | None = None
+) -> RunResult:
+    """Puts the tenant's site back to what a backup holds. `first`: what is there now is backed up before."""
+    done: dict[str, Any] = {}
+
+    def act(work: _Work) -> None:
+        from datetime import UTC, datetime
+
+        from providers.site.backups import restore as put_back
+        from providers.site.region import operations_of, store_of
+
+        store, of = store_of(work.plan.region), _tenant(work.plan)
+        ops = operations_of(work.plan.region, going=work.going)
+        before = datetime.now(UTC) if first else None
+
+        def begins(kept: str) -> None:
+            work.touched.set()
+            if kept:
+                done["before"] = kept
+                work.run.tracker.log("info", f"what is there now is kept as backup {kept}", step="restore")
+
+        with work.step("restore") as heard:
+            made = put_back(ops, store, of, backup_id, heard=heard, going=work.going, first=before, begins=begins)
+            done.update(id=made.id, site=made.site, size=made.size, apps=dict(made.apps), store=store.name)
+
+    return _run(context, tenant, "restore", _RESTORE, act, done, correlation)
+
+
+def listed_of(settings: Settings, tenant: str) -> list[dict[str, Any]]:
+    """The backups in the region's store, oldest first: id, made_at (ISO 8601), whole. Also of a tenant that is removed.
+
+    Raises TenantryError, among them EngineError for a store that cannot be read.
+    """
+    from providers.errors import ProviderError
+    from providers.site.backups import backups_of
+    from providers.site.region import store_of
+
+    ensure_ready(settings)
+    with transaction(engine_for(settings), settings) as connection:
+        line, manifest = history.newest_settings(connection, tenant)
+    plan = plan_of(line, tenant, manifest)
+    try:
+        found = backups_of(store_of(plan.region), _tenant(plan))
+    except ProviderError as error:
+        raise EngineError(f"the backups of '{tenant}' cannot be listed: {error}") from None
+    return [{"id": one.id, "made_at": one.made_at.isoformat(), "whole": one.whole} for one in found]
+
+
+def _tenant(plan: BackupPlan) -> Tenant:
+    from providers.site.backups import Tenant
+
+    return Tenant(site=plan.site, mark=plan.mark)
+
+
+def _run(
+    context: Context,
+    tenant: str,
+    operation: str,
+    steps: Sequence[tuple[str, str]],
+    act: Callable[[_Work], None],
+    done: dict[str, Any],
+    correlation: str | None,
+) -> RunResult:
+    began = history.now()
+    going = _Going()
+
+    @contextlib.contextmanager
+    def no_stack(*_: object) -> Iterator[Any]:
+        yield going
+
+    with operations.holding(context, tenant, operation) as held:
+        checks.known(held, tenant)
+        plan = plan_of(held.facts.line or "", tenant, held.facts.last_good)
+        new = operations.simple(context, held, tenant, operation, correlation)
+        keys = {key for key, _ in steps}
+        # A step of it is what a run is for: it may take as long as that, and each command has a limit of its own.
+        limit = context.settings.run_limit(new.line).seconds
+        made = new_run(steps, seconds=dict.fromkeys(keys, limit))
+        state = complete(made, _VALIDATION[0], started=began, ended=history.now())
+        own = replace(context, stacks=no_stack)
+        with Run(own, held, new, state, step_of=lambda urn: urn if urn in keys else None) as run:
+            work = _Work(run=run, held=held, plan=plan, going=going)
+            outcome = run.execute(lambda: act(work), None)
+            run.end_events(outcome)
+            if not outcome.ok:
+                return _failed(work, outcome, done.get("before"))
+            return replace(run.finish(DeploymentStatus.SUCCEEDED, _status(held, operation)), backup=dict(done))
+
+
+def _failed(work: _Work, outcome: Outcome, before: str | None) -> RunResult:
+    step, text = work.run.failure(outcome)
+    begun = work.touched.is_set() or (work.run.new.operation == "restore" and work.held.broken_off)
+    broken = _is_broken(work.plan, unless_known=begun)
+    if broken:
+        reason = "the site is between what it was and what it was to be. Restore a backup again"
+        reason += f"; what was there before is backup {before}" if before else ""
+    else:
+        reason = "the site is as it was"
+    status = TenantStatus.FAILED if broken else _status(work.held, "backup")
+    return work.run.left(outcome, Decision(plan=Plan.LEAVE, reason=reason), step, text, tenant_status=status)
+
+
+def _is_broken(plan: BackupPlan, *, unless_known: bool) -> bool:
+    """Whether a restore was begun and is not done. `unless_known` is what it is taken to be where nobody can say."""
+    from providers.errors import ProviderError
+    from providers.site.region import operations_of
+
+    try:
+        return operations_of(plan.region).look(plan.site).half_restored
+    except ProviderError:
+        return unless_known
+
+
+def _status(held: Held, operation: str) -> TenantStatus:
+    """What the tenant is after a run that succeeded. A restore makes whole what another one has left."""
+    return TenantStatus.FAILED if held.facts.failed and operation == "backup" else TenantStatus.ACTIVE

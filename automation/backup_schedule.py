@@ -1,0 +1,169 @@
+"""The scheduled backups: whichever worker comes first asks for the one that is due, as a job like any other.
+
+Decides whose turn it is, from the tenants' last good settings and the jobs that there are. When a moment is due is
+`providers.site.schedule`'s. One moment makes one job, however many workers there are: the job's key names the moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from sqlalchemy import Row, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from automation import manifests
+from automation.errors import InputError, TenantryError
+from automation.jobs.database import looking_up
+from automation.jobs.model import BusyError, Caller, Job, NewJob
+from automation.jobs.store import JobStore
+from automation.models import TenantStatus, tenants
+from automation.models_jobs import JobOperation, JobStatus, jobs
+from automation.settings import PROJECT_NAME, Settings
+
+if TYPE_CHECKING:
+    from providers.site.plan import BackupPlan
+    from providers.site.schedule import Schedule
+
+POLL_SECONDS = 30.0
+SCHEDULE = "tenantry schedule"
+"""Who asks for a scheduled backup, as jobs and the audit trail have it."""
+_log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """A backup that is due. `key` is the same for everybody who finds it due, until it has been tried."""
+
+    tenant: str
+    line: str
+    key: str
+
+
+async def run(engine: AsyncEngine, settings: Settings, stop: asyncio.Event, *, every: float = POLL_SECONDS) -> None:
+    """Asks for what is due, until `stop` is set. Raises DatabaseError where the main database is away."""
+    store = JobStore(engine, settings)
+    while not stop.is_set():
+        await ask_for_due(store, engine, settings, datetime.now(UTC))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), every)
+
+
+async def ask_for_due(store: JobStore, engine: AsyncEngine, settings: Settings, now: datetime) -> list[Job]:
+    """The jobs that this call has made. They are published by the worker's sweep.
+
+    A tenant that has a job already is passed over: its turn comes when that has ended.
+    """
+    made = []
+    for one in await due(engine, settings, now):
+        caller = Caller(subject=SCHEDULE, address=None, correlation_id=uuid.uuid4().hex[:16])
+        new = NewJob(
+            tenant=one.tenant,
+            line=one.line,
+            operation=JobOperation.BACKUP,
+            caller=caller,
+            idempotency_key=one.key,
+            request_hash=one.key,
+        )
+        try:
+            job, created = await store.submit(new)
+        except BusyError as busy:
+            _log.info("backup waits", tenant=one.tenant, reason=busy.message)
+            continue
+        except TenantryError as error:
+            # One tenant's trouble must not keep the others from theirs.
+            _log.warning("backup not asked for", tenant=one.tenant, error=error.message)
+            continue
+        if created:
+            _log.info("backup due", tenant=one.tenant, job=str(job.id))
+            made.append(job)
+    return made
+
+
+async def due(engine: AsyncEngine, settings: Settings, now: datetime) -> list[Due]:
+    """The tenants whose backup is due, by name. Raises DatabaseError."""
+    async with looking_up(engine, settings) as connection:
+        rows = await _sites(connection)
+        found = [(row, plan) for row in rows if (plan := _plan(row)) is not None and plan.schedule is not None]
+        pasts = await _pasts(connection, [row.slug for row, _ in found]) if found else {}
+    nothing = _Past()
+    each = [_due(row, plan.schedule, pasts.get(row.slug, nothing), now) for row, plan in found if plan.schedule]
+    return [one for one in each if one is not None]
+
+
+async def _sites(connection: AsyncConnection) -> list[Row[Any]]:
+    statement = (
+        select(tenants.c.slug, tenants.c.line, tenants.c.last_good_manifest, tenants.c.created_at)
+        .where(tenants.c.last_good_manifest.is_not(None), tenants.c.status == TenantStatus.ACTIVE)
+        .where(tenants.c.line.in_(_lines()))
+        .order_by(tenants.c.slug)
+    )
+    return list(await connection.execute(statement))
+
+
+def _lines() -> list[str]:
+    """Those whose tenants may be backed up."""
+    from stacks.lines import LINES, not_backed_up
+
+    return sorted(line.kind for line in LINES.values() if line.backed_up is not not_backed_up)
+
+
+def _plan(row: Row[Any]) -> BackupPlan | None:
+    try:
+        restored = manifests.restored(row.last_good_manifest)
+        return manifests.line_named(row.line).backed_up(restored, f"{PROJECT_NAME}/{row.slug}")
+    except InputError as error:
+        _log.warning("backup plan not known", tenant=row.slug, reason=error.message)
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Past:
+    """Since when a tenant works, when its last good backup began, and when one was last asked for."""
+
+    since: datetime | None = None
+    last: datetime | None = None
+    tried: datetime | None = None
+
+
+async def _pasts(connection: AsyncConnection, names: Sequence[str]) -> dict[str, _Past]:
+    """By tenant, what its jobs tell. A tenant of that name that was removed has a past of its own."""
+    done, mine = jobs.c.status == JobStatus.SUCCEEDED, jobs.c.tenant == func.any(list(names))
+    up, backup = jobs.c.operation == JobOperation.UP, jobs.c.operation == JobOperation.BACKUP
+    removed = (
+        select(jobs.c.tenant, func.max(jobs.c.ended_at).label("at"))
+        .where(mine, done, jobs.c.operation == JobOperation.DESTROY)
+        .group_by(jobs.c.tenant)
+        .subquery()
+    )
+    statement = (
+        select(
+            jobs.c.tenant,
+            func.min(jobs.c.ended_at).filter(up & done).label("since"),
+            func.max(jobs.c.started_at).filter(backup & done).label("last"),
+            func.max(jobs.c.created_at).filter(backup).label("tried"),
+        )
+        .outerjoin(removed, removed.c.tenant == jobs.c.tenant)
+        .where(mine, up | backup, removed.c.at.is_(None) | (jobs.c.created_at > removed.c.at))
+        .group_by(jobs.c.tenant)
+    )
+    rows = await connection.execute(statement)
+    return {row.tenant: _Past(since=row.since, last=row.last, tried=row.tried) for row in rows}
+
+
+def _due(row: Row[Any], schedule: Schedule, past: _Past, now: datetime) -> Due | None:
+    from providers.site.schedule import is_due
+
+    # What was made from the command line has no job that made it.
+    since = past.since or row.created_at
+    if not is_due(schedule, now, since=since, last=past.last, tried=past.tried):
+        return None
+    moment = schedule.last_before(now)
+    after = f" after {past.tried.isoformat()}" if past.tried is not None and past.tried >= moment else ""
+    return Due(tenant=row.slug, line=row.line, key=f"backup {row.slug} {moment.isoformat()}{after}")

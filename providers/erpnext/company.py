@@ -1,0 +1,128 @@
+"""A tenant's company: found by its name, known by its mark, and made with the chart of accounts that the site offers.
+
+Decides that a company which is not ours is never touched, and that its name, abbreviation and currency stay: ERPNext
+has them in the names and the entries of all that is in it. A company with ledger entries is not deleted here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Unpack
+
+import pulumi
+from pulumi.dynamic import CheckFailure, CheckResult
+
+from providers.erpnext.api import LONG_SECONDS, Site, site_of
+from providers.erpnext.charts import choose, offered
+from providers.erpnext.document import Common, Document, DocumentProvider
+from providers.erpnext.errors import ErpNextError, LinkedError, MissingLinkError, WizardUnfinishedError
+from providers.erpnext.wanted import Wanted, Whose, wanted_of
+from providers.errors import OwnershipError
+
+DOCTYPE = "Company"
+MARK_FIELD = "registration_details"
+"""A text `for your reference`, in which companies keep numbers of registers: it is on no document that is printed."""
+_STAYS = ("company_name", "abbr", "default_currency")
+
+
+class CompanyProvider(DocumentProvider):
+    seconds = LONG_SECONDS
+
+    def delete(self, _id: str, _props: dict[str, Any]) -> None:
+        try:
+            super().delete(_id, _props)
+        except LinkedError as error:
+            raise LinkedError(
+                f"{error} A company with entries in its ledger needs a Transaction Deletion Record in ERPNext first, "
+                "which deletes them for good: Tenantry never makes one.",
+                status=error.status,
+                exc_type=error.exc_type,
+            ) from None
+
+    def _checked(self, result: CheckResult, olds: Mapping[str, Any], news: Mapping[str, Any]) -> None:
+        for name in _STAYS:
+            before, wanted = _given(olds).get(name), _given(news).get(name)
+            if None not in (before, wanted) and before != wanted:
+                reason = f"a company's {name} stays as it is ({before!r}): make another tenant for {wanted!r}"
+                result.failures.append(CheckFailure(name, reason))
+
+    def _prepared(self, site: Site, wanted: Wanted, props: Mapping[str, Any]) -> Mapping[str, Any]:
+        country = str(wanted.fields["country"])
+        chart = choose(str(props["chart"]), offered(site, country, what=wanted.what), country=country)
+        return {
+            **wanted.body,
+            "create_chart_of_accounts_based_on": "Standard Template",
+            "chart_of_accounts": chart.name,
+        }
+
+    def _brought_up(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            outs = super()._brought_up(olds, news)
+        except MissingLinkError as error:
+            raise WizardUnfinishedError(
+                f"{error} A new company links to what the set-up wizard makes, such as the Warehouse Type Transit: "
+                "finish the wizard, or see what was deleted since, then retry."
+            ) from None
+        except ErpNextError as error:
+            raise _taken(error, news) or error from None
+        wish, used = str(news["chart"]), str(outs["chart_of_accounts"])
+        as_wished = not used or used.casefold().startswith(wish.casefold())
+        note = "" if as_wished else f"the site offers no chart {wish!r} for {_given(news)['country']}: {used!r} is used"
+        return {**outs, "chart_note": note}
+
+    def _told(self, found: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"abbr": found.get("abbr"), "chart_of_accounts": found.get("chart_of_accounts") or ""}
+
+
+class Company(Document, module="tenantry", name="ErpNextCompany"):
+    """`chart_of_accounts` is the one that it has, and `chart_note` says so where another was wished."""
+
+    abbr: pulumi.Output[str]
+    chart_of_accounts: pulumi.Output[str]
+    chart_note: pulumi.Output[str]
+    provider = CompanyProvider
+    also = ("abbr", "chart_of_accounts", "chart_note")
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        company: str,
+        abbr: str,
+        currency: str,
+        country: pulumi.Input[str],
+        chart: str,
+        **common: Unpack[Common],
+    ) -> None:
+        """`country` is ERPNext's name for it, such as Kenya; `chart` a wish, such as Kenya or Standard."""
+        super().__init__(
+            name,
+            doctype=DOCTYPE,
+            key={"company_name": company},
+            whose=Whose.MARKED,
+            named=company,
+            fields={"default_currency": currency, "country": country},
+            initial={"abbr": abbr},
+            mark_field=MARK_FIELD,
+            more={"chart": chart},
+            **common,
+        )
+
+
+def _taken(error: ErpNextError, news: Mapping[str, Any]) -> OwnershipError | None:
+    """Whose the abbreviation is, where that was the reason: ERPNext has no exception of its own for it."""
+    wanted, abbr = wanted_of(news), str(_given(news).get("abbr") or "")
+    if error.exc_type != "ValidationError" or not abbr:
+        return None
+    rows = site_of(str(news["region"])).find(DOCTYPE, [("abbr", "=", abbr)], what=wanted.what, fields=("name",))
+    if not rows or rows[0]["name"] == wanted.named:
+        return None
+    return OwnershipError(
+        f"{wanted.what}: its abbreviation {abbr!r} is that of {rows[0]['name']!r}. Choose another one."
+    )
+
+
+def _given(props: Mapping[str, Any]) -> dict[str, Any]:
+    parts = (props.get(name) for name in ("key", "initial", "fields"))
+    # Of a preview, one that holds an Output is unknown as a whole.
+    return {key: value for part in parts if isinstance(part, Mapping) for key, value in part.items()}

@@ -1,0 +1,97 @@
+"""What bench writes, and what its exit codes mean. Pure.
+
+Source: facts/erpnext.md, "Site lifecycle", and Frappe's own sources of versions 12 to 15 (a progress bar is redrawn
+after a carriage return; a backup's summary has a line for each kind; `list-apps` has a line for each app).
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from providers.masking import masked
+from providers.site.errors import BackupError, CommandError, SiteError, StoppedError, TimeLimitError
+from providers.site.seam import App, Kind, Progress
+
+ROOT_ASKED = r"(mysql|mariadb|postgres|root|super ?user).*password"
+ADMIN_ASKED = r"administrator password"
+SHOWN = 400
+_BAR = re.compile(r"^\s*(?P<stage>[A-Z][^:\[\]]{2,80}?)\s*:\s*\[[=\s#.-]*\]\s*(?P<percent>\d{1,3})\s*%")
+_STAGE = re.compile(
+    r"^\s*(?P<stage>(Installing|Migrating|Restoring|Dropping|Taking|Creating|Executing)\b.{2,80}?)[.\s]*$"
+)
+_SUMMARY = re.compile(r"^\s*(?P<kind>Config|Database|Public|Private)\s*:\s+(?P<path>\S.*?)\s+[\d.,]+\s*[KMGTP]?i?B\s*$")
+_APP = re.compile(r"^(?P<name>[a-z][a-z0-9_]*)(\s+v?(?P<version>\d\S*)(\s.*)?)?$")
+_NOISE = ("GetPassWarning", "Warning: Password input", "passwd = fallback_getpass", "return fallback_getpass")
+
+
+def progress_in(doing: str, line: str) -> Progress | None:
+    """The progress that a line tells; None where it tells none."""
+    if bar := _BAR.match(line):
+        return Progress(doing=doing, stage=" ".join(bar["stage"].split()), percent=min(100, int(bar["percent"])))
+    if stage := _STAGE.match(line):
+        return Progress(doing=doing, stage=stage["stage"].strip())
+    return None
+
+
+def backup_paths(lines: Iterable[str]) -> dict[Kind, str]:
+    """The files of a backup, by what is in them. Raises BackupError where there is no database among them."""
+    found = {Kind(row["kind"].lower()): row["path"] for line in lines if (row := _SUMMARY.match(line))}
+    if Kind.DATABASE not in found:
+        raise BackupError("bench tells no path of a database backup, so there is none to be relied on")
+    return found
+
+
+def apps_in(lines: Iterable[str]) -> tuple[App, ...]:
+    """The apps that `list-apps` tells; what it warns of is left out."""
+    rows = (_APP.match(line.strip()) for line in lines)
+    return tuple(App(name=row["name"], version=row["version"] or "") for row in rows if row)
+
+
+def last_words(lines: Sequence[str], secrets: Iterable[str]) -> str:
+    """What a command said last, in one line, without progress bars and without secrets."""
+    kept = [line.strip() for line in lines if not _BAR.match(line) and not any(word in line for word in _NOISE)]
+    return masked(" ".join(" ".join(kept[-12:]).split()), secrets)[-SHOWN:]
+
+
+def exit_words(command: str, code: int) -> str:
+    """What an exit code of bench means, and what can be done.
+
+    1 is bench's own for any failure; 2 is what its command line gives for words that it does not know (click); 126, 127
+    and above 128 are a shell's.
+    """
+    if code < 0 or code > 128:
+        number = -code if code < 0 else code - 128
+        name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+        why = "most likely for want of memory" if number == signal.SIGKILL else "by somebody or the machine"
+        return f"it was ended by {name}, {why}"
+    match code:
+        case 1:
+            return f"exit code 1: {command} has failed"
+        case 2:
+            return f"exit code 2: this version of bench does not take such words for {command}"
+        case 126 | 127:
+            return f"exit code {code}: bench cannot be started. Name it in the region's site backend (command)"
+        case _:
+            return f"exit code {code}"
+
+
+def failure(what: str, doing: str, ended: Mapping[str, Any], seconds: float, said: str) -> SiteError:
+    """The error for a command that did not end well: `ended` is the host's answer, `said` its last words."""
+    tail, code = f" It said: {said}" if said else "", int(ended["code"])
+    match ended["ended"]:
+        case "time":
+            return TimeLimitError(f"{what} took longer than {seconds:g} s and was ended.{tail}")
+        case "caller":
+            return StoppedError(f"{what} was ended, as nobody waited for it any more.")
+        case "asked":
+            return CommandError(
+                f"{what} asks for what nobody has told it. Set the region's site.dbRootPasswordFrom, and give the site "
+                f"an administrator's password.{tail}",
+                code=code,
+            )
+        case "missing":
+            return CommandError(f"{what}: {exit_words(doing, 127)} ({ended['why']}).", code=127)
+    return CommandError(f"{what}: {exit_words(doing, code)}.{tail}", code=code)

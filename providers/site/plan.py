@@ -1,0 +1,19 @@
+"""When a tenant's site is backed up and which backups are kept, as its line says. Pure data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from providers.site.retention import Keep
+from providers.site.schedule import Schedule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupPlan:
+    """The site `site` of the tenant `mark` on the bench of `region`. Without a `schedule` somebody has to ask."""
+
+    region: str
+    site: str
+    mark: str
+    schedule: Schedule | None
+    keep: Keep

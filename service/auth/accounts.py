@@ -1,0 +1,114 @@
+"""People who sign in with an e-mail address and a password, where tokens are signed by ourselves.
+
+Decides who gets an account and who gets a token for one. An account has no rights: those are its memberships, under its
+e-mail address. Where an identity provider signs the tokens there are no accounts, and no password is kept: its people
+are members by the address that it has verified.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import ColumnElement, exists, or_, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from automation.jobs import audit
+from automation.jobs.database import looking_up, transaction
+from automation.jobs.model import Caller
+from automation.jobs.rows import storable
+from automation.models_jobs import accounts, tenant_members
+from automation.models_jobs import audit as trail
+from automation.settings import Settings
+from automation.tokens import TokenSettings, mint
+from service.auth import passwords
+from service.auth.errors import AuthenticationError
+from service.auth.limits import Limits
+
+SESSION_SECONDS = 12 * 3600.0
+_TRIES_OF_ACCOUNT = 10
+_TRIES_OF_ADDRESS = 60
+"""A minute, whether they fit or not: many people share an address."""
+
+
+class Entry(StrEnum):
+    """What came of the wish for an account. TAKEN: somebody without one goes by that address, and gets none."""
+
+    MADE = "made"
+    KNOWN = "known"
+    TAKEN = "taken"
+
+
+class Accounts:
+    """The accounts in one main database."""
+
+    def __init__(self, engine: AsyncEngine, settings: Settings, tokens: TokenSettings, limits: Limits) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._tokens = tokens
+        self._limits = limits
+
+    @property
+    def there(self) -> bool:
+        """Whether anybody signs in with a password here."""
+        return self._tokens.jwks_url is None
+
+    async def add(
+        self, caller: Caller, *, tenant: str, email: str, name: str, password: str, again: datetime | None = None
+    ) -> Entry:
+        """Makes an account for the owner of a new `tenant`, unless the address is somebody's already.
+
+        One that is there stays as it is, with the password it has. `again` is when the request came first, if it comes
+        again: an account that the caller has made since is the one it was for.
+        """
+        # Whoever may create workspaces must not get at what is somebody's by that: the password is the caller's choice.
+        values = {
+            "email": email,
+            "name": storable(name),
+            "password_hash": await asyncio.to_thread(passwords.hashed, password),
+            "created_by": storable(caller.subject),
+        }
+        statement = upsert(accounts).values(**values).on_conflict_do_nothing().returning(accounts.c.email)
+        async with transaction(self._engine, self._settings) as connection:
+            kept = select(accounts.c.created_by, accounts.c.created_at).where(accounts.c.email == email)
+            if (there := (await connection.execute(kept)).one_or_none()) is not None:
+                own = again is not None and there.created_by == values["created_by"] and there.created_at >= again
+                return Entry.MADE if own else Entry.KNOWN
+            if (await connection.execute(select(_somebodys(email, tenant)))).scalar_one():
+                return Entry.TAKEN
+            made = (await connection.execute(statement)).one_or_none() is not None
+            if made:
+                await audit.record(connection, caller=caller, action="account.create", object=f"account {email}")
+        return Entry.MADE if made else Entry.KNOWN
+
+    async def sign_in(self, email: str, password: str, address: str | None) -> str:
+        """A token for the account. Raises AuthenticationError, which does not say whether there is such an account,
+        and RateLimitedError."""
+        email = normal(email)
+        refused = AuthenticationError("the e-mail address or the password is wrong", hint="check both, and try again")
+        if not self.there:
+            raise refused
+        async with looking_up(self._engine, self._settings) as connection:
+            # The address first: one that asks too often must not lock people's accounts by that.
+            for caller, limit in ((f"from {address}", _TRIES_OF_ADDRESS), (f"account {email}", _TRIES_OF_ACCOUNT)):
+                await self._limits.counted(connection, caller[:200], "sign-in", limit)
+            await self._limits.forget(connection, "sign-in")
+            kept = select(accounts.c.password_hash).where(accounts.c.email == storable(email))
+            known = (await connection.execute(kept)).scalar_one_or_none()
+        if len(password) > passwords.LONGEST or not await asyncio.to_thread(passwords.fits, password, known):
+            raise refused
+        return mint(self._tokens, subject=email, seconds=SESSION_SECONDS)
+
+
+def _somebodys(email: str, tenant: str) -> ColumnElement[bool]:
+    """Whether somebody goes by that address: has a role on another tenant, or has done anything here by a token."""
+    members = tenant_members.c
+    elsewhere = exists().where(members.subject == email, members.tenant != tenant)
+    return or_(elsewhere, exists().where(trail.c.actor == email))
+
+
+def normal(email: str) -> str:
+    """An e-mail address as it is compared: whatever may be told apart by case at its server, nobody does so."""
+    return email.strip().lower()

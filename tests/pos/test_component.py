@@ -1,0 +1,226 @@
+"""The component of a point of sale, its real providers and a simulated ERPNext, without an engine in between.
+
+What is registered is made at once, looked at by diff and read as a second run and a refresh would, and remembered.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pulumi
+import pytest
+from pulumi.runtime import mocks, rpc, settings
+from pulumi.runtime.proto import resource_pb2
+
+from components.point_of_sale import PointOfSale, engine_of, status_of
+from components.pos_args import PosArgs, PosCustomer, PosItem, PosPayment, PosWarehouses
+from providers.errors import ConfigurationError
+from sandbox.erpnext.faults import Kind
+from tests.erpnext.running import MARK, REGION, Engine, Erp, engine, here, quick
+
+__all__ = ["engine", "here", "quick"]
+
+TEA = PosItem(code="TEA", name="Tea", group="Products", unit="Nos", price=220, cost=160, stock=35)
+GIFT = PosItem(code="GIFT", name="Gift card", group="Services", unit="Nos", price=1000, cost=0, stock=0)
+_ROWS = ("PosRecord", "PosActivation")
+
+
+class Made(Engine):
+    """As an engine of tests/erpnext; by type and name, since all that a tenant has one of is called as the tenant is.
+
+    Its rows in the main database are not its subject here.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._one_by_one = threading.Lock()
+        self.order: list[str] = []
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - gRPC's name
+        kind = request.type.rsplit(":", 1)[-1]
+        with self._one_by_one:
+            if request.custom:
+                self.order.append(kind)
+            if kind in _ROWS:
+                row = {"record_id": "1", "status": "active"}
+                told = rpc.struct_pb2.Struct()
+                told.update(row)
+                urn = self.make_urn(request.parent, request.type, request.name)
+                return resource_pb2.RegisterResourceResponse(urn=urn, id="1", object=told)
+            answer = super().RegisterResource(request)
+            if request.custom:
+                self.made[f"{kind} {request.name}"] = self.made.pop(request.name)
+            return answer
+
+
+@pytest.fixture
+def made(engine: Engine) -> Made:
+    """In place of `engine`, which gives the SDK its own back."""
+    monitor = Made()
+    settings.reset_options(project="tenantry", stack="shop")
+    mocks.set_mocks(monitor.mocks, project="tenantry", stack="shop", preview=False, monitor=monitor)
+    return monitor
+
+
+def args(**changes: Any) -> PosArgs:
+    given: dict[str, Any] = {
+        "slug": "shop",
+        "tenant_mark": MARK,
+        "name": "Shop",
+        "admin_email": None,
+        "region": REGION,
+        "engine": "erpnext",
+        "category": "retail",
+        "provisioning_type": "FULL_POS",
+        "template_id": "retail",
+        "template_version": "1.0.0",
+        "country_code": "KE",
+        "company": "Shop",
+        "abbr": "SHOP",
+        "currency": "KES",
+        "chart": "Kenya",
+        "warehouses": PosWarehouses(main="Main Store", pos="POS Store"),
+        "selling": {"so_required": "No"},
+        "stock": {"item_naming_by": "Item Code"},
+        "items": (TEA, GIFT),
+        "price_list": "Shop Selling",
+        "opening_stock": False,
+        "customer": PosCustomer(name="Walk-In Customer"),
+        "profile": "Shop POS",
+        "payments": (PosPayment(mode="Cash", kind="Cash"),),
+        "session": True,
+        "cashier": None,
+    }
+    return PosArgs(**(given | changes))
+
+
+def up(made: Made, **changes: Any) -> dict[str, Any]:
+    """The stack's outputs."""
+    told: dict[str, Any] = {}
+
+    def program() -> None:
+        shop = PointOfSale("shop", args(**changes))
+        pulumi.Output.from_input(shop.outputs).apply(told.update)
+
+    made.up(program)
+    return told
+
+
+def test_all_of_it_is_made_and_a_second_run_would_change_nothing(here: Erp, made: Made) -> None:
+    told = up(made, cashier="ann@shop.invalid", opening_stock=True)
+    assert told["status"] == "PROVISIONED"
+    assert told["references"] == {
+        "company": "Shop",
+        "chartOfAccounts": "Standard",
+        "chartNote": "the site offers no chart 'Kenya' for Kenya: 'Standard' is used",
+        "mainStore": "Main Store - SHOP",
+        "posStore": "POS Store - SHOP",
+        "priceList": "Shop Selling",
+        "items": ["SHOP-TEA", "SHOP-GIFT"],
+        "customer": "Walk-In Customer",
+        "modesOfPayment": ["Cash"],
+        "posProfile": "Shop POS",
+        "openingStock": here.docs("Stock Entry")[0]["name"],
+        "posSession": here.docs("POS Opening Entry")[0]["name"],
+    }
+    assert here.docs("POS Opening Entry")[0]["user"] == "ann@shop.invalid"
+    # Only what there is any of is counted, and that is in the main store.
+    assert [(each["item_code"], each["warehouse"], each["actual_qty"]) for each in here.docs("Bin")] == [
+        ("SHOP-TEA", "Main Store - SHOP", 35)
+    ]
+    assert {each["name"]: each["is_stock_item"] for each in here.docs("Item")} == {"SHOP-TEA": 1, "SHOP-GIFT": 0}
+
+
+def test_without_demo_items_it_takes_no_more_requests_than_it_may(here: Erp, made: Made) -> None:
+    assert up(made, items=(), cashier="ann@shop.invalid")["status"] == "PROVISIONED"
+    # The looks of `Made` itself are among them.
+    assert len(here.asked("POST", "PUT")) <= 15
+    assert len(here.asked()) <= 60
+
+
+def test_what_it_made_goes_and_what_it_found_stays(here: Erp, made: Made) -> None:
+    here.put("Customer", customer_name="Walk-In Customer", customer_type="Individual")
+    before = {doctype: len(here.docs(doctype)) for doctype in ("Customer", "User", "Price List", "Account")}
+    up(made, cashier="ann@shop.invalid")
+    made.destroy()
+    assert {doctype: len(here.docs(doctype)) for doctype in before} == before
+    for doctype in ("Company", "Warehouse", "Item", "Item Price", "POS Profile", "POS Opening Entry"):
+        assert here.docs(doctype) == [], doctype
+    assert here.docs("Mode of Payment", name="Cash")[0]["accounts"] == []
+
+
+OPTIONAL = {
+    "POS Store": ("/Warehouse/POS Store", ""),
+    "settings": ("/Selling Settings", "PUT"),
+    "price list": ("/Price List", "POST"),
+    "item": ("/Item/SHOP-TEA", "GET"),
+    "session": ("/POS Opening Entry", "POST"),
+    "cashier": ("/User", "POST"),
+}
+
+
+@pytest.mark.parametrize("which", OPTIONAL)
+def test_what_is_optional_and_fails_leaves_the_rest_to_be_made(here: Erp, made: Made, which: str) -> None:
+    where, method = OPTIONAL[which]
+    here.fault(Kind.ERROR, status=403, where=where, method=method)
+    told = up(made, cashier="ann@shop.invalid")
+    assert told["status"] == "PARTIAL"
+    profile = here.doc("POS Profile", "Shop POS")
+    assert profile["customer"] == "Walk-In Customer"
+    store = "Main Store" if which == "POS Store" else "POS Store"
+    assert profile["warehouse"] == f"{store} - SHOP"
+    assert (profile["selling_price_list"] is None) == (which == "price list")
+    assert len(here.docs("Item")) == (1 if which == "item" else 2)
+    lacking = [one for one in made.made.values() if not one.outs.get("ready", True)]
+    assert lacking
+    assert all(one.outs["reason"] for one in lacking)
+    # Each of them differs from what is wanted, so that the next up tries it again.
+    assert all(one.provider.diff(one.id, one.outs, one.inputs).changes for one in lacking)
+
+
+def test_basic_is_what_a_till_cannot_do_without(here: Erp, made: Made) -> None:
+    bare = PosWarehouses(main="Main Store", pos=None)
+    told = up(made, warehouses=bare, selling={}, stock={}, items=(), session=False)
+    assert told["status"] == "PROVISIONED"
+    assert made.order == [
+        "ErpNextEngineCheck",
+        "PosRecord",
+        "ErpNextCountry",
+        "ErpNextCompany",
+        "ErpNextChartOfAccounts",
+        # Side by side.
+        *made.order[5:7],
+        "ErpNextModeOfPayment",
+        "ErpNextPosProfile",
+        "PosActivation",
+    ]
+    assert set(made.order[5:7]) == {"ErpNextWarehouse", "ErpNextCustomer"}
+
+
+def test_other_payments_go_to_the_account_that_is_named(here: Erp, made: Made) -> None:
+    card = PosPayment(mode="Credit Card", kind="Bank", account="Creditors")
+    up(made, items=(), payments=(PosPayment(mode="Cash", kind="Cash"), card))
+    rows = here.doc("POS Profile", "Shop POS")["payments"]
+    assert [(row["mode_of_payment"], row["default"]) for row in rows] == [("Cash", 1), ("Credit Card", 0)]
+    accounts = here.doc("Mode of Payment", "Credit Card")["accounts"]
+    assert [(row["company"], row["default_account"]) for row in accounts] == [("Shop", "Creditors - SHOP")]
+
+
+def test_a_status_is_partial_by_the_first_that_lacks() -> None:
+    assert [status_of(ready) for ready in ([], [True], [True, False])] == ["PROVISIONED", "PROVISIONED", "PARTIAL"]
+
+
+def test_an_engine_that_there_is_not_is_said() -> None:
+    with pytest.raises(ConfigurationError, match="no engine is called 'sap'"):
+        engine_of(args(engine="sap"))
+
+
+def test_an_item_that_others_have_come_to_use_stays_without_a_word_of_the_tenant(here: Erp, made: Made) -> None:
+    up(made, items=(TEA,))
+    here.put("Company", company_name="Other", abbr="OT", default_currency="KES", country="Kenya")
+    entry = {"item_code": "SHOP-TEA", "qty": 1, "t_warehouse": "Stores - OT"}
+    here.put("Stock Entry", stock_entry_type="Material Receipt", company="Other", items=[entry])
+    made.destroy()
+    assert [each["name"] for each in here.docs("Company")] == ["Other"]
+    assert here.docs("Item", name="SHOP-TEA")[0]["item_defaults"] == []

@@ -1,0 +1,88 @@
+"""What bench writes is understood, and what it means is said."""
+
+import pytest
+
+from providers.site.errors import BackupError
+from providers.site.output import apps_in, backup_paths, exit_words, last_words, progress_in
+from providers.site.seam import App, Kind, Progress
+
+BAR = "Updating DocTypes for erpnext       : [================                        ] 40%"
+SUMMARY = """\
+Backup Summary for site1.local at 2021-03-18 15:05:22.123
+Config  : ./site1.local/private/backups/20210318_150522-site1_local-site_config_backup.json 96.0B
+Database: ./site1.local/private/backups/20210318_150522-site1_local-database-enc.sql.gz     1.2MiB
+Public  : ./site1.local/private/backups/20210318_150522-site1_local-files.tgz               10.0KiB
+Private : ./site1.local/private/backups/20210318_150522-site1_local-private-files.tgz       3.1 GiB
+Backup for Site site1.local has been successfully completed with files
+""".splitlines()
+
+
+@pytest.mark.parametrize(
+    ("line", "stage", "percent"),
+    [
+        (BAR, "Updating DocTypes for erpnext", 40),
+        ("Updating Dashboard for frappe: [====] 100%", "Updating Dashboard for frappe", 100),
+        ("Updating DocTypes for hrms  : [ ] 0%", "Updating DocTypes for hrms", 0),
+        ("Updating country info               : [=] 250%", "Updating country info", 100),
+        ("Installing erpnext...", "Installing erpnext", None),
+    ],
+)
+def test_progress_is_read(line: str, stage: str, percent: int | None) -> None:
+    assert progress_in("install-app erpnext", line) == Progress(
+        doing="install-app erpnext", stage=stage, percent=percent
+    )
+
+
+@pytest.mark.parametrize("line", ["", "*** Scheduler is disabled ***", "WARN: 40% of the disk", "a: [b] 40"])
+def test_what_is_no_progress_is_none(line: str) -> None:
+    assert progress_in("new-site", line) is None
+
+
+def test_the_paths_of_a_backup() -> None:
+    found = backup_paths(SUMMARY)
+    assert set(found) == set(Kind)
+    assert found[Kind.DATABASE].endswith("-database-enc.sql.gz")
+    assert found[Kind.PRIVATE].endswith("-private-files.tgz")
+
+
+def test_a_backup_without_a_database_is_none() -> None:
+    with pytest.raises(BackupError, match="no path of a database backup"):
+        backup_paths([line for line in SUMMARY if not line.startswith("Database")])
+
+
+@pytest.mark.parametrize(
+    ("said", "apps"),
+    [
+        (["frappe", "erpnext"], (App(name="frappe"), App(name="erpnext"))),
+        (
+            ["WARN: bench is old", "frappe  15.40.0 version-15", "erpnext 15.38.1 version-15 (1a2b3c4)"],
+            (App(name="frappe", version="15.40.0"), App(name="erpnext", version="15.38.1")),
+        ),
+        (["", "shop.example", "frappe v16.0.0-dev develop"], (App(name="frappe", version="16.0.0-dev"),)),
+    ],
+)
+def test_the_apps_of_a_site(said: list[str], apps: tuple[App, ...]) -> None:
+    assert apps_in(said) == apps
+
+
+def test_the_last_words_are_one_line_without_bars_and_secrets() -> None:
+    said = [BAR, "Warning: Password input may be echoed.", "  File x", "OperationalError: p4ss", BAR]
+    assert last_words(said, ["p4ss"]) == "File x OperationalError: [secret]"
+    assert len(last_words(["x" * 10_000], [])) == 400
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (1, "exit code 1: backup has failed"),
+        (2, "does not take such words for backup"),
+        (127, "bench cannot be started"),
+        (-9, "ended by SIGKILL"),
+        (137, "ended by SIGKILL"),
+        (143, "ended by SIGTERM"),
+        (255, "ended by signal 127"),
+        (77, "exit code 77"),
+    ],
+)
+def test_exit_codes(code: int, words: str) -> None:
+    assert words in exit_words("backup", code)
