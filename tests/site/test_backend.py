@@ -95,7 +95,7 @@ def test_a_region_without_one_says_so(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_the_region_of_the_docs_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = (Path(__file__).parents[2] / "docs" / "sites.md").read_text(encoding="utf-8")
     path = tmp_path / "regions.yaml"
-    path.write_text(page.partition("```yaml\n")[2].partition("```")[0], encoding="utf-8")
+    path.write_text("regions:\n" + page.partition("```yaml\nregions:\n")[2].partition("```")[0], encoding="utf-8")
     monkeypatch.setenv("TENANTRY_BACKENDS", str(path))
     backend = site_of("eu-central")
     assert isinstance(backend, BenchBackend)
