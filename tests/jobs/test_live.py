@@ -72,7 +72,8 @@ async def test_a_connection_that_is_cut_loses_no_event(hub: EventHub, store: Job
         killed = await connection.execute(
             text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tenantry events'")
         )
-        assert killed.all() == [(True,)]
+        # Beside the hub's, that of the test before may still be on its way out.
+        assert set(killed.all()) == {(True,)}
     await store.request_cancel(job.id, ALICE)
     assert await asyncio.wait_for(follower, 20) == [1, 2, 3]
     await asyncio.wait_for(hub.listening.wait(), 10)

@@ -93,6 +93,7 @@ async def test_lines_and_their_manifests_schemas_are_shown(client: httpx.AsyncCl
         "department": [],
         "isp": [],
         "pos": ["step_5_settings", "step_6_items", "step_9_pos_session"],
+        "site": [],
     }
     for kind in lines:
         schema = (await client.get(f"/api/v1/lines/{kind}/schema", headers=as_())).json()
