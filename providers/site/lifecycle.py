@@ -52,14 +52,18 @@ class Up:
 def bring_up(ops: SiteOperations, new: NewSite, apps: list[str], heard: Heard) -> Up:
     """Makes the site, or takes it up where a run left it, and installs what is missing of `apps`.
 
-    What this call has made and could not finish is removed again; what it found stays. Raises ProviderError.
+    Either way its Administrator has the password that is given. What this call has made and could not finish is removed
+    again; what it found stays. Raises ProviderError.
     """
     found = ops.look(new.site)
     todo = decide(found, new.site, new.mark)
     if todo is Todo.LEAVE:
         raise _not_ours(ops, new.site, found)
     if todo is Todo.ADOPT:
-        return Up(apps=complete(ops, new.site, new.mark, apps, heard), made=False)
+        there = complete(ops, new.site, new.mark, apps, heard)
+        # Who takes it up knows the password that is given now, and maybe no other: a state may have been lost.
+        ops.set_password(new.site, new.mark, new.admin_password, heard)
+        return Up(apps=there, made=False)
     if todo is Todo.REMAKE:
         ops.drop(new.site, new.mark, heard)
     ops.new_site(new, heard)

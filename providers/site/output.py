@@ -16,7 +16,7 @@ from providers.site.errors import BackupError, CommandError, SiteError, StoppedE
 from providers.site.seam import App, Kind, Progress
 
 ROOT_ASKED = r"(mysql|mariadb|postgres|root|super ?user).*password"
-ADMIN_ASKED = r"administrator password"
+ADMIN_ASKED = r"administrator('s)? password"
 SHOWN = 400
 _BAR = re.compile(r"^\s*(?P<stage>[A-Z][^:\[\]]{2,80}?)\s*:\s*\[[=\s#.-]*\]\s*(?P<percent>\d{1,3})\s*%")
 _STAGE = re.compile(

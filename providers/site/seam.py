@@ -140,6 +140,9 @@ class SiteOperations(Protocol):
     def install_app(self, site: str, mark: str, app: str, heard: Heard, *, again: bool = False) -> None:
         """Installs an app. `again`: an earlier run was cut off doing so, so what it has made is made over."""
 
+    def set_password(self, site: str, mark: str, password: str, heard: Heard) -> None:
+        """Gives the site's Administrator this password."""
+
     def settle(self, site: str, mark: str) -> None:
         """Takes the note of what was begun away: the site is as it is wanted."""
 

@@ -1,8 +1,8 @@
 """Sites that are folders: what bench would leave of them, without a database. For demos and for the tests of others.
 
 It is built from facts/erpnext.md, "Site lifecycle", which is a reading: an existing folder is refused, drop-site moves
-the folder to archived/sites, a backup is four files. Its database is a JSON file, `apps` in it what is installed. The
-same contract suite holds it and the driver of bench.
+the folder to archived/sites, a backup is four files. Its database is a JSON file, `apps` in it what is installed, and
+`admin` a digest of the Administrator's password. The same contract suite holds it and the driver of bench.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Simulated:
             host_files.write(
                 folder / "site_config.json", json.dumps({"db_name": database_name(new.mark, new.site)}), 0o600
             )
-            self._write(new.site, {"apps": [ALWAYS], "rows": {}})
+            self._write(new.site, {"apps": [ALWAYS], "rows": {}, "admin": _digest(new.admin_password.encode())})
             self._takes(new.site, Doing.NEW, f"Updating DocTypes for {ALWAYS}", heard)
             self._files(site=new.site, **requests.mark(new.mark))
         except ProviderError:
@@ -98,6 +98,11 @@ class Simulated:
         if again or app not in data["apps"]:
             self._write(site, {**data, "apps": [*(name for name in data["apps"] if name != app), app]})
         self._note(site, None)
+
+    def set_password(self, site: str, mark: str, password: str, heard: Heard) -> None:
+        self._mine(site, mark)
+        self._takes(site, "set-admin-password", "Setting the Administrator's password", heard)
+        self._write(site, {**self._database(site), "admin": _digest(password.encode())})
 
     def settle(self, site: str, mark: str) -> None:
         self._mine(site, mark)
@@ -119,9 +124,8 @@ class Simulated:
         rows = []
         for kind, (name, content) in parts.items():
             (folder / "private/backups" / name).write_bytes(content)
-            digest = hashlib.sha256(content).hexdigest()
             path = f"./{site}/private/backups/{name}"
-            rows.append(SiteFile(kind=kind, path=path, size=len(content), sha256=digest))
+            rows.append(SiteFile(kind=kind, path=path, size=len(content), sha256=_digest(content)))
         return tuple(rows)
 
     @contextlib.contextmanager
@@ -197,6 +201,10 @@ class Simulated:
             return host_files.FILES[do](given)
         except (host_files.Refused, OSError) as error:
             raise SiteError(f"site {site!r}: {self.name} says: {error}.") from None
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _packed(folder: Path) -> bytes:

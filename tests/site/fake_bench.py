@@ -134,6 +134,15 @@ class Bench:
         self.at("listed")
         path.write_text(json.dumps({**json.loads(path.read_text()), f"finished {app}": True}))
 
+    def set_admin_password(self):
+        """A line of Frappe's: `while not password: getpass("Administrator's password for SITE: ")`, then it is kept."""
+        import hashlib
+
+        path, data = self.data()
+        password = self.arguments[0] or asked(f"Administrator's password for {self.site}: ")
+        self.at("asked")
+        path.write_text(json.dumps({**data, "admin": hashlib.sha256(password.encode()).hexdigest()}))
+
     def list_apps(self):
         _, data = self.data()
         print("WARN: a newer version of bench is there")
