@@ -35,6 +35,8 @@ START = (
 """What Python is started with: all else comes by its standard input."""
 _INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SSH_AUTH_SOCK")
 _SHOWN = 300
+_OURS = frozenset({"said", "result", "error"})
+"""What a line of `host_commands` has one of."""
 
 
 @functools.cache
@@ -119,13 +121,11 @@ class Asked:
         """What it answers in the end. Raises ProviderError."""
         found: dict[str, Any] | None = None
         for line in self.out:
-            try:
-                row = json.loads(line)
-            except ValueError:
-                # A login shell's greeting.
+            row = _row(line)
+            if row is None:
+                # A login shell's greeting, which may be JSON, too: a number, a list.
                 self._words.append(line.decode("utf-8", "replace"))
-                continue
-            if "said" in row:
+            elif "said" in row:
                 said(str(row["said"]))
             else:
                 found = row
@@ -190,6 +190,15 @@ class Asked:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, number)
         self._process.wait()
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    """A line of the program that runs there; None for what another one says."""
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) and not _OURS.isdisjoint(row) else None
 
 
 def _explained(code: int | None) -> str:

@@ -127,7 +127,7 @@ class Site(Resource, module="tenantry", name="Site"):
     ) -> None:
         """`site` is its host name, `apps` what is installed beside frappe, in that order.
 
-        `admin_password` is what its Administrator gets when it is made or taken up; a later change of it changes nothing.
+        `admin_password` is what its Administrator gets when it is made or taken up; later, it changes nothing.
         """
         props = {"region": region, "tenant_mark": tenant_mark, "site": site, "apps": list(apps)}
         password = pulumi.Output.secret(admin_password)

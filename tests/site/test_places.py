@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import threading
 from pathlib import Path
 
@@ -11,12 +12,21 @@ import pytest
 
 from providers.errors import ConfigurationError, UnreachableError
 from providers.site import host_process
-from providers.site.errors import StoppedError, TimeLimitError
+from providers.site.errors import SiteError, StoppedError, TimeLimitError
 from providers.site.host import host_of
 from providers.site.lifecycle import bring_up
 from providers.site.region import operations_of
 from providers.site.resource import SiteProvider
-from tests.site.conftest import ADMIN_PASSWORD, REGION, ROOT_PASSWORD, ROOT_VARIABLE, TestBench, eventually, name_region
+from tests.site.conftest import (
+    ADMIN_PASSWORD,
+    REGION,
+    ROOT_PASSWORD,
+    ROOT_VARIABLE,
+    TestBench,
+    alive,
+    eventually,
+    name_region,
+)
 
 # As sshd and docker do: the words go to a shell, or are run as they are; and what runs there sees the end of its input
 # when the client has gone, and nothing else of it.
@@ -24,6 +34,32 @@ _SSH = """#!/bin/sh
 printf '%s\\n' "$@" >> "$0.called"
 for last; do :; done
 exec setsid sh -c "$last"
+"""
+# A connection that is lost once a command hangs, and is away while it is known to. What runs there sees its input end.
+_LOSES = """
+import os, subprocess, sys, threading, time
+def gone(words):
+    print(words, file=sys.stderr, flush=True)
+    os._exit(255)
+def hangs():
+    return os.path.exists(LOST) and len(open(LOST).read().split()) == 2
+def takes(source, target):
+    while chunk := os.read(source.fileno(), 65536):
+        target.write(chunk)
+        target.flush()
+    target.close()
+if hangs():
+    gone("ssh: connect to host bench.invalid port 22: No route to host")
+there = subprocess.Popen(sys.argv[-1], shell=True, stdin=-1, stdout=-1, start_new_session=True)
+threading.Thread(target=takes, args=(sys.stdin, there.stdin), daemon=True).start()
+out = threading.Thread(target=takes, args=(there.stdout, sys.stdout.buffer), daemon=True)
+out.start()
+while there.poll() is None:
+    if hangs():
+        gone("client_loop: send disconnect: Broken pipe")
+    time.sleep(0.05)
+out.join()
+sys.exit(there.returncode)
 """
 _DOCKER = """#!/bin/sh
 printf '%s\\n' "$@" >> "$0.called"
@@ -95,8 +131,6 @@ def test_what_runs_on_another_machine_ends_when_its_client_is_cancelled(
     with pytest.raises(StoppedError):
         bring_up(operations_of(REGION, going=lambda: not wanted.is_set()), real.new, [], real.hear)
     cancelling.join()
-    from tests.site.conftest import alive
-
     for pid in map(int, hanging.read_text().split()):
         eventually(lambda pid=pid: not alive(pid))  # type: ignore[misc]
     assert real.left() == []
@@ -112,6 +146,7 @@ def test_what_runs_on_another_machine_ends_when_its_client_is_cancelled(
         ),
         ("exit 126", "exit code 126: a command may not be run: it says nothing more"),
         ("echo 'Welcome to Debian'; exit 0", "exit code 0: Welcome to Debian"),
+        ("echo 42; exit 0", "exit code 0: 42"),
     ],
 )
 def test_a_machine_that_cannot_be_used_is_explained(
@@ -124,10 +159,49 @@ def test_a_machine_that_cannot_be_used_is_explained(
     assert f"the bench /bench on bench.invalid cannot be used ({words}" in str(caught.value)
 
 
-def test_a_greeting_before_the_answer_is_no_answer(
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Error response from daemon: No such container: backend-1",
+        "Error response from daemon: container 1f3a is not running",
+        "Cannot connect to the Docker daemon at tcp://engine.invalid:2376. Is the docker daemon running?",
+    ],
+)
+def test_a_container_that_cannot_be_used_is_said_in_dockers_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    place(tmp_path, monkeypatch, "docker", f"#!/bin/sh\necho '{words}' >&2; exit 1\n")
+    there = host_of("/bench", docker=("exec", "-i", "backend-1"))
+    with pytest.raises(UnreachableError) as caught:
+        there.ask("look", "site 'a'", seconds=20, site="a", key="k")
+    assert f"the bench /bench in container backend-1 cannot be used (exit code 1: {words})" in str(caught.value)
+
+
+def test_a_connection_that_is_lost_in_the_midst_is_said_and_the_next_run_begins_anew(
     real: TestBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place(tmp_path, monkeypatch, "ssh", _SSH.replace("for last", "echo 'Welcome'; for last"))
+    """The machine ends its command, as nobody listens; what that has made is there until somebody comes again."""
+    lost = real.home / "hanging"
+    place(tmp_path, monkeypatch, "ssh", f"#!{sys.executable} -S\n{_LOSES.replace('LOST', repr(str(lost)))}")
+    more = {"command": str(real.home / "bench"), "dbRootPasswordFrom": ROOT_VARIABLE}
+    name_region(monkeypatch, real.home, "bench", ssh={"host": "bench.invalid"}, **more)
+    real.fails("new-site", after="database", sleep=600)
+    with pytest.raises(SiteError, match=r"no connection: .*And what it has left could not be removed: .*No route to"):
+        bring_up(real.ops, real.new, ["erpnext"], real.hear)
+    for pid in map(int, lost.read_text().split()):
+        eventually(lambda pid=pid: not alive(pid))  # type: ignore[misc]
+    assert real.database.exists()
+    lost.unlink()
+    real.works()
+    bring_up(real.ops, real.new, ["erpnext"], real.hear)
+    assert (real.data()["apps"], real.left()) == (["frappe", "erpnext"], [real.site, real.database.name])
+
+
+@pytest.mark.parametrize("greeting", ["Welcome", "42", '["said"]', '{"motd": 1}', "\\0377"])
+def test_a_greeting_before_the_answer_is_no_answer(
+    real: TestBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, greeting: str
+) -> None:
+    place(tmp_path, monkeypatch, "ssh", _SSH.replace("for last", f"printf '%b\\n' '{greeting}'; for last"))
     there = host_of(str(real.home), ssh=("bench.invalid",))
     assert there.ask("look", "site 'a'", seconds=20, site="a", key="k")["made"] is False
 
@@ -151,7 +225,6 @@ def test_a_program_that_is_not_installed_here_is_said(tmp_path: Path, monkeypatc
 def test_what_is_done_there_needs_nothing_of_ours(real: TestBench) -> None:
     """The text is sent as it is, to a Python that may be an old one: its own library is all that it imports."""
     import ast
-    import sys
 
     texts = json.loads(host_process._program())
     for name, text in texts.items():

@@ -66,7 +66,7 @@ def test_a_password_that_cannot_be_set_is_said_without_it_and_set_by_the_next_ru
     real.change(invoice=1)
     real.fails("set-admin-password", after="asked", say=f"pwd = {NEXT_PASSWORD!r}")
     props = {**real.props, "admin_password": NEXT_PASSWORD}
-    with pytest.raises(ProviderError, match="set-admin-password on the bench .*exit code 1") as caught:
+    with pytest.raises(ProviderError, match=r"set-admin-password on the bench .*exit code 1") as caught:
         SiteProvider().create(props)
     assert shown_in(str(caught.value)) == []
     assert real.data()["rows"] == {"invoice": 1}
