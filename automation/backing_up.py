@@ -14,18 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 from automation import checks, history, operations
 from automation.backup_plans import plan_of
-from automation.database import engine_for, ensure_ready, transaction
-from automation.errors import EngineError
+from automation.kept_backups import of_plan, removed_at, told
 from automation.models import DeploymentStatus, TenantStatus
 from automation.results import RunResult
 from automation.rollback import Decision, Plan
 from automation.run import Context, Held, Run
-from automation.settings import Settings
 from automation.steps import Done, Failed, Said, Started, Waiting, complete, new_run
 from automation.supervision import Outcome
 
 if TYPE_CHECKING:
-    from providers.site.backups import Tenant
+    from providers.site.manifest import Manifest
     from providers.site.plan import BackupPlan
 
 _VALIDATION = ("validation", "Validation")
@@ -105,16 +103,18 @@ def backup(context: Context, tenant: str, *, correlation: str | None = None) -> 
         from providers.site.region import operations_of, store_of
 
         done.clear()
-        store, of, now = store_of(work.plan.region), _tenant(work.plan), datetime.now(UTC)
+        store, of, now = store_of(work.plan.region), of_plan(work.plan), datetime.now(UTC)
         ops = operations_of(work.plan.region, going=work.going)
         with work.step("backup") as heard:
             made = take(ops, store, of, now=now, heard=heard, going=work.going)
-            done.update(id=made.id, site=made.site, size=made.size, apps=dict(made.apps), store=store.name)
+            done.update(told(made, store.name))
         # The backup is there: were the run to fail, the schedule would make one more every quarter of an hour.
         with work.step("retention", optional=True):
-            done["cleared"] = list(clear(store, of, work.plan.keep, now=now))
+            # Those of a tenant that was removed are not this one's to clear away.
+            since = removed_at(work.held.database, context.settings, tenant)
+            done["cleared"] = list(clear(store, of, work.plan.keep, now=now, since=since))
 
-    return _run(context, tenant, "backup", _BACKUP, act, done, correlation)
+    return _run(context, tenant, "backup", _BACKUP, act, done, [], correlation)
 
 
 def restore(
@@ -122,6 +122,7 @@ def restore(
 ) -> RunResult:
     """Puts the tenant's site back to what a backup holds. `first`: what is there now is backed up before."""
     done: dict[str, Any] = {}
+    kept: list[dict[str, Any]] = []
 
     def act(work: _Work) -> None:
         from datetime import UTC, datetime
@@ -129,47 +130,22 @@ def restore(
         from providers.site.backups import restore as put_back
         from providers.site.region import operations_of, store_of
 
-        store, of = store_of(work.plan.region), _tenant(work.plan)
+        store, of = store_of(work.plan.region), of_plan(work.plan)
         ops = operations_of(work.plan.region, going=work.going)
         before = datetime.now(UTC) if first else None
 
-        def begins(kept: str) -> None:
+        def begins(there: Manifest | None) -> None:
             work.touched.set()
-            if kept:
-                done["before"] = kept
-                work.run.tracker.log("info", f"what is there now is kept as backup {kept}", step="restore")
+            if there is not None:
+                done["before"] = there.id
+                kept.append(told(there, store.name))
+                work.run.tracker.log("info", f"what is there now is kept as backup {there.id}", step="restore")
 
         with work.step("restore") as heard:
             made = put_back(ops, store, of, backup_id, heard=heard, going=work.going, first=before, begins=begins)
-            done.update(id=made.id, site=made.site, size=made.size, apps=dict(made.apps), store=store.name)
+            done.update(told(made, store.name))
 
-    return _run(context, tenant, "restore", _RESTORE, act, done, correlation)
-
-
-def listed_of(settings: Settings, tenant: str) -> list[dict[str, Any]]:
-    """The backups in the region's store, oldest first: id, made_at (ISO 8601), whole. Also of a tenant that is removed.
-
-    Raises TenantryError, among them EngineError for a store that cannot be read.
-    """
-    from providers.errors import ProviderError
-    from providers.site.backups import backups_of
-    from providers.site.region import store_of
-
-    ensure_ready(settings)
-    with transaction(engine_for(settings), settings) as connection:
-        line, manifest = history.newest_settings(connection, tenant)
-    plan = plan_of(line, tenant, manifest)
-    try:
-        found = backups_of(store_of(plan.region), _tenant(plan))
-    except ProviderError as error:
-        raise EngineError(f"the backups of '{tenant}' cannot be listed: {error}") from None
-    return [{"id": one.id, "made_at": one.made_at.isoformat(), "whole": one.whole} for one in found]
-
-
-def _tenant(plan: BackupPlan) -> Tenant:
-    from providers.site.backups import Tenant
-
-    return Tenant(site=plan.site, mark=plan.mark)
+    return _run(context, tenant, "restore", _RESTORE, act, done, kept, correlation)
 
 
 def _run(
@@ -179,6 +155,7 @@ def _run(
     steps: Sequence[tuple[str, str]],
     act: Callable[[_Work], None],
     done: dict[str, Any],
+    kept: Sequence[dict[str, Any]],
     correlation: str | None,
 ) -> RunResult:
     began = history.now()
@@ -203,8 +180,9 @@ def _run(
             outcome = run.execute(lambda: act(work), None)
             run.end_events(outcome)
             if not outcome.ok:
-                return _failed(work, outcome, done.get("before"))
-            return replace(run.finish(DeploymentStatus.SUCCEEDED, _status(held, operation)), backup=dict(done))
+                return replace(_failed(work, outcome, done.get("before")), kept=tuple(kept))
+            ended = run.finish(DeploymentStatus.SUCCEEDED, _status(held, operation))
+            return replace(ended, backup=dict(done), kept=tuple(kept))
 
 
 def _failed(work: _Work, outcome: Outcome, before: str | None) -> RunResult:
@@ -233,4 +211,4 @@ def _is_broken(plan: BackupPlan, *, unless_known: bool) -> bool:
 
 def _status(held: Held, operation: str) -> TenantStatus:
     """What the tenant is after a run that succeeded. A restore makes whole what another one has left."""
-    return TenantStatus.FAILED if held.facts.failed and operation == "backup" else TenantStatus.ACTIVE
+    return TenantStatus.FAILED if held.facts.failed and operation == "backup" else held.facts.working

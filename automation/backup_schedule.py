@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 POLL_SECONDS = 30.0
 SCHEDULE = "tenantry schedule"
 """Who asks for a scheduled backup, as jobs and the audit trail have it."""
+_LIVING = (TenantStatus.ACTIVE, TenantStatus.PARTIAL, TenantStatus.FAILED)
+"""Whose site may be there. One whose change has failed goes on being used, and its data is to be kept all the same."""
 _log = structlog.stdlib.get_logger(__name__)
 
 
@@ -99,8 +101,8 @@ async def due(engine: AsyncEngine, settings: Settings, now: datetime) -> list[Du
 
 async def _sites(connection: AsyncConnection) -> list[Row[Any]]:
     statement = (
-        select(tenants.c.slug, tenants.c.line, tenants.c.last_good_manifest, tenants.c.created_at)
-        .where(tenants.c.last_good_manifest.is_not(None), tenants.c.status == TenantStatus.ACTIVE)
+        select(tenants.c.slug, tenants.c.line, tenants.c.status, tenants.c.last_good_manifest, tenants.c.created_at)
+        .where(tenants.c.last_good_manifest.is_not(None), tenants.c.status.in_(_LIVING))
         .where(tenants.c.line.in_(_lines()))
         .order_by(tenants.c.slug)
     )
@@ -162,7 +164,9 @@ def _due(row: Row[Any], schedule: Schedule, past: _Past, now: datetime) -> Due |
 
     # What was made from the command line has no job that made it.
     since = past.since or row.created_at
-    if not is_due(schedule, now, since=since, last=past.last, tried=past.tried):
+    # Of a site that is half restored or half removed none can be made: once each time is enough to say so.
+    again = row.status != TenantStatus.FAILED
+    if not is_due(schedule, now, since=since, last=past.last, tried=past.tried, again=again):
         return None
     moment = schedule.last_before(now)
     after = f" after {past.tried.isoformat()}" if past.tried is not None and past.tried >= moment else ""

@@ -5,7 +5,8 @@ Decides what is asked before something is overwritten. What is done is `backing_
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -50,12 +51,16 @@ def restore(
 
 def backups(tenant: Tenant, as_json: Json = False) -> None:
     """List the backups of a tenant's site that are in its region's store, oldest first. Of removed tenants, too."""
-    from automation import backing_up
+    from automation import kept_backups
 
     output = Output(as_json=as_json)
-    rows = backing_up.listed_of(settings_for(), tenant)
+    rows = kept_backups.listed_of(settings_for(), tenant)
     if output.as_json:
         output.document({"type": "backups", "tenant": tenant, "backups": rows})
         return
-    lines = ((row["id"], row["made_at"], "whole" if row["whole"] else "cut off") for row in rows)
+    lines = ((row["id"], row["made_at"], _state(row)) for row in rows)
     print_table(output, ("BACKUP", "BEGUN", "STATE"), lines)
+
+
+def _state(row: Mapping[str, Any]) -> str:
+    return ("whole" if row["whole"] else "cut off") + (", of a removed tenant" if row["earlier_tenant"] else "")

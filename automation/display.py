@@ -211,6 +211,8 @@ def result_lines(result: RunResult) -> Iterator[str]:
         yield f"  backup: {result.backup['id']}, {result.backup['size']} bytes, in {result.backup['store']}"
         if before := result.backup.get("before"):
             yield f"  what was there before: backup {before}"
+    elif result.kept:
+        yield f"  last backup: {result.kept[0]['id']}, {result.kept[0]['size']} bytes, in {result.kept[0]['store']}"
     if result.partial:
         again = "backup" if result.backup else "up"
         yield f"  partial: {', '.join(result.partial)} not in place; the next {again} tries again"

@@ -9,7 +9,7 @@ import contextlib
 import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from automation.engine_events import called, planned_change
 from automation.errors import ChangesFoundError, InputError, TenantryError
 from automation.history import NewDeployment
 from automation.jobs import totals
+from automation.kept_backups import last_of
 from automation.locks import tenant_lock
 from automation.messages import summary
 from automation.models import DeploymentStatus, TenantStatus, deployments
@@ -231,18 +232,29 @@ def _remove(run: Run, held: Held, undone: uuid.UUID | None = None) -> RunResult:
             costs.keep_runs(connection, run.new.tenant, run.new.line, held.facts.last_good, runs)
 
     outcome, left = _removal(run, held)
+    kept = _kept(run, held)
     if not outcome.ok:
         if runs and costs.table_is_gone(run.new.tenant, run.new.line, held.facts.last_good or {}):
             with transaction(held.database, run.context.settings) as connection:
                 keep(connection)
-        return _given_up(run, outcome, left)
+        return replace(_given_up(run, outcome, left), kept=kept)
 
     def also(connection: Any) -> None:
         keep(connection)
         if undone is not None:
             history.mark_rolled_back(connection, undone)
 
-    return run.finish(DeploymentStatus.SUCCEEDED, TenantStatus.REMOVED, last_good_manifest=None, also=also)
+    ended = run.finish(DeploymentStatus.SUCCEEDED, TenantStatus.REMOVED, last_good_manifest=None, also=also)
+    return replace(ended, kept=kept)
+
+
+def _kept(run: Run, held: Held) -> tuple[Mapping[str, Any], ...]:
+    """The tenant's last backup. It is told, and nothing depends on it."""
+    new = run.new
+    found, why = last_of(held.database, run.context.settings, new.line, new.tenant, held.facts.last_good)
+    if why is not None:
+        run.tracker.log("warning", why)
+    return () if found is None else (found,)
 
 
 def _runs(run: Run, held: Held) -> int | None:

@@ -19,7 +19,8 @@ class RunResult:
     `outputs` are the stack's, after an `up` that succeeded: where the tenant is, and what it has. Secrets are masked.
     `partial` are the steps of which something optional is not ready, and is tried again by the next `up`; `requests`
     how many were sent to each server that counts them, by its name.
-    `backup` is the one that a backup has made or a restore has put back: id, site, size in bytes, apps, store.
+    `backup` is the one that a backup has made or a restore has put back: id, site, size in bytes, apps, store. `kept`
+    are those of what was there before: of a restore, and the last one of a tenant that was removed.
     """
 
     tenant: str
@@ -38,6 +39,7 @@ class RunResult:
     partial: tuple[str, ...] = ()
     requests: Mapping[str, int] = field(default_factory=dict)
     backup: Mapping[str, Any] | None = None
+    kept: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def changed(self) -> bool:
@@ -66,6 +68,7 @@ class RunResult:
             "drift": [{"urn": urn, "what": what} for urn, what in self.drift.items()],
             "outputs": dict(self.outputs),
             **({"backup": dict(self.backup)} if self.backup is not None else {}),
+            **({"kept": [dict(one) for one in self.kept]} if self.kept else {}),
             "error": self.error.to_dict() if self.error is not None else None,
         }
 

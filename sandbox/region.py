@@ -29,6 +29,7 @@ from sandbox.running import StoppedAtEnd
 REGION = "local"
 DATABASE = "departments"
 BACKENDS_VARIABLE = "TENANTRY_BACKENDS"
+SITE_BACKUPS = "site-backups"
 SITE_SECONDS = 1.0
 """How long a simulated command of bench takes: so that there is something to be seen."""
 _PREFIX = "TENANTRY_BACKEND_LOCAL_"
@@ -91,6 +92,8 @@ def _started(home: Path, postgres: EmbeddedPostgres, auth_url: str | None) -> Em
     with ThreadPoolExecutor(max_workers=len(starting)) as pool:
         running = {name: pool.submit(work) for name, work in starting.items()}
         servers = {name: one.result() for name, one in running.items()}
+    # A folder for backups is never made by what puts them there: see `providers.site.stores`.
+    (home / SITE_BACKUPS).mkdir(mode=0o700, exist_ok=True)
     content = _backends(home, postgres, servers, auth_url)
     file = home / "backends.yaml"
     _write(file, content)
@@ -132,7 +135,7 @@ def remove(directory: Path) -> None:
     for name, server in _SERVERS.items():
         if (home / name).exists():
             server.remove(home / name)
-    for name in ("bench", "site-backups"):
+    for name in ("bench", SITE_BACKUPS):
         shutil.rmtree(home / name, ignore_errors=True)
     for name in ("backends.yaml", "gateway-secret"):
         (home / name).unlink(missing_ok=True)
@@ -189,7 +192,7 @@ def _backends(
             "folder": str(home / "bench"),
             "domain": "site.localhost",
             "secondsEach": SITE_SECONDS,
-            "backups": {"target": "file", "folder": str(home / "site-backups")},
+            "backups": {"target": "file", "folder": str(home / SITE_BACKUPS)},
         },
     }
 

@@ -313,7 +313,7 @@ async def _with_site(state: State, who: Principal, slug: str, permission: Permis
 async def _demand_own(state: State, who: Principal, slug: str, backup: str) -> None:
     """Raises ConflictError for a backup of a tenant that had this name before: its data is not for who has it now."""
     async with looking_up(state.engine, state.settings) as connection:
-        removed = await reading_backups.removed_at(connection, slug)
+        removed = await reading_backups.earlier_until(connection, slug, removed=False)
     moment = made_at(backup)
     if removed is not None and moment is not None and moment <= removed and not who.platform_admin:
         raise ConflictError(

@@ -5,56 +5,88 @@ What is in a region's store is told by `tenantry backups`, where the store can b
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select, true
+from sqlalchemy import Row, Select, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from automation.jobs.rows import storable
 from automation.models import DeploymentStatus, deployments
-from automation.models_jobs import JobOperation, JobStatus, jobs
+from automation.models_jobs import JobOperation, jobs
+from providers.site.manifest import made_at
 
 MOST = 1000
 """How many jobs are looked at, the newest first: more backups than that nobody keeps."""
+_MAKERS = (JobOperation.BACKUP, JobOperation.RESTORE, JobOperation.DESTROY)
 
 
-async def removed_at(connection: AsyncConnection, tenant: str) -> datetime | None:
-    """When a tenant of that name was removed last; None where none was. What was made before is that tenant's."""
+def removals(tenant: str) -> Select[datetime]:
+    """When tenants of that name were removed, the last two, the newest first."""
     operation = deployments.c.operation
     removed = or_(operation == "destroy", and_(operation == "rollback", deployments.c.manifest.is_(None)))
-    statement = (
-        select(func.max(deployments.c.ended_at))
+    return (
+        select(deployments.c.ended_at)
         .where(deployments.c.tenant == storable(tenant), deployments.c.status == DeploymentStatus.SUCCEEDED)
-        .where(removed)
+        .where(removed, deployments.c.ended_at.is_not(None))
+        .order_by(deployments.c.ended_at.desc())
+        .limit(2)
     )
-    found: datetime | None = (await connection.execute(statement)).scalar_one()
-    return found
+
+
+def past_of(moments: Sequence[datetime], *, removed: bool) -> datetime | None:
+    """When the tenant before the present one went; None where there was none. `removed`: the present one has gone, too.
+
+    What was made until then is another tenant's of the same name.
+    """
+    own = moments[1:] if removed else moments
+    return own[0] if own else None
+
+
+async def earlier_until(connection: AsyncConnection, tenant: str, *, removed: bool) -> datetime | None:
+    """`past_of` a tenant."""
+    return past_of(list((await connection.execute(removals(tenant))).scalars()), removed=removed)
 
 
 async def made_by_jobs(
-    connection: AsyncConnection, tenant: str, *, since: datetime | None = None
+    connection: AsyncConnection, tenant: str, *, since: datetime | None = None, earlier: bool = True
 ) -> list[dict[str, Any]]:
-    """The backups that were made and that no later one has cleared away, newest first; only those after `since`.
+    """The backups that were made, before a restore and before a removal too, and that none has cleared away.
 
-    Each has id, site, size (bytes), apps (versions by name), made_at (ISO 8601) and job (the id of the job).
+    The newest first. Each has id, site, size (bytes), apps (versions by name), made_at (ISO 8601: when it was begun),
+    job (the id of the job) and earlier_tenant: whether it was made until `since`. Without `earlier` those are left out.
     """
+    told = (jobs.c.result[name].label(name) for name in ("backup", "kept"))
     statement = (
-        select(jobs.c.id, jobs.c.started_at, jobs.c.result["backup"].label("backup"))
-        .where(jobs.c.tenant == storable(tenant), jobs.c.operation == JobOperation.BACKUP)
-        .where(jobs.c.status == JobStatus.SUCCEEDED)
-        .where(jobs.c.created_at > since if since is not None else true())
+        select(jobs.c.id, jobs.c.operation, *told)
+        .where(jobs.c.tenant == storable(tenant), jobs.c.operation.in_(_MAKERS), jobs.c.result.is_not(None))
         .order_by(jobs.c.number.desc())
         .limit(MOST)
     )
-    rows = [row for row in await connection.execute(statement) if isinstance(row.backup, dict)]
-    cleared = {one for row in rows for one in row.backup.get("cleared", ())}
-    return [
-        {
-            **{name: row.backup.get(name) for name in ("id", "site", "size", "apps")},
-            "made_at": row.started_at.isoformat(),
-            "job": str(row.id),
-        }
-        for row in rows
-        if row.backup.get("id") not in cleared
-    ]
+    rows = list(await connection.execute(statement))
+    cleared = {one for row in rows if isinstance(row.backup, dict) for one in row.backup.get("cleared", ())}
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        for backup in _made(row):
+            moment = made_at(str(backup.get("id")))
+            if moment is None or backup["id"] in cleared:
+                continue
+            before = since is not None and moment <= since
+            if earlier or not before:
+                # The last backup of a removed site may be one that a job of its own has made: that job's.
+                found[backup["id"]] = {
+                    **{name: backup.get(name) for name in ("id", "site", "size", "apps")},
+                    "made_at": moment.isoformat(),
+                    "job": str(row.id),
+                    "earlier_tenant": before,
+                }
+    return sorted(found.values(), key=lambda one: str(one["id"]), reverse=True)
+
+
+def _made(row: Row[Any]) -> Iterator[dict[str, Any]]:
+    """What a job has put into the store."""
+    if row.operation == JobOperation.BACKUP and isinstance(row.backup, dict):
+        yield row.backup
+    if isinstance(row.kept, list):
+        yield from (one for one in row.kept if isinstance(one, dict))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import secrets
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -61,7 +60,7 @@ def take(
             f"{of.what}: a restore of it was cut off or has failed, so its data is not whole, and is not backed up. "
             "Restore a backup again, then retry."
         )
-    backup = backup_id(now, secrets.token_hex(2))
+    backup = backup_id(now)
     place = place_of(of.mark, of.site, backup)
     apps = versions(ops.installed(of.site))
     files = ops.backup(of.site, heard)
@@ -139,19 +138,19 @@ def restore(
     heard: Heard,
     going: Going = lambda: True,
     first: datetime | None = None,
-    begins: Callable[[str], None] = lambda _before: None,
+    begins: Callable[[Manifest | None], None] = lambda _before: None,
 ) -> Manifest:
     """Puts the site back to what a backup holds, once all of that is here and right. Raises ProviderError.
 
     `first`: the moment for which what is there now is backed up before; None where nobody wants that. What an earlier
-    restore has left half done is not. `begins` hears the id of that backup, or nothing, before the site is touched.
+    restore has left half done is not. `begins` hears of that backup, or None, before the site is touched.
     """
     manifest = manifest_of(store, of, backup)
     with tempfile.TemporaryDirectory(prefix="tenantry-restore-") as folder:
         files = fetched(store, of, manifest, Path(folder), going)
-        half, before = _owned(ops, of).half_restored, ""
-        if first is not None and not half:
-            before = take(ops, store, of, now=first, heard=heard, going=going).id
+        half = _owned(ops, of).half_restored
+        wanted = first if not half else None
+        before = take(ops, store, of, now=wanted, heard=heard, going=going) if wanted is not None else None
         _check_going(going, of)
         # Of what is half there bench may not even tell its apps.
         now = {} if half else versions(ops.installed(of.site))
@@ -161,11 +160,15 @@ def restore(
     return manifest
 
 
-def clear(store: Store, of: Tenant, keep: Keep, *, now: datetime) -> Sequence[str]:
-    """Deletes the backups that are to go; their ids. Raises ProviderError."""
+def clear(store: Store, of: Tenant, keep: Keep, *, now: datetime, since: datetime | None = None) -> Sequence[str]:
+    """Deletes the backups that are to go; their ids. Raises ProviderError.
+
+    Those made until `since` are of a tenant of the same name that was removed: they stay, and do not count.
+    """
     place = place_of(of.mark, of.site)
     found = backups_in(store.keys(place), place)
-    gone = to_delete(backups_of(store, of), keep, now)
+    own = [one for one in backups_of(store, of) if since is None or one.made_at > since]
+    gone = to_delete(own, keep, now)
     for backup in gone:
         # The manifest first: what is cut off here is no backup any more, and goes the next time.
         store.delete(sorted(found.get(backup, ()), key=lambda key: not key.endswith(f"/{MANIFEST}")))

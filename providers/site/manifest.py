@@ -74,9 +74,9 @@ def parsed(content: bytes, what: str) -> Manifest:
         raise BackupError(f"{what}: its manifest is not right ({rows}). Choose another backup.") from None
 
 
-def backup_id(made_at: datetime, token: str) -> str:
-    """The id of a backup begun then; `token` (4 hex digits) keeps two of one second apart."""
-    return f"{made_at.astimezone(UTC):{_STAMP}}-{token}"
+def backup_id(made_at: datetime) -> str:
+    """The id of a backup begun then. Its last digits are the fraction of that second: ids sort as backups are made."""
+    return f"{made_at.astimezone(UTC):{_STAMP}}-{made_at.microsecond * 0x10000 // 1_000_000:04x}"
 
 
 def made_at(backup: str) -> datetime | None:

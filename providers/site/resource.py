@@ -73,7 +73,7 @@ class SiteProvider(ResourceProvider):
         ops = operations_of(props["region"], going=_going())
         if props["backup_on_delete"]:
             # Said before anything is made, and not on the day when it is to be removed.
-            store_of(props["region"])
+            store_of(props["region"]).demand()
         up = bring_up(ops, _new(props), list(props["apps"]), _heard())
         return CreateResult(str(props["site"]), _outs(props, ops, up.apps))
 

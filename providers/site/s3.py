@@ -42,6 +42,10 @@ class S3Store:
     def name(self) -> str:
         return f"s3://{self.bucket}/{self.prefix}"
 
+    def demand(self) -> None:
+        with self._told("look for the bucket"):
+            self.client.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix, MaxKeys=1)
+
     def put(self, key: str, stream: BinaryIO) -> None:
         more = {"ServerSideEncryption": self.encryption} if self.encryption else {}
         with self._told(f"write {key}"):

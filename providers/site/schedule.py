@@ -48,14 +48,20 @@ class Schedule:
 
 
 def is_due(
-    schedule: Schedule, now: datetime, *, since: datetime, last: datetime | None, tried: datetime | None = None
+    schedule: Schedule,
+    now: datetime,
+    *,
+    since: datetime,
+    last: datetime | None,
+    tried: datetime | None = None,
+    again: bool = True,
 ) -> bool:
     """Whether a backup is due at `now`.
 
     `since` is when the schedule began to hold: moments before it are not made up for. `last` is when the last whole
-    backup was begun, `tried` when any was.
+    backup was begun, `tried` when any was. Without `again` one that has failed is left until the next planned moment.
     """
     planned = schedule.last_before(now)
     if planned < since or (last is not None and last >= planned):
         return False
-    return tried is None or tried < planned or now - tried >= RETRY_AFTER
+    return tried is None or tried < planned or (again and now - tried >= RETRY_AFTER)

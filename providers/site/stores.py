@@ -25,6 +25,9 @@ class Store(Protocol):
     @property
     def name(self) -> str: ...
 
+    def demand(self) -> None:
+        """Raises where there is no such place: so that this is said before anything is made that is to go there."""
+
     def put(self, key: str, stream: BinaryIO) -> None:
         """Keeps what the stream gives, to its end. Where that fails, nothing of it is there."""
 
@@ -40,7 +43,11 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderStore:
-    """Backups in a folder of this machine. What is in it is readable for its owner alone."""
+    """Backups in a folder of this machine. What is in it is readable for its owner alone.
+
+    Only folders below it are made: where it is not there it may be a disk that is not mounted, and what is put there
+    would be on another one, and be hidden by the mount.
+    """
 
     folder: Path
 
@@ -48,11 +55,19 @@ class FolderStore:
     def name(self) -> str:
         return str(self.folder)
 
+    def demand(self) -> None:
+        if not self.folder.is_dir():
+            raise BackupError(
+                f"{self.name}: the folder for backups is not there. Mount it, or make it for the account that workers "
+                "run in (on each of their machines), then retry."
+            )
+
     def put(self, key: str, stream: BinaryIO) -> None:
         path = self._path(key)
         partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for folder in reversed([one for one in path.parents if self.folder.resolve() in one.parents]):
+                folder.mkdir(mode=0o700, exist_ok=True)
             descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as handle:
                 shutil.copyfileobj(stream, handle, CHUNK)
@@ -94,6 +109,7 @@ class FolderStore:
                 path.parent.rmdir()
 
     def _path(self, key: str) -> Path:
+        self.demand()
         base = self.folder.resolve()
         path = (base / key).resolve()
         if base not in path.parents:

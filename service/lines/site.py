@@ -143,11 +143,15 @@ async def cancel_site_job(state: StateDep, who: Canceller, job_id: JobId) -> Res
     responses=responses(404, 422) | NOT_CHANGED,
 )
 async def list_site_backups(request: Request, state: StateDep, who: Reader, tenant_id: Tenant) -> Response:
-    """The backups that jobs have made and none has cleared away, newest first: what a restore may name."""
-    await _site_of(state, who, tenant_id)
+    """The backups that jobs have made and none has cleared away, newest first: what a restore may name.
+
+    Also those that were made before a restore, and before the removal. Those of a tenant that had this name before are
+    for admins of the platform.
+    """
+    removed = (await _site_of(state, who, tenant_id)).status == TenantStatus.REMOVED
     async with looking_up(state.engine, state.settings) as connection:
-        since = None if who.platform_admin else await reading_backups.removed_at(connection, tenant_id)
-        rows = await reading_backups.made_by_jobs(connection, tenant_id, since=since)
+        since = await reading_backups.earlier_until(connection, tenant_id, removed=removed)
+        rows = await reading_backups.made_by_jobs(connection, tenant_id, since=since, earlier=who.platform_admin)
         return answers.ok(request, {"items": rows})
 
 
@@ -161,12 +165,13 @@ async def _manifest(state: State, body: SiteJobBody) -> dict[str, Any]:
     return {"name": body.tenant_id, **given, "kind": SITE.kind, "slug": body.tenant_id}
 
 
-async def _site_of(state: State, who: Principal, slug: str) -> None:
-    """Raises NotFoundError where the caller may see no such tenant, or it is no site."""
+async def _site_of(state: State, who: Principal, slug: str) -> lookups.TenantRow:
+    """The tenant. Raises NotFoundError where the caller may see no such tenant, or it is no site."""
     who.demand(Permission.TENANT_READ, slug)
     row = await lookups.tenant(state, slug)
     if row.line != SITE.kind:
         raise NotFoundError(f"tenant '{slug}' has no site", hint="GET /api/v1/tenants?line=site lists those that have")
+    return row
 
 
 async def _job(state: State, job_id: uuid.UUID) -> dict[str, Any]:

@@ -113,7 +113,9 @@ class SiteJob(Document):
     ended_as: str | None = Field(
         description="how it ended: succeeded, failed, rolled_back, rollback_failed or cancelled", examples=["succeeded"]
     )
-    backup: dict[str, Any] | None = Field(description="the backup that it has made or put back", examples=[None])
+    backup: dict[str, Any] | None = Field(
+        description="the backup that it has made or put back; of a site that was removed, the last one", examples=[None]
+    )
     attempts: int
     retry_of: uuid.UUID | None
     correlation_id: str = Field(examples=["5d0f6b0c9c1e4a7d"])
@@ -128,6 +130,9 @@ class SiteBackup(Document):
     apps: dict[str, str] = Field(examples=[{"frappe": "15.40.0", "erpnext": "15.38.1"}])
     made_at: datetime = Field(examples=[AT])
     job: uuid.UUID = Field(examples=[ID])
+    earlier_tenant: bool = Field(
+        description="it is of a removed tenant that had this name before: only an admin of the platform may restore it"
+    )
 
 
 class SiteBackups(Document):
@@ -142,6 +147,7 @@ def shown_job(job: Mapping[str, Any]) -> dict[str, Any]:
     running = [step["message"] for step in job.get("steps", ()) if step["status"] == "running" and step["message"]]
     error = job.get("error")
     why = error.get("message") if isinstance(error, Mapping) else None
+    result = job.get("result") or {}
     return {
         "id": job["id"],
         "tenant_id": job["tenant"],
@@ -154,7 +160,7 @@ def shown_job(job: Mapping[str, Any]) -> dict[str, Any]:
         "started_at": job["started_at"],
         "completed_at": job["ended_at"],
         "ended_as": job["status"] if job["ended_at"] else None,
-        "backup": (job.get("result") or {}).get("backup"),
+        "backup": result.get("backup") or next(iter(result.get("kept") or ()), None),
         "attempts": job["attempts"],
         "retry_of": job["retry_of"],
         "correlation_id": job["correlation_id"],

@@ -22,6 +22,7 @@ from tests.service.helpers import as_, manifest
 JOBS = "/api/v1/provisioning/jobs"
 BACKUPS = "/api/v1/provisioning/tenants/acme-shop/backups"
 BACKUP = "20260105T023000Z-1f3a"
+KEPT = {"id": BACKUP, "site": "acme-shop.eu.example", "size": 10, "apps": {"frappe": "15"}}
 ASKED: dict[str, Any] = {"tenant_id": "acme-shop", "job_type": "create_site", "manifest": {"region": "here"}}
 OWNER, ADMIN = as_("olga", **{"acme-shop": "owner"}), as_("adam", **{"acme-shop": "admin"})
 MEMBER, STRANGER = as_("mia", **{"acme-shop": "member"}), as_("otto", other="owner")
@@ -68,6 +69,22 @@ async def working(client: httpx.AsyncClient, state: State, main_db: MainDatabase
 
     await asyncio.to_thread(written)
     return job
+
+
+async def removed(main_db: MainDatabase, *, again: bool = False) -> None:
+    """The tenant was removed; and `again`, there is one of that name that works."""
+
+    def written() -> None:
+        with main_db.connect() as connection:
+            connection.execute(
+                "INSERT INTO deployments (id, tenant, operation, status, correlation_id, actor, host, pid, engine,"
+                " ended_at) VALUES (gen_random_uuid(), 'acme-shop', 'destroy', 'succeeded', 'c', 'olga', 'h', 1, 'e',"
+                " now())"
+            )
+            if not again:
+                connection.execute("UPDATE tenants SET status = 'removed' WHERE slug = 'acme-shop'")
+
+    await asyncio.to_thread(written)
 
 
 async def test_a_job_is_told_in_the_words_of_its_requirements(client: httpx.AsyncClient, state: State) -> None:
@@ -162,25 +179,47 @@ async def test_backups_are_those_that_no_later_one_has_cleared_away(
     assert [(one["id"], one["size"], one["job"]) for one in listed] == [("20260106T023000Z-2f3a", 20, jobs[1])]
 
 
+async def test_backups_of_before_a_restore_and_of_before_the_removal_are_listed_too(
+    client: httpx.AsyncClient, state: State, main_db: MainDatabase
+) -> None:
+    await working(client, state, main_db)
+    made = [{"id": f"2026010{day}T023000Z-1f3a", "site": "s", "size": day, "apps": {}} for day in (4, 5, 6)]
+    asking: list[tuple[dict[str, Any], JobStatus, dict[str, Any]]] = [
+        ({"job_type": "backup_site"}, JobStatus.SUCCEEDED, {"backup": made[0]}),
+        # A restore that has failed has kept what was there before, and one whose backup is told by two jobs has one.
+        ({"job_type": "restore_site", "backup": made[0]["id"]}, JobStatus.FAILED, {"kept": [made[1]]}),
+        ({"job_type": "delete_site"}, JobStatus.FAILED, {"kept": [made[1]]}),
+        ({"job_type": "delete_site"}, JobStatus.SUCCEEDED, {"kept": [made[2]]}),
+    ]
+    jobs = []
+    for body, status, result in asking:
+        job = await asked(client, {"tenant_id": "acme-shop", **body})
+        await ends(state, job["id"], status, result=result)
+        jobs.append(job["id"])
+    assert (await client.get(f"{JOBS}/{jobs[3]}", headers=MEMBER)).json()["backup"]["id"] == made[2]["id"]
+    await removed(main_db)
+
+    listed = (await client.get(BACKUPS, headers=MEMBER)).json()["items"]
+    assert [(one["id"], one["job"], one["size"]) for one in listed] == [
+        (made[2]["id"], jobs[3], 6),
+        (made[1]["id"], jobs[1], 5),
+        (made[0]["id"], jobs[0], 4),
+    ]
+    assert {one["earlier_tenant"] for one in listed} == {False}
+
+
 async def test_the_backups_of_a_removed_tenant_are_not_those_of_who_takes_its_name(
     client: httpx.AsyncClient, state: State, main_db: MainDatabase
 ) -> None:
     await working(client, state, main_db)
     before = await asked(client, {"tenant_id": "acme-shop", "job_type": "backup_site"})
-    await ends(state, before["id"], JobStatus.SUCCEEDED, result={"backup": {"id": BACKUP, "cleared": []}})
+    await ends(state, before["id"], JobStatus.SUCCEEDED, result={"backup": {**KEPT, "cleared": []}})
     restore = {"tenant_id": "acme-shop", "job_type": "restore_site", "backup": BACKUP}
 
-    def removed() -> None:
-        with main_db.connect() as connection:
-            connection.execute(
-                "INSERT INTO deployments (id, tenant, operation, status, correlation_id, actor, host, pid, engine,"
-                " ended_at) VALUES (gen_random_uuid(), 'acme-shop', 'destroy', 'succeeded', 'c', 'olga', 'h', 1, 'e',"
-                " now())"
-            )
-
-    await asyncio.to_thread(removed)
+    await removed(main_db, again=True)
     assert (await client.get(BACKUPS, headers=OWNER)).json()["items"] == []
-    assert [one["id"] for one in (await client.get(BACKUPS, headers=as_())).json()["items"]] == [BACKUP]
+    [told] = (await client.get(BACKUPS, headers=as_())).json()["items"]
+    assert (told["id"], told["earlier_tenant"]) == (BACKUP, True)
     refused = await client.post(JOBS, json=restore, headers=OWNER)
     assert (refused.status_code, "was removed" in refused.json()["detail"]) == (409, True)
     job = await asked(client, restore, as_())

@@ -120,6 +120,7 @@ def make_bench(home: Path) -> None:
     (home / "sites" / "common_site_config.json").write_text("{}")
     (home / "databases").mkdir()
     (home / "databases" / "root").write_text(ROOT_PASSWORD)
+    (home.parent / "backups").mkdir(exist_ok=True)
     command = home / "bench"
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -S {FAKE} "$@"\n')
     command.chmod(0o755)

@@ -129,6 +129,9 @@ class Bench:
             print(f"App {app} already installed")
             return
         print(f"\nInstalling {app}...")
+        # A bar that is being drawn has no end of line yet.
+        print(f"\rUpdating DocTypes for {app:<14}: [{'=' * 16:<40}] 40%", end="", flush=True)
+        self.at("half")
         bars(app)
         path.write_text(json.dumps({**data, "apps": [*(a for a in data["apps"] if a != app), app]}))
         self.at("listed")

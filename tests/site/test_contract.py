@@ -11,7 +11,7 @@ import pytest
 
 from providers.errors import ConfigurationError, OwnershipError, ProviderError
 from providers.site.backups import Tenant, backups_of, manifest_of, restore, take
-from providers.site.errors import CommandError
+from providers.site.errors import BackupError, CommandError
 from providers.site.names import MARK_KEY
 from providers.site.region import store_of
 from providers.site.resource import SiteProvider
@@ -163,12 +163,11 @@ def test_a_removal_without_a_backup_where_that_is_wanted(bench: TestBench) -> No
     outs = create(bench, backup_on_delete=False)
     SiteProvider().delete(bench.site, outs)
     assert bench.left() == []
-    assert not bench.backups.exists()
+    assert list(bench.backups.iterdir()) == []
 
 
 def test_a_site_whose_backup_fails_is_not_dropped(bench: TestBench, monkeypatch: pytest.MonkeyPatch) -> None:
     outs = create(bench)
-    bench.backups.mkdir()
     (bench.backups / "no-folder").write_text("")
     where = {"target": "file", "folder": str(bench.backups / "no-folder")}
     more = {"command": str(bench.home / "bench"), "dbRootPasswordFrom": "TENANTRY_BACKEND_TEST_BENCH"}
@@ -191,6 +190,16 @@ def test_a_region_without_a_place_for_backups_is_said_before_anything_is_made(
     assert bench.left() == []
 
 
+def test_a_folder_for_backups_that_is_not_mounted_is_said_before_anything_is_made(bench: TestBench) -> None:
+    bench.backups.rmdir()
+    with pytest.raises(
+        BackupError, match=rf"{bench.backups}: the folder for backups is not there\. Mount it, or make it"
+    ):
+        create(bench)
+    assert bench.left() == []
+    assert not bench.backups.exists()
+
+
 def test_a_site_that_is_being_made_elsewhere_is_left_to_that_run(bench: TestBench) -> None:
     other = NewSite(site=bench.site, mark="tenantry/other", admin_password="x")
     from providers.site.seam import Begun, Doing
@@ -211,7 +220,7 @@ def test_a_drop_that_was_cut_off_is_finished_without_another_backup(bench: TestB
     bench.database.unlink()
     SiteProvider().delete(bench.site, outs)
     assert bench.left() == []
-    assert not bench.backups.exists()
+    assert list(bench.backups.iterdir()) == []
 
 
 def test_a_drop_that_has_failed_before_it_did_anything_is_taken_back_by_up(bench: TestBench) -> None:

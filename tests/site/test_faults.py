@@ -251,6 +251,25 @@ def test_a_failed_installation_on_a_new_site_takes_it_back(real: TestBench) -> N
     assert real.left() == []
 
 
+@pytest.mark.parametrize("how", [{"sleep": 600}, {"signal": int(signal.SIGKILL), "say": ""}], ids=["hangs", "killed"])
+def test_what_ends_in_the_midst_of_a_progress_bar_is_told_as_far_as_it_went(
+    real: TestBench, monkeypatch: pytest.MonkeyPatch, how: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(host_process, "GRACE_SECONDS", 0.5)
+    ops = ops_with(install=3)
+    ops.new_site(real.new, real.hear)
+    real.fails("install-app", after="half", **how)
+    words = "took longer than 3 s and was ended" if "sleep" in how else "it was ended by SIGKILL"
+    with pytest.raises(SiteError, match=rf"install-app erpnext on the bench .*{words}") as caught:
+        ops.install_app(real.site, real.mark, "erpnext", real.hear)
+    assert str(real.heard[-1]) == "install-app erpnext: Updating DocTypes for erpnext 40 %"
+    # The bar is progress, and no reason.
+    assert "====" not in str(caught.value)
+    real.works()
+    bring_up(ops, real.new, ["erpnext"], real.hear)
+    assert real.data()["finished erpnext"] is True
+
+
 def test_a_failed_installation_on_a_site_that_was_there_is_made_over(real: TestBench) -> None:
     outs = SiteProvider().create({**real.props, "apps": []}).outs or {}
     real.change(invoice=5)

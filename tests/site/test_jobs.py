@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -76,9 +78,12 @@ async def test_jobs_of_a_site_through_a_real_broker(yard: SiteYard, bench: TestB
 
         await sent(b"make me a site")
         await sent(json.dumps({"job_id": str(uuid.uuid4())}).encode())
+        made = {}
         for operation in (JobOperation.UP, JobOperation.BACKUP, JobOperation.DESTROY):
-            job = await yard.job(operation)
-            await sent(json.dumps({"job_id": str(job)}).encode())
+            job = made[operation] = await yard.job(operation)
+            # A message that comes twice does nothing more.
+            for _ in range(2):
+                await sent(json.dumps({"job_id": str(job)}).encode())
             assert (await yard.done(job)).progress == 100
             if operation is JobOperation.UP:
                 assert yard.tenant(SLUG) == "active"
@@ -86,6 +91,13 @@ async def test_jobs_of_a_site_through_a_real_broker(yard: SiteYard, bench: TestB
     assert yard.tenant(SLUG) == "removed"
     assert not bench.folder.exists()
     assert len(list(bench.backups.glob("*/*/manifest.json"))) == 2
+    for job in made.values():
+        assert (yard.deployments(job), yard.ends(job)) == (["succeeded"], 1)
+        percents = [row["data"]["progress"] for row in told(yard, job, "progress")]
+        assert percents == sorted(percents)
+    # How far bench is, in its own words.
+    words = [row["data"].get("message") for row in told(yard, made[JobOperation.UP], "step")]
+    assert any("install-app erpnext: Updating" in (word or "") for word in words), words
     [parked] = await queue.parked()
     assert (parked.reason, parked.body) == ("not JSON", "make me a site")
     totals = yard.query("SELECT labels, value FROM metric_totals WHERE metric = 'tenantry_jobs_total'")
@@ -98,6 +110,41 @@ async def test_jobs_of_a_site_through_a_real_broker(yard: SiteYard, bench: TestB
     assert await yard.gone(worker) == 0
     await queue.close()
     await delete_queues(queue)
+
+
+async def test_a_message_whose_worker_dies_goes_to_another_which_makes_one_site(
+    yard: SiteYard, bench: TestBench
+) -> None:
+    """Killed while bench is at work, as for want of memory: bench has ended, and what it had made goes first."""
+    url, name = rabbitmq_url(), f"erpmax.test.{uuid.uuid4().hex[:12]}"
+    queue = RabbitQueue(QueueSettings(kind=QueueKind.RABBITMQ, name=name, url=url))
+    await queue.open()
+    variables = {"RABBITMQ_URL": url, "PROVISIONING_QUEUE_NAME": name}
+    first = yard.worker(1, **variables)
+    bench.fails("new-site", after="database", sleep=600)
+    hanging = bench.home / "hanging"
+    job = await yard.job(JobOperation.UP)
+    await queue.publish(job)
+    await yard.until(lambda: hanging.exists() and len(hanging.read_text().split()) == 2, SECONDS)
+    first.kill()
+    os.killpg(await yard.child(job), signal.SIGKILL)
+    pids = [int(pid) for pid in hanging.read_text().split()]
+    await yard.until(lambda: not any(alive(pid) for pid in pids))
+    bench.works()
+    yard.worker(1, **variables)
+    assert (await yard.done(job)).attempts == 2
+    assert (yard.deployments(job), yard.ends(job)) == (["interrupted", "succeeded"], 1)
+    changes = [command for command in commands(bench) if command != "list-apps"]
+    assert changes == ["new-site", "drop-site", "new-site", "install-app"]
+    assert len(list((bench.home / "databases").glob("_*"))) == 1
+    assert await queue.parked() == []
+    await queue.close()
+    await delete_queues(queue)
+
+
+def told(yard: SiteYard, job: uuid.UUID, kind: str) -> list[dict[str, Any]]:
+    """What a job's followers were told, in order."""
+    return yard.query("SELECT data FROM job_events WHERE job_id = %s AND kind = %s ORDER BY seq", job, kind)
 
 
 async def test_a_cancel_ends_bench_and_what_it_has_begun(yard: SiteYard, bench: TestBench) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from automation import operations
+from automation import kept_backups, operations
 from automation.errors import InputError, RunLeftError
 from automation.models import DeploymentStatus
 from automation.operations import UpOptions
@@ -19,7 +19,7 @@ from providers.site.stores import FolderStore
 from stacks.lines import SITE
 from tests.conftest import MainDatabase
 from tests.site.conftest import REGION, bench_at
-from tests.site.sites import Sites, manifest, sites_on, worked
+from tests.site.sites import SLUG, Sites, manifest, sites_on, worked
 
 
 @pytest.fixture
@@ -50,6 +50,7 @@ def test_a_site_is_made_and_removed_with_nothing_left_but_its_backup(sites: Site
     gone = sites.destroy()
     assert gone.error is None, gone.error.message
     assert (gone.leftovers, sites.tenant) == ((), "removed")
+    assert [one["id"] for one in gone.kept] == sites.kept
     assert not sites.bench.folder.exists()
     assert sites.query("SELECT 1 FROM sites") == []
     assert len(sites.kept) == 1
@@ -81,7 +82,8 @@ def test_a_backup_is_put_back_with_what_was_there_kept(sites: Sites) -> None:
     write(sites, invoice="2")
     restored = sites.restore(str(made.backup["id"]))
     assert (restored.error, rows(sites), sites.tenant) == (None, {"invoice": "1"}, "active")
-    assert len(sites.kept) == 2
+    assert [made.backup["id"], *(one["id"] for one in restored.kept)] == sites.kept
+    assert (restored.backup or {})["before"] == restored.kept[0]["id"]
 
 
 def test_backups_beyond_what_is_kept_are_cleared_away(sites: Sites) -> None:
@@ -92,6 +94,33 @@ def test_backups_beyond_what_is_kept_are_cleared_away(sites: Sites) -> None:
     assert made is not None
     assert made["cleared"] == [before.id]
     assert sites.kept == [made["id"]]
+
+
+def removed_before(sites: Sites) -> str:
+    """A backup of a tenant of that name which was removed an hour ago; its id."""
+    of, earlier = Tenant(site=sites.bench.site, mark=sites.bench.mark), datetime.now(UTC) - timedelta(hours=2)
+    write(sites, invoice="theirs")
+    made = take(sites.bench.ops, store_of(REGION), of, now=earlier, heard=sites.bench.hear)
+    write(sites, invoice="ours")
+    sites.query(
+        "INSERT INTO deployments (id, tenant, operation, status, correlation_id, actor, host, pid, engine, ended_at)"
+        f" VALUES (gen_random_uuid(), '{SLUG}', 'destroy', 'succeeded', 'c', 'a', 'h', 1, 'e',"
+        " now() - interval '1 hour') RETURNING id"
+    )
+    return made.id
+
+
+def test_a_tenant_clears_away_no_backup_of_one_that_had_its_name_before(sites: Sites) -> None:
+    worked(sites, backups={"keep": {"last": 1, "daily": 0, "weekly": 0, "monthly": 0, "yearly": 0}})
+    theirs = removed_before(sites)
+    first, second = sites.backup().backup or {}, sites.backup().backup or {}
+    assert second["cleared"] == [first["id"]]
+    assert sites.kept == [theirs, second["id"]]
+    listed = kept_backups.listed_of(sites.context.settings, SLUG)
+    assert [(one["id"], one["earlier_tenant"]) for one in listed] == [(theirs, True), (second["id"], False)]
+    # It can be put back all the same, by whoever has the command line.
+    restored = sites.restore(theirs)
+    assert (restored.error, rows(sites)) == (None, {"invoice": "theirs"})
 
 
 def test_a_backup_may_take_as_long_as_a_run(sites: Sites) -> None:
@@ -131,6 +160,7 @@ def test_a_site_that_is_half_restored_is_so_until_a_restore_succeeds(
     [before] = set(sites.kept) - {kept}
     assert failed.error is not None
     assert f"what was there before is backup {before}" in failed.error.message
+    assert [one["id"] for one in failed.kept] == [before]
     assert sites.tenant == "failed"
 
     sites.bench.works()
@@ -156,15 +186,16 @@ def test_a_restore_of_what_is_no_backup_touches_nothing(sites: Sites) -> None:
 
 def test_a_backup_that_fails_leaves_the_tenant_as_it_was_and_no_half_of_it(sites: Sites) -> None:
     worked(sites)
-    sites.bench.backups.parent.mkdir(exist_ok=True)
-    sites.bench.backups.write_text("no folder")
+    sites.bench.backups.rmdir()
     failed = sites.backup()
     assert failed.error is not None
     assert failed.error.exit_code == 9
+    assert f"{sites.bench.backups}: the folder for backups is not there. Mount it" in failed.error.message
     assert failed.state.failed_step is not None
     assert failed.state.failed_step.key == "backup"
     assert (sites.tenant, sites.kept) == ("active", [])
     # The next one is not in its way.
-    sites.bench.backups.unlink()
+    assert not sites.bench.backups.exists()
+    sites.bench.backups.mkdir()
     assert sites.backup().error is None
     assert sites.tenant == "active"

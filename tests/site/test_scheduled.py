@@ -42,7 +42,9 @@ class Clockwork:
     async def asked(self, later: timedelta = timedelta()) -> list[Job]:
         return await ask_for_due(self.store, self.engine, self.settings, self.now + later)
 
-    async def tenant(self, *, made_ago: timedelta = 2 * ONE_DAY, status: str = "active", **backups: Any) -> None:
+    async def tenant(
+        self, *, made_ago: timedelta = 2 * ONE_DAY, status: str = "active", worked: bool = True, **backups: Any
+    ) -> None:
         moment = self.now - timedelta(minutes=10)
         if backups["schedule"] is not None:
             backups = {**backups, "schedule": f"{moment.minute} {moment.hour} * * *"}
@@ -53,7 +55,7 @@ class Clockwork:
                 connection.execute(
                     "INSERT INTO tenants (slug, line, name, status, last_good_manifest, manifest_version, created_at)"
                     " VALUES (%s, 'site', 'Acme', %s, %s, 1, %s)",
-                    (SLUG, status, json.dumps(resolved.to_dict()), self.now - made_ago),
+                    (SLUG, status, json.dumps(resolved.to_dict()) if worked else None, self.now - made_ago),
                 )
 
         await asyncio.to_thread(written)
@@ -106,15 +108,34 @@ async def test_who_has_a_job_waits_for_its_end(clockwork: Clockwork) -> None:
     assert len(await clockwork.asked()) == 1
 
 
+@pytest.mark.parametrize("status", ["partial", "failed"])
+async def test_whose_site_lives_is_backed_up_whatever_became_of_its_last_change(
+    clockwork: Clockwork, status: str
+) -> None:
+    await clockwork.tenant(schedule=DUE, status=status)
+    [job] = await clockwork.asked()
+    await clockwork.ends(job, JobStatus.FAILED)
+    # A failed one may be half restored, and cannot be backed up: once each time is enough to say so.
+    assert len(await clockwork.asked(timedelta(minutes=20))) == (0 if status == "failed" else 1)
+
+
+async def test_a_failed_tenant_is_asked_for_again_at_the_next_moment(clockwork: Clockwork) -> None:
+    await clockwork.tenant(schedule=DUE, status="failed")
+    [job] = await clockwork.asked()
+    await clockwork.ends(job, JobStatus.FAILED)
+    assert len(await clockwork.asked(ONE_DAY)) == 1
+
+
 @pytest.mark.parametrize(
     "tenant",
     [
         {"schedule": None},
         {"schedule": DUE, "status": "removed"},
-        {"schedule": DUE, "status": "failed"},
+        {"schedule": DUE, "status": "failed", "worked": False},
+        {"schedule": DUE, "status": "provisioning", "worked": False},
         {"schedule": DUE, "made_ago": timedelta(minutes=5)},
     ],
-    ids=["without a schedule", "removed", "broken off", "newer than the moment"],
+    ids=["without a schedule", "removed", "never made", "being made", "newer than the moment"],
 )
 async def test_nobody_asks_for(clockwork: Clockwork, tenant: dict[str, Any]) -> None:
     await clockwork.tenant(**tenant)

@@ -179,6 +179,11 @@ def test_what_is_to_go_goes_and_nothing_else(bench: TestBench) -> None:
     assert clear(store, tenant(bench), keep, now=NOW + timedelta(days=4)) == []
 
 
+def test_of_two_backups_of_one_second_the_later_one_is_the_newest(bench: TestBench) -> None:
+    made = [taken(bench, NOW + timedelta(milliseconds=10 * count)) for count in range(6)]
+    assert clear(store_of(REGION), tenant(bench), Keep(last=1, daily=0, weekly=0, monthly=0), now=NOW) == made[:5]
+
+
 class Torn(io.RawIOBase):
     """A stream that breaks."""
 
@@ -205,6 +210,26 @@ def test_a_stream_that_breaks_leaves_nothing(bench: TestBench) -> None:
 def test_deleting_what_is_gone_succeeds(bench: TestBench) -> None:
     store_of(REGION).delete(["nothing/at-all", "nothing/else"])
     assert store_of(REGION).keys("nothing/") == []
+
+
+def test_a_folder_that_is_not_there_is_neither_made_nor_taken_for_an_empty_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A disk that is not mounted: what was kept would be hidden by the mount, and the list of backups looked empty."""
+    made = bench_at(tmp_path, monkeypatch, "simulated")
+    made.ops.new_site(made.new, made.hear)
+    made.backups.rmdir()
+    store = store_of(REGION)
+    for call in (
+        lambda: taken(made),
+        lambda: backups_of(store, tenant(made)),
+        lambda: clear(store, tenant(made), Keep(), now=NOW),
+        lambda: store.fetch("a/b", tmp_path / "b"),
+        lambda: store.delete(["a/b"]),
+    ):
+        with pytest.raises(BackupError, match=rf"^{made.backups}: the folder for backups is not there\. Mount it, or"):
+            call()
+    assert not made.backups.exists()
 
 
 def test_a_bucket_that_is_not_there_is_said_without_the_key(
