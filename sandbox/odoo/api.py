@@ -167,10 +167,19 @@ def _asked(request: Request) -> tuple[str, str, list[Any], Any]:
 
 
 def _named(service: str, method: str, args: list[Any]) -> tuple[str, str]:
-    """(method, path) by which a call is known to faults and to what was asked."""
+    """(method, path) by which a call is known to faults and to what was asked; of a `load` also by what it loads."""
     if service == "object" and len(args) > 4:
-        return str(args[4]), f"/{args[3]}"
+        return str(args[4]), "/".join(["", str(args[3]), *(_loaded(args[5:]) if args[4] == "load" else ())])
     return method, f"/{service}"
+
+
+def _loaded(given: list[Any]) -> list[str]:
+    """The external identifier of the first row."""
+    try:
+        [[_, [[name, *_], *_]], *_] = given
+    except (TypeError, ValueError):
+        return []
+    return [str(name)]
 
 
 def _result(result: Any, number: Any) -> Answer:

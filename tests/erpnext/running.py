@@ -197,7 +197,7 @@ class Engine(mocks.MockMonitor):
                 name: rpc.unwrap_rpc_secret(value) for name, value in rpc.deserialize_properties(request.object).items()
             }
             provider = pickle.loads(base64.b64decode(props.pop("__provider")))  # noqa: S301 - the SDK has just made it
-            made = self.made[request.name] = created(provider, props)
+            made = self.made[request.name] = self.placed(request, provider, props)
             if made.outs.get("ready", True) and self.refreshes:
                 assert provider.diff(made.id, made.outs, made.inputs).changes is False, "a second run would change it"
                 read = provider.read(made.id, made.outs).outs
@@ -209,8 +209,20 @@ class Engine(mocks.MockMonitor):
             asyncio.set_event_loop(None)
             loop.close()
 
+    def placed(self, _request: Any, provider: Any, props: Mapping[str, Any]) -> Made:
+        """What a registration comes to."""
+        return created(provider, props)
+
     def up(self, program: Callable[[], Any]) -> None:
-        asyncio.get_event_loop().run_until_complete(stack.run_pulumi_func(program))
+        loop = asyncio.get_event_loop()
+        try:
+            loop.run_until_complete(stack.run_pulumi_func(program))
+        finally:
+            # What a run that fails leaves behind would be told, at length, in whichever test comes next.
+            rest = asyncio.all_tasks(loop)
+            for task in rest:
+                task.cancel()
+            loop.run_until_complete(asyncio.gather(*rest, return_exceptions=True))
 
     def destroy(self) -> None:
         while self.made:

@@ -5,106 +5,21 @@ What is registered is made at once, looked at by diff and read as a second run a
 
 from __future__ import annotations
 
-import threading
-from typing import Any
-
-import pulumi
 import pytest
-from pulumi.runtime import mocks, rpc, settings
-from pulumi.runtime.proto import resource_pb2
 
-from components.point_of_sale import PointOfSale, engine_of, status_of
-from components.pos_args import PosArgs, PosCustomer, PosItem, PosPayment, PosWarehouses
+from components.point_of_sale import engine_of, status_of
+from components.pos_args import PosPayment, PosWarehouses
 from providers.errors import ConfigurationError
 from sandbox.erpnext.faults import Kind
-from tests.erpnext.running import MARK, REGION, Engine, Erp, engine, here, quick
+from tests.erpnext.running import Engine, Erp, engine, here, quick
+from tests.pos.stand_in import TEA, Made, args, in_place_of_the_sdks, up
 
 __all__ = ["engine", "here", "quick"]
-
-TEA = PosItem(code="TEA", name="Tea", group="Products", unit="Nos", price=220, cost=160, stock=35)
-GIFT = PosItem(code="GIFT", name="Gift card", group="Services", unit="Nos", price=1000, cost=0, stock=0)
-_ROWS = ("PosRecord", "PosActivation")
-
-
-class Made(Engine):
-    """As an engine of tests/erpnext; by type and name, since all that a tenant has one of is called as the tenant is.
-
-    Its rows in the main database are not its subject here.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._one_by_one = threading.Lock()
-        self.order: list[str] = []
-
-    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - gRPC's name
-        kind = request.type.rsplit(":", 1)[-1]
-        with self._one_by_one:
-            if request.custom:
-                self.order.append(kind)
-            if kind in _ROWS:
-                row = {"record_id": "1", "status": "active"}
-                told = rpc.struct_pb2.Struct()
-                told.update(row)
-                urn = self.make_urn(request.parent, request.type, request.name)
-                return resource_pb2.RegisterResourceResponse(urn=urn, id="1", object=told)
-            answer = super().RegisterResource(request)
-            if request.custom:
-                self.made[f"{kind} {request.name}"] = self.made.pop(request.name)
-            return answer
 
 
 @pytest.fixture
 def made(engine: Engine) -> Made:
-    """In place of `engine`, which gives the SDK its own back."""
-    monitor = Made()
-    settings.reset_options(project="tenantry", stack="shop")
-    mocks.set_mocks(monitor.mocks, project="tenantry", stack="shop", preview=False, monitor=monitor)
-    return monitor
-
-
-def args(**changes: Any) -> PosArgs:
-    given: dict[str, Any] = {
-        "slug": "shop",
-        "tenant_mark": MARK,
-        "name": "Shop",
-        "admin_email": None,
-        "region": REGION,
-        "engine": "erpnext",
-        "category": "retail",
-        "provisioning_type": "FULL_POS",
-        "template_id": "retail",
-        "template_version": "1.0.0",
-        "country_code": "KE",
-        "company": "Shop",
-        "abbr": "SHOP",
-        "currency": "KES",
-        "chart": "Kenya",
-        "warehouses": PosWarehouses(main="Main Store", pos="POS Store"),
-        "selling": {"so_required": "No"},
-        "stock": {"item_naming_by": "Item Code"},
-        "items": (TEA, GIFT),
-        "price_list": "Shop Selling",
-        "opening_stock": False,
-        "customer": PosCustomer(name="Walk-In Customer"),
-        "profile": "Shop POS",
-        "payments": (PosPayment(mode="Cash", kind="Cash"),),
-        "session": True,
-        "cashier": None,
-    }
-    return PosArgs(**(given | changes))
-
-
-def up(made: Made, **changes: Any) -> dict[str, Any]:
-    """The stack's outputs."""
-    told: dict[str, Any] = {}
-
-    def program() -> None:
-        shop = PointOfSale("shop", args(**changes))
-        pulumi.Output.from_input(shop.outputs).apply(told.update)
-
-    made.up(program)
-    return told
+    return in_place_of_the_sdks(Made())
 
 
 def test_all_of_it_is_made_and_a_second_run_would_change_nothing(here: Erp, made: Made) -> None:
