@@ -25,7 +25,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import JSONB
 
 HEAD = "0009"
 """The newest revision in `migrations/versions`; a test holds the two together."""
@@ -170,99 +170,4 @@ deployment_logs = Table(
     Column("level", Text, nullable=False),
     Column("step", Text),
     Column("message", Text, nullable=False),
-)
-
-# Written by providers/cabinet_record.py, which is why it has no foreign key to the tables above.
-cabinets = Table(
-    "cabinets",
-    metadata,
-    Column("id", Uuid, primary_key=True, server_default=text("gen_random_uuid()")),
-    Column("slug", Text, nullable=False, unique=True),
-    Column("tenant_mark", Text, nullable=False),
-    *(
-        Column(name, Text, nullable=False)
-        for name in ("name", "street", "city", "postal_code", "country", "phone", "email")
-    ),
-    Column("status", Text, nullable=False, server_default="provisioning"),
-    Column("template_id", Text),
-    Column("template_version", Text),
-    Column("database_name", Text),
-    Column("created_at", TIMESTAMP, nullable=False, server_default=NOW),
-    Column("updated_at", TIMESTAMP, nullable=False, server_default=NOW),
-    Column("activated_at", TIMESTAMP),
-    one_of("status", ("provisioning", "active", "inactive")),
-)
-
-# Written by providers/department_record.py. `retention` is as the manifest has it, such as 90d; `workflows` are
-# id@version of their templates.
-departments = Table(
-    "departments",
-    metadata,
-    Column("id", Uuid, primary_key=True, server_default=text("gen_random_uuid()")),
-    Column("slug", Text, nullable=False, unique=True),
-    *(
-        Column(name, Text, nullable=False)
-        for name in ("tenant_mark", "name", "admin_email", "region", "retention", "schema_name")
-    ),
-    Column("status", Text, nullable=False, server_default="provisioning"),
-    Column("template_id", Text),
-    Column("template_version", Text),
-    Column("workflows", ARRAY(Text)),
-    Column("created_at", TIMESTAMP, nullable=False, server_default=NOW),
-    Column("updated_at", TIMESTAMP, nullable=False, server_default=NOW),
-    Column("activated_at", TIMESTAMP),
-    one_of("status", ("provisioning", "active", "inactive")),
-)
-
-# Written by providers/pos_record.py.
-points_of_sale = Table(
-    "points_of_sale",
-    metadata,
-    Column("id", Uuid, primary_key=True, server_default=text("gen_random_uuid()")),
-    Column("slug", Text, nullable=False, unique=True),
-    *(Column(name, Text, nullable=False) for name in ("tenant_mark", "name", "region", "engine", "category")),
-    *(Column(name, Text, nullable=False) for name in ("country_code", "provisioning_type")),
-    Column("admin_email", Text),
-    Column("status", Text, nullable=False, server_default="provisioning"),
-    Column("template_id", Text),
-    Column("template_version", Text),
-    Column("created_at", TIMESTAMP, nullable=False, server_default=NOW),
-    Column("updated_at", TIMESTAMP, nullable=False, server_default=NOW),
-    Column("activated_at", TIMESTAMP),
-    one_of("status", ("provisioning", "active", "inactive")),
-)
-
-# Written by providers/isp_record.py. `customers` is how many it is sized for.
-isps = Table(
-    "isps",
-    metadata,
-    Column("id", Uuid, primary_key=True, server_default=text("gen_random_uuid()")),
-    Column("slug", Text, nullable=False, unique=True),
-    *(Column(name, Text, nullable=False) for name in ("tenant_mark", "name", "region", "plan")),
-    Column("admin_email", Text),
-    Column("customers", Integer, nullable=False),
-    Column("status", Text, nullable=False, server_default="provisioning"),
-    Column("template_id", Text),
-    Column("template_version", Text),
-    Column("created_at", TIMESTAMP, nullable=False, server_default=NOW),
-    Column("updated_at", TIMESTAMP, nullable=False, server_default=NOW),
-    Column("activated_at", TIMESTAMP),
-    one_of("status", ("provisioning", "active", "inactive")),
-)
-
-# Written by providers/site_record.py. `host` is the site's name on its bench.
-sites = Table(
-    "sites",
-    metadata,
-    Column("id", Uuid, primary_key=True, server_default=text("gen_random_uuid()")),
-    Column("slug", Text, nullable=False, unique=True),
-    *(Column(name, Text, nullable=False) for name in ("tenant_mark", "name", "region", "host")),
-    Column("admin_email", Text),
-    Column("status", Text, nullable=False, server_default="provisioning"),
-    Column("template_id", Text),
-    Column("template_version", Text),
-    Column("created_at", TIMESTAMP, nullable=False, server_default=NOW),
-    Column("updated_at", TIMESTAMP, nullable=False, server_default=NOW),
-    Column("activated_at", TIMESTAMP),
-    one_of("status", ("provisioning", "active", "inactive")),
 )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, Table, Text, cast, literal, null, select, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from automation.models import cabinets, departments, isps, points_of_sale, sites
+from automation.models_lines import cabinets, departments, isps, points_of_sale, sites
 from providers.names import workflow_versions
 
 TABLES: Mapping[str, Table] = {

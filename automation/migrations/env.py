@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from automation import models_jobs  # noqa: F401 - its tables belong to the same metadata
+from automation import models_jobs, models_lines  # noqa: F401 - their tables belong to the same metadata
 from automation.models import metadata
 
 context.configure(

@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from automation import errors, history
+from automation import errors, history, models_jobs, models_lines  # noqa: F401 - the metadata is that of all of them
 from automation.database import engine_for, ensure_ready, transaction
 from automation.locks import tenant_lock
 from automation.models import HEAD, metadata
