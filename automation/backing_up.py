@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from automation import checks, history, operations
 from automation.backup_plans import plan_of
+from automation.errors import InputError
 from automation.kept_backups import of_plan, removed_at, told
 from automation.models import DeploymentStatus, TenantStatus
 from automation.results import RunResult
@@ -81,7 +82,7 @@ class _Work:
         try:
             yield self.heard(key)
         except Exception as error:
-            why = tracker.redacted(str(error))
+            why = tracker.redacted(str(error)).removesuffix(".")
             if optional and isinstance(error, ProviderError):
                 tracker.log("warning", why, step=key)
                 tracker.take(Done(urn=key, op=does, custom=True, at=history.now(), unready=why))
@@ -120,7 +121,14 @@ def backup(context: Context, tenant: str, *, correlation: str | None = None) -> 
 def restore(
     context: Context, tenant: str, backup_id: str, *, first: bool = True, correlation: str | None = None
 ) -> RunResult:
-    """Puts the tenant's site back to what a backup holds. `first`: what is there now is backed up before."""
+    """Puts the tenant's site back to what a backup holds. `first`: what is there now is backed up before.
+
+    Raises InputError for what is no backup's id, before anything else.
+    """
+    from providers.site.manifest import made_at
+
+    if (moment := made_at(backup_id)) is None:
+        raise InputError(f"'{backup_id}' is no backup's id", hint=f"`tenantry backups {tenant}` lists those there are")
     done: dict[str, Any] = {}
     kept: list[dict[str, Any]] = []
 
@@ -141,6 +149,10 @@ def restore(
                 kept.append(told(there, store.name))
                 work.run.tracker.log("info", f"what is there now is kept as backup {there.id}", step="restore")
 
+        gone = removed_at(work.held.database, context.settings, tenant)
+        if gone is not None and moment <= gone:
+            text = f"backup {backup_id} is of a tenant that had this name before: its users have the passwords of then"
+            work.run.tracker.log("warning", text, step="restore")
         with work.step("restore") as heard:
             made = put_back(ops, store, of, backup_id, heard=heard, going=work.going, first=before, begins=begins)
             done.update(told(made, store.name))

@@ -199,7 +199,7 @@ def result_lines(result: RunResult) -> Iterator[str]:
     """The end of a run, for people. The error itself is told by the command's end."""
     label = result.status.value.replace("_", " ")
     yield f"{result.operation} of {result.tenant}: {label} in {duration(result.duration_ms)}"
-    if result.changed:
+    if result.changed and not result.backup:
         counts = sorted(result.state.changes.items())
         shown = ", ".join(f"{count} {_PAST.get(op, op)}" for op, count in counts if op not in {"read", "refresh"})
         yield f"  resources: {shown}"
@@ -211,6 +211,8 @@ def result_lines(result: RunResult) -> Iterator[str]:
         yield f"  backup: {result.backup['id']}, {result.backup['size']} bytes, in {result.backup['store']}"
         if before := result.backup.get("before"):
             yield f"  what was there before: backup {before}"
+        if cleared := result.backup.get("cleared"):
+            yield f"  old backups deleted: {len(cleared)}"
     elif result.kept:
         yield f"  last backup: {result.kept[0]['id']}, {result.kept[0]['size']} bytes, in {result.kept[0]['store']}"
     if result.partial:

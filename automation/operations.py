@@ -232,7 +232,8 @@ def _remove(run: Run, held: Held, undone: uuid.UUID | None = None) -> RunResult:
             costs.keep_runs(connection, run.new.tenant, run.new.line, held.facts.last_good, runs)
 
     outcome, left = _removal(run, held)
-    kept = _kept(run, held)
+    # Whoever has stopped it waits for no store.
+    kept = _kept(run, held) if outcome.stop is Stop.NONE else ()
     if not outcome.ok:
         if runs and costs.table_is_gone(run.new.tenant, run.new.line, held.facts.last_good or {}):
             with transaction(held.database, run.context.settings) as connection:

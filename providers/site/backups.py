@@ -92,7 +92,8 @@ def backups_of(store: Store, of: Tenant) -> list[Kept]:
     place = place_of(of.mark, of.site)
     found = backups_in(store.keys(place), place)
     rows = [(made_at(backup), backup, is_whole(backup, keys, place)) for backup, keys in found.items()]
-    return [Kept(id=backup, made_at=when, whole=whole) for when, backup, whole in sorted(rows, key=str) if when]
+    kept = [Kept(id=backup, made_at=when, whole=whole) for when, backup, whole in rows if when]
+    return sorted(kept, key=lambda one: one.id)
 
 
 def manifest_of(store: Store, of: Tenant, backup: str) -> Manifest:
@@ -101,8 +102,10 @@ def manifest_of(store: Store, of: Tenant, backup: str) -> Manifest:
     if made_at(backup) is None:
         raise BackupError(f"{what}: that is no backup's id.")
     with tempfile.TemporaryDirectory(prefix="tenantry-backup-") as folder:
-        path = Path(folder) / MANIFEST
-        store.fetch(f"{place_of(of.mark, of.site, backup)}{MANIFEST}", path)
+        path, place = Path(folder) / MANIFEST, place_of(of.mark, of.site)
+        if not is_whole(backup, store.keys(f"{place}{backup}/"), place):
+            raise BackupError(f"{what}: there is none, or it was cut off: it has no {MANIFEST}. Choose another backup.")
+        store.fetch(f"{place}{backup}/{MANIFEST}", path)
         with path.open("rb") as handle:
             found = parsed(handle.read(MOST_BYTES), what)
     if (found.id, found.site, found.mark) != (backup, of.site, of.mark):

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from providers.backends import site_of
-from providers.site_backend import BenchBackend
+from providers.site_backend import BenchBackend, SimulatedBackend
 from service.lines.site_documents import JobType, SiteJobBody, demand_fitting
 from stacks.lines import SITE
 
@@ -52,6 +52,15 @@ def test_manifests_and_region_are_valid_and_show_every_key() -> None:
     known = {field.alias for field in BenchBackend.model_fields.values()}
     # What stands in a comment is known, too.
     assert known - set(shown) <= {"docker"} | set(re.findall(r"# .*\((\w+)\)", PAGE))
+
+
+def test_the_region_to_try_it_with_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = next(text for text in blocks("yaml") if "simulated\n" in text)
+    path = tmp_path / "regions.yaml"
+    path.write_text(text, encoding="utf-8")
+    monkeypatch.setenv("TENANTRY_BACKENDS", str(path))
+    assert isinstance(site_of("default"), SimulatedBackend)
+    assert SITE.resolve(SITE.parse({**manifests()[0], "region": "default"}), SITE.templates()).settings["host"]
 
 
 def test_the_request_of_a_job_is_one_and_all_types_are_told() -> None:

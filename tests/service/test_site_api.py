@@ -149,7 +149,10 @@ async def test_jobs_are_listed_by_page_type_and_status(
 
 
 async def test_only_what_has_ended_is_retried(client: httpx.AsyncClient, state: State, main_db: MainDatabase) -> None:
-    await working(client, state, main_db)
+    made = await working(client, state, main_db)
+    over = (await client.post(f"{JOBS}/{made['id']}/retry", headers=ADMIN)).json()
+    assert (over["job_type"], over["status"], over["retry_of"]) == ("create_site", "pending", made["id"])
+    await ends(state, over["id"], JobStatus.SUCCEEDED)
     restore = {"tenant_id": "acme-shop", "job_type": "restore_site", "backup": BACKUP, "backup_first": False}
     first = await asked(client, restore)
     refused = await client.post(f"{JOBS}/{first['id']}/retry", headers=OWNER)

@@ -121,6 +121,8 @@ def test_a_tenant_clears_away_no_backup_of_one_that_had_its_name_before(sites: S
     # It can be put back all the same, by whoever has the command line.
     restored = sites.restore(theirs)
     assert (restored.error, rows(sites)) == (None, {"invoice": "theirs"})
+    [(said,)] = sites.query("SELECT message FROM deployment_logs WHERE level = 'warning'")
+    assert f"backup {theirs} is of a tenant that had this name before" in said
 
 
 def test_a_backup_may_take_as_long_as_a_run(sites: Sites) -> None:
@@ -180,7 +182,11 @@ def test_a_restore_of_what_is_no_backup_touches_nothing(sites: Sites) -> None:
     write(sites, invoice="1")
     left = sites.restore("20260105T023000Z-1f3a", first=False)
     assert isinstance(left.error, RunLeftError)
-    assert "the site is as it was" in left.error.message
+    assert "backup '20260105T023000Z-1f3a' of site 'shop.example'" in left.error.message
+    assert "there is none, or it was cut off" in left.error.message
+    assert left.error.message.endswith("Choose another backup. Left as it is: the site is as it was")
+    with pytest.raises(InputError, match="'yesterday' is no backup's id"):
+        sites.restore("yesterday")
     assert (rows(sites), sites.tenant) == ({"invoice": "1"}, "active")
 
 

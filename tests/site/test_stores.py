@@ -179,6 +179,12 @@ def test_what_is_to_go_goes_and_nothing_else(bench: TestBench) -> None:
     assert clear(store, tenant(bench), keep, now=NOW + timedelta(days=4)) == []
 
 
+def test_backups_are_listed_in_the_order_in_which_they_were_made(bench: TestBench) -> None:
+    moments = [NOW.replace(minute=minute) for minute in (10, 9, 30, 1)]
+    made = {moment: taken(bench, moment) for moment in moments}
+    assert [one.id for one in backups_of(store_of(REGION), tenant(bench))] == [made[one] for one in sorted(moments)]
+
+
 def test_of_two_backups_of_one_second_the_later_one_is_the_newest(bench: TestBench) -> None:
     made = [taken(bench, NOW + timedelta(milliseconds=10 * count)) for count in range(6)]
     assert clear(store_of(REGION), tenant(bench), Keep(last=1, daily=0, weekly=0, monthly=0), now=NOW) == made[:5]
