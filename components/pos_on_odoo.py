@@ -19,7 +19,7 @@ from providers.odoo.health import EngineCheck
 from providers.odoo.session import PosSession
 from providers.odoo.settings import Settings
 from providers.odoo.stock import Product, Warehouse
-from providers.odoo.till import Customer, Journal, PaymentMethod, PosConfig
+from providers.odoo.till import Customer, Journal, PaymentMethod, PosConfig, code_of
 
 _MAIN, _POS = "MAIN", "POS"
 """Odoo has a short name for each warehouse of a company."""
@@ -112,7 +112,7 @@ class PosOnOdoo:
         return Made(ready=(made,), references={"customer": made.reference})
 
     def profile(self, options: Options) -> Made:
-        methods = [self._method(at, payment, options) for at, payment in enumerate(self._args.payments, start=1)]
+        methods = [self._method(payment, options) for payment in self._args.payments]
         self._till = PosConfig(
             self._name,
             **self._inside,
@@ -127,11 +127,16 @@ class PosOnOdoo:
         }
         return Made(ready=(self._till,), references=references)
 
-    def _method(self, at: int, payment: PosPayment, options: Options) -> PaymentMethod:
+    def _method(self, payment: PosPayment, options: Options) -> PaymentMethod:
         # A journal of its own for each: Odoo lets no two cash methods share one.
         name, kind = f"{self._name}-{payment.mode.lower()}", "cash" if payment.kind == "Cash" else "bank"
         journal = Journal(
-            name, **self._inside, journal=f"{payment.mode} (till)", code=f"TILL{at}", kind=kind, opts=options()
+            name,
+            **self._inside,
+            journal=f"{payment.mode} (till)",
+            code=code_of(payment.mode),
+            kind=kind,
+            opts=options(),
         )
         return PaymentMethod(
             name, **self._inside, method=payment.mode, journal=journal.record_id, opts=options(journal)

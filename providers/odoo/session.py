@@ -143,7 +143,8 @@ def _counted(odoo: Odoo, news: Mapping[str, Any], found: Row) -> Row:
     method = "set_opening_control" if odoo.version(what=what)[0] >= _RENAMED else "set_cashbox_pos"
     try:
         odoo.call(SESSIONS, method, [found["id"]], 0, "", what=what, company=int(news["company"]))
-    except UnreachableError:
+    except (UnreachableError, OdooError):
+        # Its answer was lost, or somebody was faster: then it is open.
         now = _open(odoo, news)
         if now is None or now["state"] != OPENED:
             raise

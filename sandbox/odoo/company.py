@@ -80,10 +80,11 @@ class Account(Rules):
 
 
 class Journal(Rules):
-    """[journal-account]; [journal-code] is in models.yaml."""
+    """[journal-account], [journal-code], [char-size]: what is unique is in models.yaml."""
 
     def prepare(self, env: Env, values: Row) -> None:
         values.setdefault("company_id", env.company)
+        values["code"] = str(values.get("code") or "")[:5]
         if values.get("type") in {"cash", "bank"} and not values.get("default_account_id"):
             number = env.db.records.next_of("#liquidity")
             account = {"name": values["name"], "code": f"1015{number:02d}", "account_type": "asset_cash"}

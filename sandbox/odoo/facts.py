@@ -66,7 +66,8 @@ _COMPANY = {
 _TILL = {
     "warehouse-code": "a warehouse needs a code of up to 5 letters; name and code are unique in its company",
     "warehouse-till": "a warehouse comes with an operation type for tills, pos_type_id",
-    "journal-code": "a journal's code is unique in its company",
+    "journal-code": "a journal's code has up to 5 letters and is unique in its company",
+    "char-size": "of a text that is longer than its field, the beginning is kept (memory)",
     "journal-account": "a cash or bank journal gets an account of its own (memory)",
     "cash-once": "a cash payment method is of one till only, and its journal of one method only",
     "method-company": "a till's payment methods are of its company",

@@ -59,12 +59,13 @@ def test_a_warehouse(odoo: Odoo, owner: int, unique: str) -> None:
         assert odoo.refusal("stock.warehouse", "create", {**values, "company_id": owner}) == INVALID
 
 
-@row("journal-code", "journal-account")
+@row("journal-code", "journal-account", "char-size")
 def test_a_journal(odoo: Odoo, owner: int, unique: str) -> None:
     given = {"name": unique, "code": unique[-5:], "type": "cash", "company_id": owner}
     made = odoo.make("account.journal", **given)
     assert odoo.read("account.journal", made, "default_account_id")["default_account_id"]
     assert odoo.refusal("account.journal", "create", given) == INVALID
+    assert odoo.refusal("account.journal", "create", {**given, "code": f"{unique[-5:]}0"}) == INVALID
 
 
 def method_of(odoo: Odoo, owner: int, unique: str, kind: str = "cash") -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from providers.odoo.till import code_of
 from tests.erpnext.running import MARK, Erp
 from tests.odoo.running import Server
 from tests.pos.rows import CASHIER
@@ -52,7 +53,7 @@ def _in_odoo(server: Server) -> None:
     server.put("res.partner", name="Walk-In Customer", **ours)
     # Everybody's of that name, which is another one.
     server.put("res.partner", name="Walk-In Customer", customer_rank=5)
-    journal = server.put("account.journal", name="Drawer", code="TILL1", type="cash", **ours)
+    journal = server.put("account.journal", name="Drawer", code=code_of("Cash"), type="cash", **ours)
     method = server.put("pos.payment.method", name="Cash", journal_id=journal, **ours)
     till = server.put("pos.config", name="Shop POS", payment_method_ids=[[6, 0, [method]]], **ours)
     session = server.put("pos.session", config_id=till)

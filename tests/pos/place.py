@@ -35,12 +35,12 @@ class Place:
         self.rows = TABLE[name]
         self.before = self.counts()
 
-    def run(self, state: Mapping[str, Resource] | None = None) -> tuple[Made, dict[str, Any]]:
+    def run(self, state: Mapping[str, Resource] | None = None, **changes: Any) -> tuple[Made, dict[str, Any]]:
         """An up over a state: what it has made, and the stack's outputs, none where it failed."""
         made = in_place_of_the_sdks(Made(state))
         made.refreshes = False
         try:
-            return made, up(made, **ARGS[self.name])
+            return made, up(made, **{**ARGS[self.name], **changes})
         except Exception as error:  # noqa: BLE001 - the SDK wraps what a provider raises in one of its own
             self.error = str(error)
             return made, {}

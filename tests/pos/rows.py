@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from providers.odoo.till import code_of
+
 CASHIER = "ann@shop.invalid"
 _UGANDA = 4
 """In the simulated Odoo."""
@@ -210,7 +212,7 @@ ODOO = (
         made="OdooJournal shop-cash",
         stop=("load", "/account.journal"),
         kind="account.journal",
-        having={"code": "TILL1"},
+        having={"code": code_of("Cash")},
         drift={"active": False},
     ),
     Row(

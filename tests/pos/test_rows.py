@@ -6,8 +6,6 @@ The component and the providers are the real ones, the engines are simulated, an
 
 from __future__ import annotations
 
-import logging
-
 import pytest
 
 from providers.errors import NotReadyError, ProviderError
@@ -35,9 +33,7 @@ def quick(quick_erpnext: None, quick_odoo: None) -> None:
 
 
 @pytest.fixture
-def place(engine: Engine, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Place:
-    # It tells, at length and at a cost, each of the SDK's tasks that a run which fails leaves behind.
-    monkeypatch.setattr(logging.getLogger("asyncio"), "disabled", True)
+def place(engine: Engine, request: pytest.FixtureRequest) -> Place:
     return Place(request.param, request.getfixturevalue(request.param))
 
 
