@@ -273,7 +273,8 @@ def test_a_database_of_a_newer_version(tenantry: Tenantry, fake: FakeBackend, ma
 def test_templates(tenantry: Tenantry, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = tenantry("templates list").out
     shops = ("full-pos", "basic", "custom", "retail", "restaurant", "pharmacy")
-    built_in = ("default-dental", "orthodontics", "pediatric", "standard", "large", "default-isp", *shops)
+    sites = ("standard-site", "plain-site")
+    built_in = ("default-dental", "orthodontics", "pediatric", "standard", "large", "default-isp", *shops, *sites)
     assert all(name in listed for name in built_in)
     shown = yaml.safe_load(tenantry("templates show pediatric").out)
     content = {key: value for key, value in shown.items() if key != "builtin"} | {"id": "own", "version": "1.0.0"}
