@@ -141,18 +141,20 @@ def restore(
         store, of = store_of(work.plan.region), of_plan(work.plan)
         ops = operations_of(work.plan.region, going=work.going)
         before = datetime.now(UTC) if first else None
+        gone = removed_at(work.held.database, context.settings, tenant)
 
         def begins(there: Manifest | None) -> None:
             work.touched.set()
+            if gone is not None and moment <= gone:
+                text = (
+                    f"backup {backup_id} is of a tenant that had this name before: its users have the passwords of then"
+                )
+                work.run.tracker.log("warning", text, step="restore")
             if there is not None:
                 done["before"] = there.id
                 kept.append(told(there, store.name))
                 work.run.tracker.log("info", f"what is there now is kept as backup {there.id}", step="restore")
 
-        gone = removed_at(work.held.database, context.settings, tenant)
-        if gone is not None and moment <= gone:
-            text = f"backup {backup_id} is of a tenant that had this name before: its users have the passwords of then"
-            work.run.tracker.log("warning", text, step="restore")
         with work.step("restore") as heard:
             made = put_back(ops, store, of, backup_id, heard=heard, going=work.going, first=before, begins=begins)
             done.update(told(made, store.name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from typing import Any
 import aio_pika
 import pytest
 
+from automation.backup_schedule import SCHEDULE
 from automation.database import ensure_ready
 from automation.jobs.model import Job
 from automation.models_jobs import JobOperation, JobStatus
@@ -22,7 +24,7 @@ from automation.settings import load_settings
 from tests.conftest import MainDatabase
 from tests.queues.helpers import delete_queues, rabbitmq_url
 from tests.site.conftest import ADMIN_PASSWORD, ROOT_PASSWORD, TestBench, alive, bench_at
-from tests.site.sites import SLUG, manifest
+from tests.site.sites import SLUG, manifest, sites_on, worked
 from tests.worker.yard import Yard
 
 SECONDS = 180.0
@@ -145,6 +147,19 @@ async def test_a_message_whose_worker_dies_goes_to_another_which_makes_one_site(
 def told(yard: SiteYard, job: uuid.UUID, kind: str) -> list[dict[str, Any]]:
     """What a job's followers were told, in order."""
     return yard.query("SELECT data FROM job_events WHERE job_id = %s AND kind = %s ORDER BY seq", job, kind)
+
+
+async def test_a_worker_backs_up_by_schedule_and_a_failed_tenant_stays_failed(
+    yard: SiteYard, bench: TestBench, main_db: MainDatabase
+) -> None:
+    sites = sites_on(bench, main_db)
+    await asyncio.to_thread(worked, sites, backups={"schedule": "* * * * *"})
+    yard.query("UPDATE tenants SET status = 'failed', created_at = now() - interval '1 day'")
+    yard.worker(1)
+    await yard.until(lambda: yard.query("SELECT 1 FROM jobs WHERE status = 'succeeded'"), SECONDS)
+    [job] = yard.query("SELECT tenant, operation, actor FROM jobs")
+    assert (job["tenant"], job["operation"], job["actor"]) == (SLUG, "backup", SCHEDULE)
+    assert (len(sites.kept), sites.tenant) == (1, "failed")
 
 
 async def test_a_cancel_ends_bench_and_what_it_has_begun(yard: SiteYard, bench: TestBench) -> None:
