@@ -1,12 +1,13 @@
 """The line of points of sale as the operations know it: how its manifests are resolved, and what is built of one.
 
-Decides what is refused before anything is touched: a region without the engine, demo items of which there are none.
+Decides what is refused before anything is touched: a region without the engine, demo items of which there are none, a
+mode of payment that has nowhere to go.
 Imports the SDK only where a program is built.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from stacks.pos.included import included, provisioning_type
 from stacks.pos.manifest import POS_SHAPE, PosManifest
 from stacks.pos.settings import LONGEST_NAME, PosSettings
 from stacks.pos.steps import OPTIONAL
-from stacks.problems import FieldProblem, ManifestError, shown
+from stacks.problems import MISSING, FieldProblem, ManifestError, shown
 from stacks.regions import region_problems
 from stacks.resolve import ResolvedManifest
 from stacks.resolve import resolve as over_template
@@ -53,7 +54,7 @@ def resolve(
     resolved = over_template(manifest, store, pinned=pinned, source=source)
     settings = PosSettings.model_validate(dict(resolved.settings))
     includes = included(manifest, settings)
-    problems = _engine_problems(manifest)
+    problems = [*_engine_problems(manifest), *_payment_problems(manifest, settings)]
     if includes.demo_items and not settings.demo.items:
         valid = f"false, or a template with demo items, which {manifest.template_id} is not"
         problems.append(FieldProblem(field="includeDemoData", given=shown(True), valid=valid))
@@ -73,6 +74,13 @@ def _engine_problems(manifest: PosManifest) -> list[FieldProblem]:
     if manifest.engine not in PARTS:
         return [FieldProblem(field="engine", given=shown(manifest.engine), valid=f"one of {', '.join(PARTS)}")]
     return region_problems(manifest.region, PARTS[manifest.engine], noun="a point of sale")
+
+
+def _payment_problems(manifest: PosManifest, settings: PosSettings) -> Iterator[FieldProblem]:
+    for at, payment in enumerate(settings.till.payments if manifest.engine == "erpnext" else ()):
+        if payment.kind != "Cash" and payment.account is None:
+            valid = f"the account that {payment.mode} goes to, which only Cash has of its own"
+            yield FieldProblem(field=f"customSettings.till.payments[{at}].account", given=MISSING, valid=valid)
 
 
 def build(resolved: ResolvedManifest[PosManifest], mark: str) -> PointOfSale:

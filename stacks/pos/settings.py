@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, StrictBool, StrictFloat, StrictInt
 
 from stacks.fields import Email, LineText, ShortText, listed, matching
-from stacks.problems import MISSING, FieldProblem, shown
+from stacks.problems import FieldProblem, shown
 from stacks.settings import Currency, Section
 
 LONGEST_NAME = 100
@@ -85,8 +85,8 @@ class Customer(Section):
 
 
 class Payment(Section):
-    """A mode of payment. Cash goes to the company's own cash account; any other to the `account` of it that is named,
-    as the chart calls it, without the company's abbreviation."""
+    """A mode of payment. In ERPNext Cash goes to the company's own cash account; any other to the `account` of it that
+    is named, as the chart calls it, without the company's abbreviation. In Odoo each has a journal of its own."""
 
     mode: ShortText
     kind: Literal["Cash", "Bank", "General", "Phone"] = "Cash"
@@ -138,10 +138,6 @@ def inconsistencies(settings: PosSettings, *, prefix: str) -> Iterator[FieldProb
         for at, value in enumerate(values):
             if value in values[:at]:
                 yield FieldProblem(field=f"{prefix}.{key.format(at)}", given=shown(value), valid="one used only once")
-    for at, payment in enumerate(settings.till.payments):
-        if payment.kind != "Cash" and payment.account is None:
-            valid = f"the account that {payment.mode} goes to, which only Cash has of its own"
-            yield FieldProblem(field=f"{prefix}.till.payments[{at}].account", given=MISSING, valid=valid)
     if settings.warehouses.main == settings.warehouses.pos:
         given = shown(settings.warehouses.pos)
         yield FieldProblem(field=f"{prefix}.warehouses.pos", given=given, valid="another name than warehouses.main")

@@ -21,9 +21,10 @@ STEPS = ("step_5_settings", "step_6_items", "step_9_pos_session")
 @pytest.fixture(autouse=True)
 def _region(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     erpnext = {"url": "http://127.0.0.1:1", "keyFrom": "TENANTRY_BACKEND_A", "secretFrom": "TENANTRY_BACKEND_B"}
+    odoo = {"url": "http://127.0.0.1:3", "database": "d", "user": "u", "keyFrom": "TENANTRY_BACKEND_D"}
     n8n = {"url": "http://127.0.0.1:2", "keyFrom": "TENANTRY_BACKEND_C"}
     file = tmp_path / "backends.yaml"
-    file.write_text(yaml.safe_dump({"regions": {"local": {"erpnext": erpnext}, "bare": {"n8n": n8n}}}))
+    file.write_text(yaml.safe_dump({"regions": {"local": {"erpnext": erpnext, "odoo": odoo}, "bare": {"n8n": n8n}}}))
     monkeypatch.setenv("TENANTRY_BACKENDS", str(file))
 
 
@@ -170,6 +171,13 @@ def test_names_come_of_the_tenants_and_may_be_given() -> None:
 def test_a_problem_names_the_field_and_what_is_valid(changes: dict[str, Any], field: str, words: str) -> None:
     found = problems(**changes)
     assert words in found.get(field, ""), found
+
+
+def test_in_odoo_a_mode_of_payment_needs_no_account_and_the_settings_are_the_companys() -> None:
+    till = {"till": {"payments": [{"mode": "Cash"}, {"mode": "Card", "kind": "Bank"}]}}
+    args = pos_args(resolved(engine="odoo", customSettings=till), "tenantry/duka")
+    assert [(one.mode, one.account) for one in args.payments] == [("Cash", None), ("Card", None)]
+    assert (args.selling, args.stock) == ({"point_of_sale_update_stock_quantities": "real"}, {})
 
 
 @pytest.mark.parametrize("template", ["retail", "restaurant", "pharmacy", "full-pos", "basic", "custom"])
