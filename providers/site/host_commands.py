@@ -7,6 +7,7 @@ such as a password, is answered; so no secret is an argument, and none is writte
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import fcntl
 import json
@@ -24,6 +25,8 @@ from providers.site.host_files import FILES, Refused, own_folder, send
 _ASKS = re.compile(r"(password[^:\n]*:|\[y/N\]:?|\(y/n\) ?\??)\s*$", re.IGNORECASE)
 _LONGEST_LINE = 2000
 _POLL_SECONDS = 0.2
+_MOST_AT_END = 64
+"""Reads of what is left at a command's end: of what has escaped it somebody may go on writing for ever."""
 
 
 @contextlib.contextmanager
@@ -51,6 +54,8 @@ class Command:
     def __init__(self, request: dict[str, Any], lock: int, say: Callable[[dict[str, Any]], None]) -> None:
         self.ended = ""
         self._say, self._request, self._text = say, request, ""
+        # A letter of several bytes may come in two parts.
+        self._decoded = codecs.getincrementaldecoder("utf-8")("replace")
         self._until = time.monotonic() + float(request["seconds"])
         self._process = subprocess.Popen(
             request["command"],
@@ -76,7 +81,8 @@ class Command:
                 break
             chunk = os.read(out.fileno(), 65536) if out in ready else b""
             if chunk:
-                self._heard(chunk.decode("utf-8", "replace"))
+                self._heard(chunk)
+                self._answer()
             elif out in ready:
                 # It says no more: mostly it ends in the same moment.
                 watched.remove(out)
@@ -87,6 +93,13 @@ class Command:
             if time.monotonic() > self._until:
                 self._end("time")
         self.kill()
+        # What it wrote between the last look and its end: the paths of a backup, or why it has failed.
+        for _ in range(_MOST_AT_END):
+            ready, _, _ = select.select([out], [], [], 0)
+            chunk = os.read(out.fileno(), 65536) if ready else b""
+            if not chunk:
+                break
+            self._heard(chunk)
         if self._text:
             self._tell(self._text)
         return self._process.wait()
@@ -95,14 +108,15 @@ class Command:
         """Nothing that it has started goes on after it."""
         self._signal(signal.SIGKILL)
 
-    def _heard(self, text: str) -> None:
-        *lines, self._text = re.split(r"[\r\n]+", self._text + text)
+    def _heard(self, chunk: bytes) -> None:
+        *lines, self._text = re.split(r"[\r\n]+", self._text + self._decoded.decode(chunk))
         for line in lines:
             self._tell(line)
-        if _ASKS.search(self._text):
-            self._answer()
 
     def _answer(self) -> None:
+        """Answers what is asked for, if anything is."""
+        if not _ASKS.search(self._text):
+            return
         stdin = self._process.stdin
         assert stdin is not None  # noqa: S101 - a pipe
         asked, self._text = self._text, ""

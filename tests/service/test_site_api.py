@@ -119,6 +119,10 @@ async def test_owner_and_admin_act_a_member_reads_and_a_stranger_sees_nothing(
     for who, seen in ((MEMBER, 1), (STRANGER, 0), (as_(), 1)):
         assert (await client.get(JOBS, headers=who)).json()["total"] == seen
     assert (await asked(client, backup, ADMIN))["job_type"] == "backup_site"
+    # Who may create tenants makes a new site, and sees no other one.
+    creator = as_("cleo", "creator")
+    assert (await asked(client, ASKED | {"tenant_id": "other-shop"}, creator))["tenant_id"] == "other-shop"
+    assert (await client.post(JOBS, json=backup, headers=creator)).status_code == 404
 
 
 async def test_jobs_are_listed_by_page_type_and_status(
