@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from providers import http
 from providers.errors import ConfigurationError, NotReadyError, OwnershipError, ProviderError, UnreachableError
@@ -20,6 +20,7 @@ from providers.odoo.marks import MODULE
 from providers.odoo.wanted import UNKNOWN, Kept, Wanted, Whose, cells, changes, plain, written
 
 MARKS = "ir.model.data"
+T = TypeVar("T")
 _codes: dict[tuple[str, str, str], int] = {}
 """Ids of what is in every database, such as countries, by server, model and code: asked once a process."""
 
@@ -136,33 +137,42 @@ def _id_by_code(odoo: Odoo, wanted: Wanted, name: str, value: Any) -> Any:
     return _codes[known]
 
 
-def _made(odoo: Odoo, wanted: Wanted, also: Sequence[str], seconds: float | None) -> Row:
-    columns, row = cells(resolved(odoo, wanted, wanted.body))
-    lost: ProviderError | None = None
+def sent(send: Callable[[], T], seen: Callable[[], T | None]) -> T:
+    """What `send` answers, or, where its answer is lost, what `seen` finds of its work: then it is not sent again.
+
+    Only for what Odoo lets be there once, since it may be at it still. Raises what `send` raises.
+    """
+    lost: UnreachableError | OdooError | None = None
     for wait in (0.0, *http.WAITS[: http.ATTEMPTS - 1]):
         if lost is not None:
             time.sleep(wait)
-            # It may have been made, or be in the making: its mark says so, and protects what is sent again.
-            found = marked(odoo, wanted, also=also)
-            if found is not None:
-                return _as_wanted(odoo, wanted, found, also)
+            if (found := seen()) is not None:
+                return found
         try:
-            told = odoo.call(
-                wanted.model,
-                "load",
-                ["id", *columns],
-                [[wanted.full_mark, *row]],
-                what=wanted.what,
-                company=wanted.company,
-                seconds=seconds,
-            )
+            return send()
         except (UnreachableError, OdooError) as error:
             if isinstance(error, OdooError) and not error.lost:
                 raise
             lost = error
-            continue
+    if (found := seen()) is None:
+        raise lost or ProviderError("it was never sent")
+    return found
+
+
+def _made(odoo: Odoo, wanted: Wanted, also: Sequence[str], seconds: float | None) -> Row:
+    columns, row = cells(resolved(odoo, wanted, wanted.body))
+    given = (["id", *columns], [[wanted.full_mark, *row]])
+
+    def load() -> Row:
+        told = odoo.call(wanted.model, "load", *given, what=wanted.what, company=wanted.company, seconds=seconds)
         return _loaded(odoo, wanted, told, also)
-    raise lost or ProviderError(f"{wanted.what}: it was not made.")
+
+    def made() -> Row | None:
+        # Its mark says so, and protects what is sent again.
+        found = marked(odoo, wanted, also=also)
+        return None if found is None else _as_wanted(odoo, wanted, found, also)
+
+    return sent(load, made)
 
 
 def _loaded(odoo: Odoo, wanted: Wanted, told: Any, also: Sequence[str]) -> Row:

@@ -14,10 +14,10 @@ from typing import Any
 import pulumi
 from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
 
-from providers.errors import NotReadyError, UnreachableError
+from providers.errors import NotReadyError
 from providers.odoo.api import Odoo, Row, odoo_at
 from providers.odoo.errors import InvalidError, OdooError, SessionOpenError, TillMissingError
-from providers.odoo.lifecycle import unlinked
+from providers.odoo.lifecycle import sent, unlinked
 from providers.odoo.standing import inside
 from providers.odoo.till import SESSIONS, check_unsold
 from providers.optional import tried
@@ -120,39 +120,50 @@ def _created(odoo: Odoo, news: Mapping[str, Any]) -> Row:
     tills = odoo.search("pos.config", [("id", "=", int(news["till"]))], ["id"], what=what, company=company, limit=1)
     if not tills:
         raise TillMissingError(f"{what}: {odoo.api.name} has no such point of sale. Run up to make it.")
-    try:
+
+    def create() -> Row:
         made = odoo.call(SESSIONS, "create", {"config_id": int(news["till"])}, what=what, company=company)
-    except (UnreachableError, OdooError) as error:
-        # Its answer was lost, or somebody was faster: then there is one.
-        passed = isinstance(error, (UnreachableError, InvalidError)) or error.lost
-        found = _open(odoo, news) if passed else None
+        found = _open(odoo, news)
+        if found is None:
+            raise NotReadyError(f"{what}: the session that was just opened is closed already. Run refresh, then up.")
+        if found["id"] != made and isinstance(made, int):
+            # Two came at the same moment: the older one stays.
+            unlinked(odoo, SESSIONS, [made], what=what, company=company)
+        return found
+
+    try:
+        return sent(create, lambda: _open(odoo, news))
+    except InvalidError:
+        # Somebody was faster: then there is one.
+        found = _open(odoo, news)
         if found is None:
             raise
         return found
-    found = _open(odoo, news)
-    if found is None:
-        raise NotReadyError(f"{what}: the session that was just opened is closed already. Run refresh, then up.")
-    if found["id"] != made and isinstance(made, int):
-        # Two came at the same moment: the older one stays.
-        unlinked(odoo, SESSIONS, [made], what=what, company=company)
-    return found
 
 
 def _counted(odoo: Odoo, news: Mapping[str, Any], found: Row) -> Row:
     what = _what(news)
     method = "set_opening_control" if odoo.version(what=what)[0] >= _RENAMED else "set_cashbox_pos"
-    try:
+
+    def count() -> Row:
         odoo.call(SESSIONS, method, [found["id"]], 0, "", what=what, company=int(news["company"]))
-    except (UnreachableError, OdooError):
-        # Its answer was lost, or somebody was faster: then it is open.
         now = _open(odoo, news)
-        if now is None or now["state"] != OPENED:
+        if now is None or now["state"] == COUNTING:
+            raise NotReadyError(f"{what}: its session {found['name']} was not opened. Open it in Odoo, then retry.")
+        return now
+
+    def counted() -> Row | None:
+        now = _open(odoo, news)
+        return now if now is not None and now["state"] == OPENED else None
+
+    try:
+        return sent(count, counted)
+    except OdooError:
+        # Somebody was faster: then it is open.
+        now = counted()
+        if now is None:
             raise
         return now
-    now = _open(odoo, news)
-    if now is None or now["state"] == COUNTING:
-        raise NotReadyError(f"{what}: its session {found['name']} was not opened. Open it in Odoo, then retry.")
-    return now
 
 
 def _open(odoo: Odoo, props: Mapping[str, Any]) -> Row | None:

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from components.pos_args import PosPayment
+from providers import http
+from providers.odoo import api
+from providers.odoo.company import CompanyProvider
 from providers.odoo.leftovers import left_in
 from providers.odoo.session import PosSessionProvider
 from sandbox.faults import Fault, Kind
@@ -80,11 +83,33 @@ def test_what_a_lost_answer_has_left_is_told_after_a_rollback(odoo: Place) -> No
     ids=["drop", "504"],
 )
 @pytest.mark.parametrize("method", ["load", "try_loading", "create", "set_opening_control"])
-def test_a_time_out_after_the_work_is_no_failure(odoo: Place, method: str, fault: Fault) -> None:
+def test_a_time_out_after_the_work_is_no_failure_and_nothing_is_twice(odoo: Place, method: str, fault: Fault) -> None:
     given = {name: getattr(fault, name) for name in ("kind", "status", "after", "times")}
     odoo.site.site.faults.add(Fault(**given, method=method, where="/pos.session" if method == "create" else ""))
     _, told = odoo.run()
     assert any(row.fault for row in odoo.site.asked(method))
+    assert told["status"] == "PROVISIONED"
+    assert odoo.found().keys() == {one.made for one in odoo.rows if one.kind}
+
+
+@pytest.mark.parametrize(("method", "where"), [("create", "/pos.session"), ("set_opening_control", "")])
+def test_a_session_whose_request_never_came_is_asked_for_again(odoo: Place, method: str, where: str) -> None:
+    odoo.site.fault(Kind.DROP, method=method, where=where, times=1)
+    _, told = odoo.run()
+    assert [row.fault for row in odoo.site.asked(method, where=where)] == ["drop", ""]
+    assert (told["status"], odoo.site.row("pos.session")["state"]) == ("PROVISIONED", "opened")
+
+
+@pytest.mark.parametrize("late", ["/res.company", "/pos.config"])
+def test_what_takes_longer_than_is_waited_for_is_made_once(
+    odoo: Place, monkeypatch: pytest.MonkeyPatch, late: str
+) -> None:
+    """The server works on when nobody waits any more."""
+    monkeypatch.setattr(api, "CALL_SECONDS", 0.3)
+    monkeypatch.setattr(CompanyProvider, "seconds", 0.3)
+    monkeypatch.setattr(http, "WAITS", (0.2, 0.4, 0.8))
+    odoo.site.fault(Kind.LATENCY, method="load", where=late, seconds=0.6, times=1)
+    _, told = odoo.run()
     assert told["status"] == "PROVISIONED"
     assert odoo.found().keys() == {one.made for one in odoo.rows if one.kind}
 
