@@ -249,6 +249,10 @@ def test_a_bucket_that_is_not_there_is_said_without_the_key(
         SiteProvider().delete(made.site, {**made.props, "server": None})
     assert "hunter2" not in str(caught.value)
     assert made.ops.look(made.site).made
+    # And before a site is made whose backups are to go there.
+    with pytest.raises(ProviderError, match=r"s3://no-such-bucket/erp/: cannot look for the bucket: .*NoSuchBucket"):
+        SiteProvider().create({**made.props, "site": "other.example"})
+    assert not made.ops.look("other.example").made
 
 
 def test_a_server_that_is_not_there_is_said_without_the_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
