@@ -39,7 +39,8 @@ def listed_of(settings: Settings, tenant: str) -> list[dict[str, Any]]:
         line, manifest = history.newest_settings(connection, tenant)
         removed = history.tenant_facts(connection, tenant).removed
         moments = list(connection.execute(reading_backups.removals(tenant)).scalars())
-    since = reading_backups.past_of(moments, removed=removed)
+        up = connection.execute(reading_backups.newest_up(tenant)).scalar_one()
+    since = reading_backups.past_of(moments, up, removed=removed)
     plan = plan_of(line, tenant, manifest)
     try:
         found = backups_of(store_of(plan.region), of_plan(plan))

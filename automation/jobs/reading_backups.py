@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, or_, select
+from sqlalchemy import Row, Select, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from automation.jobs.rows import storable
@@ -35,18 +35,31 @@ def removals(tenant: str) -> Select[datetime]:
     )
 
 
-def past_of(moments: Sequence[datetime], *, removed: bool) -> datetime | None:
+def newest_up(tenant: str) -> Select[datetime | None]:
+    """When somebody last asked for a tenant of that name, or began to make it."""
+    asked = select(func.max(jobs.c.created_at)).where(
+        jobs.c.tenant == storable(tenant), jobs.c.operation == JobOperation.UP
+    )
+    begun = select(func.max(deployments.c.started_at)).where(
+        deployments.c.tenant == storable(tenant), deployments.c.operation == "up"
+    )
+    return select(func.greatest(asked.scalar_subquery(), begun.scalar_subquery()))
+
+
+def past_of(moments: Sequence[datetime], up: datetime | None, *, removed: bool) -> datetime | None:
     """When the tenant before the present one went; None where there was none. `removed`: the present one has gone, too.
 
-    What was made until then is another tenant's of the same name.
+    What was made until then is another tenant's of the same name. `up` is when such a tenant was last asked for: after
+    the last removal, it is somebody else who had the name last, though nothing came of it.
     """
-    own = moments[1:] if removed else moments
+    own = moments[1:] if removed and moments and (up is None or up <= moments[0]) else moments
     return own[0] if own else None
 
 
 async def earlier_until(connection: AsyncConnection, tenant: str, *, removed: bool) -> datetime | None:
     """`past_of` a tenant."""
-    return past_of(list((await connection.execute(removals(tenant))).scalars()), removed=removed)
+    moments = list((await connection.execute(removals(tenant))).scalars())
+    return past_of(moments, (await connection.execute(newest_up(tenant))).scalar_one(), removed=removed)
 
 
 async def made_by_jobs(

@@ -82,7 +82,8 @@ async def removed(main_db: MainDatabase, *, again: bool = False) -> None:
                 " now())"
             )
             if not again:
-                connection.execute("UPDATE tenants SET status = 'removed' WHERE slug = 'acme-shop'")
+                gone = "UPDATE tenants SET status = 'removed', last_good_manifest = NULL WHERE slug = 'acme-shop'"
+                connection.execute(gone)
 
     await asyncio.to_thread(written)
 
@@ -213,6 +214,14 @@ async def test_backups_of_before_a_restore_and_of_before_the_removal_are_listed_
         (made[0]["id"], jobs[0], 4),
     ]
     assert {one["earlier_tenant"] for one in listed} == {False}
+
+    # Somebody has taken the name since, and nothing came of it: it is theirs all the same.
+    job = await asked(client, ASKED)
+    assert (await client.post(f"{JOBS}/{job['id']}/cancel", headers=OWNER)).json()["ended_as"] == "cancelled"
+    assert (await client.get("/api/v1/tenants/acme-shop", headers=as_())).json()["status"] == "removed"
+    assert (await client.get(BACKUPS, headers=OWNER)).json()["items"] == []
+    listed = (await client.get(BACKUPS, headers=as_())).json()["items"]
+    assert [one["earlier_tenant"] for one in listed] == [True, True, True]
 
 
 async def test_the_backups_of_a_removed_tenant_are_not_those_of_who_takes_its_name(
