@@ -5,7 +5,6 @@ With the real engine: what is of a step alone is in test_rows and test_odoo_faul
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,10 @@ import yaml
 from sandbox.faults import Kind
 from sandbox.postgres import EmbeddedPostgres
 from stacks.pos.steps import STEPS
-from tests.automation.helpers import ROOT
 from tests.commands import run_json
 from tests.odoo.running import KEY, USER, VARIABLE, Server
 from tests.odoo.test_faults import cut_off
-from tests.pos.yard import ENGINE, steps_of
+from tests.pos.yard import environment, steps_of
 
 pytestmark = pytest.mark.timeout(900)
 KEYS = [step.key for step in STEPS]
@@ -34,20 +32,7 @@ class Yard:
         self.server = server
         self.before = self.counts()
         backend = {"url": server.url, "database": "shops", "user": USER, "keyFrom": VARIABLE}
-        file = project / "backends.yaml"
-        file.write_text(yaml.safe_dump({"regions": {"local": {"odoo": backend}}}))
-        self.environment: Mapping[str, str] = {
-            **os.environ,
-            VARIABLE: KEY,
-            "TENANTRY_BACKENDS": str(file),
-            "TENANTRY_ENGINE": ENGINE,
-            "TENANTRY_RETRY_DELAYS": "[0.1]",
-            # Whatever else goes on on the machine: no test here is about time.
-            "TENANTRY_STEP_TIMEOUT": "300",
-            "TENANTRY_RUN_TIMEOUT": "600",
-            "TENANTRY_ROLLBACK_TIMEOUT": "600",
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])),
-        }
+        self.environment = environment(project, {"odoo": backend}, **{VARIABLE: KEY})
 
     def write(self, **changes: Any) -> None:
         content = {"kind": "pos", "slug": "duka", "name": "Shop duka", "region": "local", "engine": "odoo"}

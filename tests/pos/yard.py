@@ -48,22 +48,8 @@ class Yard:
         self.postgres = postgres
         self.main = main
         self.erp = erp
-        file = project / "backends.yaml"
         backend = {"url": erp.url, "keyFrom": KEY, "secretFrom": SECRET}
-        file.write_text(yaml.safe_dump({"regions": {"local": {"erpnext": backend}}}))
-        self.environment = {
-            **os.environ,
-            KEY: erp.key,
-            SECRET: erp.secret,
-            "TENANTRY_BACKENDS": str(file),
-            "TENANTRY_ENGINE": ENGINE,
-            "TENANTRY_RETRY_DELAYS": "[0.1]",
-            # Whatever else goes on on the machine: no test here is about time.
-            "TENANTRY_STEP_TIMEOUT": "300",
-            "TENANTRY_RUN_TIMEOUT": "600",
-            "TENANTRY_ROLLBACK_TIMEOUT": "600",
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])),
-        }
+        self.environment = environment(project, {"erpnext": backend}, **{KEY: erp.key, SECRET: erp.secret})
 
     @classmethod
     @contextmanager
@@ -165,6 +151,24 @@ class Yard:
         while not what():
             assert time.monotonic() < deadline, "it did not come to that"
             time.sleep(0.05)
+
+
+def environment(project: Path, parts: Mapping[str, Any], **secrets: str) -> dict[str, str]:
+    """For commands in this project, whose only region `local` has these parts."""
+    file = project / "backends.yaml"
+    file.write_text(yaml.safe_dump({"regions": {"local": dict(parts)}}))
+    return {
+        **os.environ,
+        **secrets,
+        "TENANTRY_BACKENDS": str(file),
+        "TENANTRY_ENGINE": ENGINE,
+        "TENANTRY_RETRY_DELAYS": "[0.1]",
+        # Whatever else goes on on the machine: no test here is about time.
+        "TENANTRY_STEP_TIMEOUT": "300",
+        "TENANTRY_RUN_TIMEOUT": "600",
+        "TENANTRY_ROLLBACK_TIMEOUT": "600",
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])),
+    }
 
 
 def steps_of(result: Mapping[str, Any]) -> dict[str, str]:
