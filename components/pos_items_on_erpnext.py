@@ -6,6 +6,7 @@ of it is optional. Stock comes last, once the till works: what has been in stock
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
@@ -20,9 +21,11 @@ from providers.erpnext.stock import Item, ItemPrice, PriceList, Warehouse
 class ErpNextItems:
     """Registers price list, items and prices. `price_list` is the list's name, none while it is not ready."""
 
-    def __init__(self, args: PosArgs, company: Company, store: Warehouse, options: Options) -> None:
+    def __init__(
+        self, args: PosArgs, ours: Mapping[str, Any], company: Company, store: Warehouse, options: Options
+    ) -> None:
         self._args, self._company, self._store, self._options = args, company, store, options
-        self._ours: dict[str, Any] = {"region": args.region, "tenant_mark": args.tenant_mark, "optional": True}
+        self._ours: dict[str, Any] = {**ours, "optional": True}
         self._prices = PriceList(
             args.slug, **self._ours, price_list=args.price_list, currency=args.currency, opts=options()
         )

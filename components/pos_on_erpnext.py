@@ -51,6 +51,9 @@ class PosOnErpNext:
             chart=args.chart,
             opts=options(country),
         )
+        made = pulumi.Output.all(company=self._company.docname, creation=self._company.creation)
+        # All else of the tenant is within it, or has a row of it.
+        self._ours["within"] = made
         return Made(ready=(self._company,), references={"company": self._company.docname})
 
     def chart(self, options: Options) -> Made:
@@ -103,7 +106,7 @@ class PosOnErpNext:
     def items(self, options: Options) -> Made:
         if not self._args.items:
             return Made(ready=())
-        self._items = ErpNextItems(self._args, self._company, self._main_store, options)
+        self._items = ErpNextItems(self._args, self._ours, self._company, self._main_store, options)
         return self._items.made
 
     def customer(self, options: Options) -> Made:
@@ -176,7 +179,7 @@ class PosOnErpNext:
             self._name,
             **self._ours,
             profile=self._profile.docname,
-            user=args.cashier,
+            cashier=args.cashier,
             time_zone=self._engine.time_zone,
             optional=True,
             opts=options(*cashiers),

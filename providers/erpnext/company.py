@@ -16,12 +16,10 @@ from providers.erpnext.api import LONG_SECONDS, Site, site_of
 from providers.erpnext.charts import choose, offered
 from providers.erpnext.document import Common, Document, DocumentProvider
 from providers.erpnext.errors import ErpNextError, LinkedError, MissingLinkError, WizardUnfinishedError
+from providers.erpnext.own_company import DOCTYPE, MARK_FIELD
 from providers.erpnext.wanted import Wanted, Whose, wanted_of
 from providers.errors import OwnershipError
 
-DOCTYPE = "Company"
-MARK_FIELD = "registration_details"
-"""A text `for your reference`, in which companies keep numbers of registers: it is on no document that is printed."""
 _STAYS = ("company_name", "abbr", "default_currency")
 
 

@@ -2,8 +2,8 @@
 
 Decides what an `optional` one does that fails: it records that it is not ready and why, and by that differs, so that
 the next up tries again (see "Severity on a declarative graph"). Its removal is not optional: what stays behind is said.
-What is done to a document is decided in `lifecycle`. A typed resource is this provider with other inputs, and with
-`_prepared` or `_told` of its own.
+What is done to a document is decided in `lifecycle` and `removal`. A typed resource is this provider with other inputs,
+and with `_prepared` or `_told` of its own.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from pulumi.dynamic import (
 )
 
 from providers.erpnext.api import Site, site_of
-from providers.erpnext.lifecycle import ensure, look, remove
+from providers.erpnext.lifecycle import ensure, look
 from providers.erpnext.merging import seen
+from providers.erpnext.removal import in_anothers, remove
 from providers.erpnext.wanted import Wanted, Whose, is_mine, kept_of, wanted_of
 from providers.optional import tried
 from providers.props import diff_of, differing, required
@@ -38,6 +39,8 @@ class DocumentProvider(ResourceProvider):
     serialize_as_secret_always = False
     seconds: ClassVar[float | None] = None
     """What making one may take, where that is longer than any other call."""
+    known: ClassVar[tuple[str, ...]] = ("docname", "creation", "mine", "server")
+    """Outputs that an optional one which fails keeps as they were."""
 
     def check(self, olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         result = required(news, ("region", "tenant_mark", "doctype", "whose"))
@@ -63,7 +66,7 @@ class DocumentProvider(ResourceProvider):
             return ReadResult(id_, props)
         site = kept_site(props)
         found = look(site, wanted, kept)
-        mine = found is not None and is_mine(found, wanted, kept)
+        mine = found is not None and is_mine(found, wanted, kept) and not in_anothers(site, wanted, kept, found)
         if found is None or (not mine and wanted.whose in {Whose.MARKED, Whose.COMPANY}):
             return ReadResult("", {})
         outs = {**props, **self._outs(site, found, mine), "fields": seen(found, wanted, mine=mine)}
@@ -77,7 +80,7 @@ class DocumentProvider(ResourceProvider):
 
     def _tried(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, Any]:
         """The outputs. An optional one never fails."""
-        return tried(olds, news, lambda: self._brought_up(olds, news), known=("docname", "creation", "mine", "server"))
+        return tried(olds, news, lambda: self._brought_up(olds, news), known=self.known)
 
     def _brought_up(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, Any]:
         site = kept_site(olds) if olds.get("docname") else site_of(str(news["region"]))
@@ -106,18 +109,23 @@ class DocumentProvider(ResourceProvider):
 
 
 class Common(TypedDict, total=False):
-    """What all of a tenant's documents are given. `optional`: it never fails, see above."""
+    """What all of a tenant's documents are given. `within` is as in `Wanted`; `optional`: it never fails, see above."""
 
     region: Required[str]
     tenant_mark: Required[str]
+    within: pulumi.Input[Mapping[str, Any]]
     optional: bool
     opts: pulumi.ResourceOptions | None
 
 
 class Document(Resource, module="tenantry", name="ErpNextDocument"):
-    """`docname` is its name in ERPNext, `ready` false where an optional one could not be made, `reason` why."""
+    """`docname` is its name in ERPNext, `ready` false where an optional one could not be made, `reason` why.
+
+    `creation` is when it was made, as ERPNext writes it.
+    """
 
     docname: pulumi.Output[str]
+    creation: pulumi.Output[str]
     ready: pulumi.Output[bool]
     reason: pulumi.Output[str]
     mine: pulumi.Output[bool]
@@ -156,6 +164,7 @@ class Document(Resource, module="tenantry", name="ErpNextDocument"):
             "tables": dict(tables or {}),
             "mark_field": mark_field,
             "submit": submit,
+            "within": common.get("within") or {},
             "optional": common.get("optional", False),
             "docstatus": 1 if submit else None,
             "ready": True,

@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from providers.errors import EngineDegradedError, EngineOfflineError, EngineUnfinishedError, ProviderError, RefusedError
 from providers.masking import masked
@@ -77,7 +78,8 @@ _CLASSES: Mapping[str, type[ErpNextError]] = {
 }
 _WORDS: Mapping[str, str] = {
     "AuthenticationError": "does not accept the key and secret. Put valid ones in {key_name} and {secret_name}",
-    "PermissionError": "does not let the user of {key_name} do that. Give that user the roles for it",
+    "PermissionError": "does not let the user of {key_name} {do} {of}. Give that user a role with that right: "
+    "ERPNext's Role Permissions Manager shows which have it",
     "DoesNotExistError": "has no such document",
     "DuplicateEntryError": "has one of that name already",
     "UniqueValidationError": "has another with the same value in a field that is unique",
@@ -90,6 +92,8 @@ _WORDS: Mapping[str, str] = {
     "SessionStopped": "is stopped for maintenance. Retry later",
     "InReadOnlyMode": "is read-only for now. Retry later",
 }
+
+_RIGHTS = {"POST": "create", "PUT": "write or submit", "DELETE": "delete"}
 
 
 def refusal(
@@ -109,7 +113,8 @@ def refusal(
     body = parsed(text)
     exc_type = exc_type_of(body)
     meaning = _WORDS.get(exc_type, "") or _by_status(status)
-    meaning = meaning.format(key_name=variables[0], secret_name=variables[1])
+    do, of = _asked_for(request)
+    meaning = meaning.format(key_name=variables[0], secret_name=variables[1], do=do, of=of)
     said = " ".join(masked(_said(body), secrets).split())[:_SHOWN]
     kind = " ".join(filter(None, (str(status), exc_type)))
     words = f"{what}: {name} {meaning} ({kind} to {request}){f': {said}' if said else ''}".rstrip(".")
@@ -135,7 +140,19 @@ def _by_status(status: int) -> str:
     # What a proxy in between answers, and a rate limit, name no exception.
     if status == 429:
         return _WORDS["TooManyRequestsError"]
+    if status == 403:
+        return (
+            "or something before it, such as a proxy, lets no request through to {do} {of}. Allow it there, or give "
+            "the user of {key_name} a role with that right"
+        )
     return "does not work at the moment" if status >= 500 else "refuses it"
+
+
+def _asked_for(request: str) -> tuple[str, str]:
+    """The right that a request takes, and to what: (create, Item) of `POST /api/resource/Item`."""
+    method, _, path = request.partition(" ")
+    _, _, named = unquote(path).partition("/api/resource/")
+    return _RIGHTS.get(method, "read"), named.partition("/")[0] or "that"
 
 
 def _said(body: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ All else of a tenant is in its company, or is the site's: that stays where other
 from __future__ import annotations
 
 from providers.erpnext.api import site_of
-from providers.erpnext.company import DOCTYPE, MARK_FIELD
+from providers.erpnext.own_company import DOCTYPE, MARK_FIELD
 from providers.erpnext.wanted import mark_text
 
 

@@ -1,8 +1,9 @@
-"""A document brought up, and taken away: looked for first, made only if it is not there, changed only if it differs.
+"""A document brought up: looked for first, made only if it is not there, changed only if it differs.
 
 Decides what a lost answer means: ERPNext may have made the document, or be still at it, so it is looked for before
 anything else is done. Where its name would refuse a second one, the request is then sent again; where ERPNext would
-make a second one beside it (a customer, an opening entry), it is not. Whose a document is, is decided in `wanted`.
+make a second one beside it (a customer, an opening entry), it is not. Whose a document is, is decided in `wanted`; how
+it goes, in `removal`.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from typing import Any
 
 from providers import http
 from providers.erpnext.api import Site
-from providers.erpnext.errors import ErpNextError, LinkedError, StaleError, TakenError
-from providers.erpnext.merging import changes, of_others, without_ours
+from providers.erpnext.errors import ErpNextError, StaleError, TakenError
+from providers.erpnext.merging import changes
+from providers.erpnext.own_company import demand_ours, made_for_us, own_company
 from providers.erpnext.wanted import (
-    CANCELLED,
     DRAFT,
     SUBMITTED,
     UNKNOWN,
@@ -52,13 +53,22 @@ def look(site: Site, wanted: Wanted, kept: Kept = UNKNOWN) -> dict[str, Any] | N
     if name is not None:
         found = site.get(wanted.doctype, name, what=wanted.what)
         return None if found is None or wanted.is_over(found) else found
-    rows = [row for row in site.find(wanted.doctype, wanted.filters, what=wanted.what) if not wanted.is_over(row)]
+    rows = _counting(site, wanted, kept)
     if not rows:
         return None
     if any(isinstance(value, (list, tuple)) for value in wanted.fields.values()):
         # A list has no child tables.
         return site.get(wanted.doctype, str(rows[0]["name"]), what=wanted.what)
     return rows[0]
+
+
+def _counting(site: Site, wanted: Wanted, kept: Kept = UNKNOWN) -> list[dict[str, Any]]:
+    """Those of its key that are not over, oldest first. A draft counts only if it is ours: whoever else has begun one
+    has not said yet that it is to be."""
+    rows = [row for row in site.find(wanted.doctype, wanted.filters, what=wanted.what) if not wanted.is_over(row)]
+    drafts = [row for row in rows if wanted.submit and row.get("docstatus") == DRAFT and row["name"] != kept.name]
+    own = own_company(site, wanted) if drafts else None
+    return [row for row in rows if own is None or row not in drafts or row.get("owner") == own.owner]
 
 
 def ensure(
@@ -70,6 +80,7 @@ def ensure(
     """
     if wanted.lacking:
         raise NotReadyError(f"{wanted.what}: it waits for its {', '.join(wanted.lacking)}, which is not ready.")
+    demand_ours(site, wanted)
     found = look(site, wanted, kept)
     if found is None and wanted.named is None and kept.name is not None:
         found = look(site, wanted)  # the one of before is gone; there may be another of its key
@@ -77,43 +88,6 @@ def ensure(
     if wanted.submit and placed.found.get("docstatus") == DRAFT:
         return Placed(found=to_docstatus(site, wanted, placed.found, SUBMITTED), mine=placed.mine)
     return placed
-
-
-def remove(site: Site, wanted: Wanted, kept: Kept) -> None:
-    """What is ours of it is gone. One that others use, or that is not ours, stays. Raises LinkedError."""
-    for found in _removable(site, wanted, kept):
-        _removed(site, wanted, kept, found)
-
-
-def _removable(site: Site, wanted: Wanted, kept: Kept) -> list[dict[str, Any]]:
-    """What may have to go: of what is submitted also drafts, and cancelled ones, which block what they link to."""
-    if wanted.whose is Whose.SINGLE or (wanted.submit and wanted.lacking):
-        return []
-    if not wanted.submit:
-        found = look(site, wanted, kept)
-        return [] if found is None else [found]
-    rows = site.find(wanted.doctype, wanted.filters, what=wanted.what)
-    return [row for row in rows if row.get("docstatus") == CANCELLED or not wanted.is_over(row)]
-
-
-def _removed(site: Site, wanted: Wanted, kept: Kept, found: Mapping[str, Any]) -> None:
-    mine = is_mine(found, wanted, kept)
-    if not mine and wanted.whose is not Whose.SHARED:
-        return
-    if not mine or of_others(found, wanted):
-        edited(site, wanted, found, lambda now: without_ours(now, wanted))
-        return
-    if found.get("docstatus") == SUBMITTED:
-        to_docstatus(site, wanted, found, CANCELLED)
-    try:
-        site.remove(wanted.doctype, str(found["name"]), what=wanted.what)
-    except LinkedError:
-        # Another tenant of the site has come to use it: it is left to them.
-        if wanted.whose is not Whose.SHARED:
-            raise
-        speaker()(f"{wanted.what} stays in ERPNext: others link to it.")
-        # Our rows in it name what is ours, and would keep that from going.
-        edited(site, wanted, found, lambda now: without_ours(now, wanted))
 
 
 def to_docstatus(site: Site, wanted: Wanted, found: Mapping[str, Any], status: int) -> Mapping[str, Any]:
@@ -175,7 +149,7 @@ def _sought(site: Site, wanted: Wanted, lost: ProviderError) -> dict[str, Any] |
 def _alone(site: Site, wanted: Wanted, made: dict[str, Any]) -> Placed:
     """What was made, unless somebody made one of the same key at the same time: then the older one, and ours goes."""
     if wanted.named is None:
-        rows = [row for row in site.find(wanted.doctype, wanted.filters, what=wanted.what) if not wanted.is_over(row)]
+        rows = _counting(site, wanted)
         if rows and rows[0]["name"] != made["name"]:
             site.remove(wanted.doctype, str(made["name"]), what=wanted.what)
             older = site.get(wanted.doctype, str(rows[0]["name"]), what=wanted.what)
@@ -188,6 +162,10 @@ def _adopted(site: Site, wanted: Wanted, found: Mapping[str, Any], kept: Kept) -
     mine = is_mine(found, wanted, kept)
     if not mine and wanted.whose in {Whose.MARKED, Whose.COMPANY}:
         raise _foreign(site, wanted, found)
+    if not mine and kept.creation is None:
+        mine = made_for_us(found, wanted, own_company(site, wanted))
+        if not mine and wanted.apart:
+            speaker()(f"{wanted.what} was in ERPNext before: it is used as it is, and stays when the tenant goes.")
     return Placed(found=edited(site, wanted, found, lambda now: changes(now, wanted, mine=mine)), mine=mine)
 
 

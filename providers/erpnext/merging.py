@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from providers.erpnext.wanted import Wanted, Whose, plain, same
+from providers.erpnext.wanted import Wanted, Whose, mark_text, plain, same
 
 Row = Mapping[str, Any]
 
@@ -45,6 +45,12 @@ def without_ours(found: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
         if len(others) != len(rows):
             left[table] = others
     return left
+
+
+def without_mark(found: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
+    """The field of the tenant's mark without it; empty where it is not there."""
+    text, mark = str(found.get(wanted.mark_field or "") or ""), mark_text(wanted.tenant_mark)
+    return {wanted.mark_field: text.replace(mark, "").strip()} if wanted.mark_field and mark in text else {}
 
 
 def of_others(found: Mapping[str, Any], wanted: Wanted) -> bool:

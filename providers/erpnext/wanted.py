@@ -40,7 +40,8 @@ class Wanted:
     table -> the field by whose value a row is ours. `submit` says that it counts only once it is submitted. `ended`
     says of one that it is over, and none that could be adopted: field -> value. `needs` are the fields of the key: one
     that comes from an optional document which is not ready is not given. `apart` says that its key has the tenant's own
-    company in it, so that nobody else makes one of that key.
+    company in it, so that nobody else makes one of that key. `within` is the tenant's own company, which it is in or
+    has rows of: its name as `company`, and when it was made as `creation`.
     """
 
     doctype: str
@@ -56,6 +57,7 @@ class Wanted:
     needs: tuple[str, ...] = ()
     ended: Mapping[str, Any] = field(default_factory=dict)
     apart: bool = False
+    within: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def what(self) -> str:
@@ -89,7 +91,7 @@ class Wanted:
 
 def wanted_of(props: Mapping[str, Any]) -> Wanted:
     """From a resource's inputs. A value that is None is not given: Pulumi does not send those."""
-    given = {name: props.get(name) or {} for name in ("key", "fields", "initial", "tables", "ended")}
+    given = {name: props.get(name) or {} for name in ("key", "fields", "initial", "tables", "ended", "within")}
     return Wanted(
         doctype=str(props["doctype"]),
         whose=Whose(props["whose"]),

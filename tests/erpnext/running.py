@@ -7,10 +7,8 @@ import base64
 import contextlib
 import json
 import pickle
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +19,12 @@ from pulumi.runtime import mocks, rpc, settings, stack
 
 from providers import http, metering
 from providers.engine_health import Looks
-from providers.erpnext import health, lifecycle
+from providers.erpnext import health, lifecycle, own_company
 from sandbox.erpnext.api import Site
 from sandbox.erpnext.faults import Asked, Fault, Kind
-from sandbox.http import handler_for
+from sandbox.http import Answer, Request, handler_for
 from sandbox.store import Store
+from tests.erpnext.front import Front
 
 REGION = "here"
 MARK = "tenantry/shop"
@@ -40,11 +39,12 @@ class Erp:
         self.site = Site(Store(), wizard=wizard)
         self.user = "api@shop.invalid"
         self.site.add_user(self.user, {"*": "read write create delete submit cancel"}, key=KEY, secret=SECRET)
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler_for(self.site.handle))
-        self._server.daemon_threads = True
-        self.port = int(self._server.server_address[1])
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        self.running = True
+        self.front = Front(handler_for(self._handled))
+        self.port = self.front.port
+
+    def _handled(self, request: Request) -> Answer | None:
+        # Looked up at each request: a test may put something before it.
+        return self.site.handle(request)
 
     @property
     def url(self) -> str:
@@ -58,12 +58,7 @@ class Erp:
         return stack
 
     def stop(self) -> None:
-        if self.running:
-            # Connections that are open already go on being served otherwise.
-            self.fault(Kind.DROP)
-            self._server.shutdown()
-            self._server.server_close()
-            self.running = False
+        self.front.away()
 
     def docs(self, doctype: str, **having: Any) -> list[Mapping[str, Any]]:
         return list(self.site.records.each(doctype, **having))
@@ -112,6 +107,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lifecycle, "PAUSE_SECONDS", 0.001)
     monkeypatch.setattr(metering, "_meters", {})
     monkeypatch.setattr(health, "_looks", Looks())
+    monkeypatch.setattr(own_company, "_seen", {})
 
 
 @pytest.fixture

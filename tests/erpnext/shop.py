@@ -64,7 +64,7 @@ def shop(user: str | None = None) -> None:
         modes=[cash.docname],
         more={"customer": customer.docname, "selling_price_list": prices.docname},
     )
-    PosSession("session", **OURS, profile=profile.docname, user=user, time_zone=engine.time_zone, optional=True)
+    PosSession("session", **OURS, profile=profile.docname, cashier=user, time_zone=engine.time_zone, optional=True)
 
 
 def company_inputs(**more: Any) -> dict[str, Any]:

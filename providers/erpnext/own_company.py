@@ -1,0 +1,88 @@
+"""The tenant's own company, looked at before anything in it is touched: is it still the one that was made for it?
+
+Decides that what names a company of that name which is another's is left alone, and what tells of a document without a
+mark that it was made for the tenant: whoever has made the company made it too, after that, and for this company alone.
+By that a run finds what one before it has made, and did not live to remember. A look counts for FRESH_SECONDS.
+"""
+
+from __future__ import annotations
+
+import html
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from providers.erpnext.api import Site
+from providers.erpnext.merging import of_others, without_ours
+from providers.erpnext.wanted import Wanted, Whose, mark_text
+from providers.errors import OwnershipError
+
+DOCTYPE = "Company"
+MARK_FIELD = "registration_details"
+"""A text `for your reference`, in which companies keep numbers of registers: it is on no document that is printed."""
+FRESH_SECONDS = 30.0
+"""All of a run's documents are in one company: it is not asked of for each of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Own:
+    """The company that has the name of the tenant's. `ours`: it is the one that was made for it, or bears its mark."""
+
+    ours: bool
+    owner: str
+    creation: str
+
+
+_Key = tuple[str, str, str, str]
+_seen: dict[_Key, tuple[float, Own]] = {}
+_seeing = threading.Lock()
+
+
+def own_company(site: Site, wanted: Wanted) -> Own | None:
+    """The company that the document is within; None where it is within none, or its company is gone."""
+    name = str(wanted.within.get("company") or "")
+    if not name:
+        return None
+    made = str(wanted.within.get("creation") or "")
+    key = (site.server, name, made, wanted.tenant_mark)
+    with _seeing:
+        at, known = _seen.get(key, (0.0, None))
+    if known is not None and time.monotonic() - at < FRESH_SECONDS:
+        return known
+    found = site.get(DOCTYPE, name, what=wanted.what)
+    if found is None:
+        return None
+    creation = str(found.get("creation") or "")
+    words = html.unescape(str(found.get(MARK_FIELD) or ""))
+    ours = mark_text(wanted.tenant_mark) in words or bool(made and made == creation)
+    own = Own(ours=ours, owner=str(found.get("owner") or ""), creation=creation)
+    if ours:
+        with _seeing:
+            _seen[key] = (time.monotonic(), own)
+    return own
+
+
+def demand_ours(site: Site, wanted: Wanted) -> None:
+    """Raises OwnershipError where the company of that name is another's."""
+    own = own_company(site, wanted)
+    if own is None or own.ours:
+        return
+    name = wanted.within["company"]
+    raise OwnershipError(
+        f"{wanted.what}: {site.api.name} has another company {name!r} by now than the one that was made for this "
+        f"tenant: it does not bear the mark of {wanted.tenant_mark} in its {MARK_FIELD}. Nothing in it is touched. "
+        "Rename that one there, then run refresh and up to have the tenant's made anew."
+    )
+
+
+def made_for_us(found: Mapping[str, Any], wanted: Wanted, own: Own | None) -> bool:
+    """Whether a document of the site that bears no mark was made for the tenant, though no state knows it. Pure."""
+    if own is None or not own.ours or wanted.whose is not Whose.SHARED or wanted.mark_field is not None:
+        return False
+    by_us = bool(own.owner) and found.get("owner") == own.owner
+    after = bool(own.creation) and str(found.get("creation") or "") > own.creation
+    shared = bool(wanted.tables)
+    alone = bool(without_ours(found, wanted)) and not of_others(found, wanted) if shared else wanted.apart
+    return by_us and after and alone
