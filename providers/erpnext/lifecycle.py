@@ -17,7 +17,7 @@ from providers import http
 from providers.erpnext.api import Site
 from providers.erpnext.errors import ErpNextError, StaleError, TakenError
 from providers.erpnext.merging import changes
-from providers.erpnext.own_company import demand_ours, made_for_us, own_company
+from providers.erpnext.own_company import demand_ours, made_by_us, made_for_us
 from providers.erpnext.wanted import (
     DRAFT,
     SUBMITTED,
@@ -67,8 +67,7 @@ def _counting(site: Site, wanted: Wanted, kept: Kept = UNKNOWN) -> list[dict[str
     has not said yet that it is to be."""
     rows = [row for row in site.find(wanted.doctype, wanted.filters, what=wanted.what) if not wanted.is_over(row)]
     drafts = [row for row in rows if wanted.submit and row.get("docstatus") == DRAFT and row["name"] != kept.name]
-    own = own_company(site, wanted) if drafts else None
-    return [row for row in rows if own is None or row not in drafts or row.get("owner") == own.owner]
+    return [row for row in rows if row not in drafts or made_by_us(site, wanted, row)]
 
 
 def ensure(
@@ -163,7 +162,7 @@ def _adopted(site: Site, wanted: Wanted, found: Mapping[str, Any], kept: Kept) -
     if not mine and wanted.whose in {Whose.MARKED, Whose.COMPANY}:
         raise _foreign(site, wanted, found)
     if not mine and kept.creation is None:
-        mine = made_for_us(found, wanted, own_company(site, wanted))
+        mine = made_for_us(site, wanted, found)
         if not mine and wanted.apart:
             speaker()(f"{wanted.what} was in ERPNext before: it is used as it is, and stays when the tenant goes.")
     return Placed(found=edited(site, wanted, found, lambda now: changes(now, wanted, mine=mine)), mine=mine)

@@ -1,8 +1,8 @@
 """The tenant's own company, looked at before anything in it is touched: is it still the one that was made for it?
 
 Decides that what names a company of that name which is another's is left alone, and what tells of a document without a
-mark that it was made for the tenant: whoever has made the company made it too, after that, and for this company alone.
-By that a run finds what one before it has made, and did not live to remember. A look counts for FRESH_SECONDS.
+mark that it was made for the tenant: our own user has made it, after the company, and for this company alone. By that
+a run finds what one before it has made, and did not live to remember. A look counts for FRESH_SECONDS.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 import html
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from providers.erpnext.api import Site
+from providers.erpnext.errors import ErpNextError
 from providers.erpnext.merging import of_others, without_ours
 from providers.erpnext.wanted import Wanted, Whose, mark_text
 from providers.errors import OwnershipError
@@ -31,12 +32,10 @@ class Own:
     """The company that has the name of the tenant's. `ours`: it is the one that was made for it, or bears its mark."""
 
     ours: bool
-    owner: str
     creation: str
 
 
-_Key = tuple[str, str, str, str]
-_seen: dict[_Key, tuple[float, Own]] = {}
+_seen: dict[tuple[str, ...], tuple[float, Any]] = {}
 _seeing = threading.Lock()
 
 
@@ -46,22 +45,16 @@ def own_company(site: Site, wanted: Wanted) -> Own | None:
     if not name:
         return None
     made = str(wanted.within.get("creation") or "")
-    key = (site.server, name, made, wanted.tenant_mark)
-    with _seeing:
-        at, known = _seen.get(key, (0.0, None))
-    if known is not None and time.monotonic() - at < FRESH_SECONDS:
-        return known
-    found = site.get(DOCTYPE, name, what=wanted.what)
-    if found is None:
-        return None
-    creation = str(found.get("creation") or "")
-    words = html.unescape(str(found.get(MARK_FIELD) or ""))
-    ours = mark_text(wanted.tenant_mark) in words or bool(made and made == creation)
-    own = Own(ours=ours, owner=str(found.get("owner") or ""), creation=creation)
-    if ours:
-        with _seeing:
-            _seen[key] = (time.monotonic(), own)
-    return own
+
+    def look() -> Own | None:
+        found = site.get(DOCTYPE, name, what=wanted.what)
+        if found is None:
+            return None
+        creation = str(found.get("creation") or "")
+        words = html.unescape(str(found.get(MARK_FIELD) or ""))
+        return Own(ours=mark_text(wanted.tenant_mark) in words or bool(made and made == creation), creation=creation)
+
+    return _fresh((site.server, name, made, wanted.tenant_mark), look, keeps=lambda own: own is not None and own.ours)
 
 
 def demand_ours(site: Site, wanted: Wanted) -> None:
@@ -77,12 +70,39 @@ def demand_ours(site: Site, wanted: Wanted) -> None:
     )
 
 
-def made_for_us(found: Mapping[str, Any], wanted: Wanted, own: Own | None) -> bool:
-    """Whether a document of the site that bears no mark was made for the tenant, though no state knows it. Pure."""
-    if own is None or not own.ours or wanted.whose is not Whose.SHARED or wanted.mark_field is not None:
+def made_for_us(site: Site, wanted: Wanted, found: Mapping[str, Any]) -> bool:
+    """Whether a document of the site that bears no mark was made for the tenant, though no state knows it."""
+    if wanted.whose is not Whose.SHARED or wanted.mark_field is not None:
         return False
-    by_us = bool(own.owner) and found.get("owner") == own.owner
-    after = bool(own.creation) and str(found.get("creation") or "") > own.creation
     shared = bool(wanted.tables)
-    alone = bool(without_ours(found, wanted)) and not of_others(found, wanted) if shared else wanted.apart
-    return by_us and after and alone
+    if not (bool(without_ours(found, wanted)) and not of_others(found, wanted) if shared else wanted.apart):
+        return False
+    own = own_company(site, wanted)
+    if own is None or not own.ours or not own.creation or str(found.get("creation") or "") <= own.creation:
+        return False
+    return made_by_us(site, wanted, found)
+
+
+def made_by_us(site: Site, wanted: Wanted, found: Mapping[str, Any]) -> bool:
+    """Whether it was made by the user that Tenantry is on the site. False where the site does not say who that is."""
+
+    def look() -> str:
+        try:
+            return str(site.method("frappe.auth.get_logged_user", what=wanted.what))
+        except ErpNextError:
+            return ""
+
+    user: str = _fresh((site.server, *site.variables), look, keeps=bool)
+    return bool(user) and found.get("owner") == user
+
+
+def _fresh(key: tuple[str, ...], look: Callable[[], Any], *, keeps: Callable[[Any], bool]) -> Any:
+    with _seeing:
+        at, known = _seen.get(key, (0.0, None))
+    if known is not None and time.monotonic() - at < FRESH_SECONDS:
+        return known
+    found = look()
+    if keeps(found):
+        with _seeing:
+            _seen[key] = (time.monotonic(), found)
+    return found

@@ -21,7 +21,7 @@ from providers.erpnext.api import Site, site_of
 from providers.erpnext.document import Common, Document, DocumentProvider, kept_site
 from providers.erpnext.errors import ErpNextError, ProfileMissingError, SessionOpenError
 from providers.erpnext.lifecycle import look
-from providers.erpnext.own_company import own_company
+from providers.erpnext.own_company import made_by_us
 from providers.erpnext.removal import withdraw
 from providers.erpnext.wanted import Wanted, Whose, kept_of, wanted_of
 from providers.errors import ConfigurationError, NotReadyError, ProviderError
@@ -134,8 +134,7 @@ def _passed_on(olds: Mapping[str, Any], news: Mapping[str, Any]) -> None:
         return
     where = f"{wanted.what}: {found['name']} of {found.get('user')} is open since {found.get('period_start_date')}"
     then = f"Close it in ERPNext; the next up opens one for {user}."
-    own = own_company(site, wanted)
-    if own is None or found.get("owner") != own.owner:
+    if not made_by_us(site, wanted, found):
         raise SessionOpenError(f"{where}, and was opened by {found.get('owner')}. {then}")
     _check_free(site, wanted, user)
     try:
