@@ -54,7 +54,9 @@ def own_company(site: Site, wanted: Wanted) -> Own | None:
         words = html.unescape(str(found.get(MARK_FIELD) or ""))
         return Own(ours=mark_text(wanted.tenant_mark) in words or bool(made and made == creation), creation=creation)
 
-    return _fresh((site.server, name, made, wanted.tenant_mark), look, keeps=lambda own: own is not None and own.ours)
+    key = (site.server, name, made, wanted.tenant_mark)
+    own: Own | None = _fresh(key, look, keeps=lambda one: one is not None and one.ours)
+    return own
 
 
 def demand_ours(site: Site, wanted: Wanted) -> None:

@@ -112,6 +112,45 @@ def test_what_is_critical_is_taken_back_with_all_there_is_or_left_and_retried(ya
     assert yard.status() == "active"
 
 
+def test_an_engine_that_goes_away_in_the_middle_is_said_and_goes_on_from_there(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its customer is made and its answer lost, and no request is answered any more after it."""
+    before = yard.objects()
+    yard.write(includeDemoData=True, enableRollback=False, skip=["step_5_settings"])
+    handle, gone = yard.erp.site.handle, []
+
+    def and_go(request: Any) -> Any:
+        if gone:
+            return None
+        answer = handle(request)
+        if request.method == "POST" and request.path.endswith("/Customer"):
+            gone.append(request)
+            return None
+        return answer
+
+    monkeypatch.setattr(yard.erp.site, "handle", and_go)
+    failed = yard.up(code=9)
+    assert "does not answer" in failed["error"]["message"]
+    assert yard.status() == "failed"
+    monkeypatch.setattr(yard.erp.site, "handle", handle)
+    made = yard.up()
+    assert (made["partial"], yard.status()) == ([], "active")
+    assert {kind: len(names) for kind, names in yard.objects().items() if names != before.get(kind)} == {
+        "Company": 1,
+        "Warehouse": 7,
+        "Price List": 1 + len(before["Price List"]),
+        "Item": 8,
+        "Item Price": 8,
+        "Customer": 1,
+        "POS Profile": 1,
+        "POS Opening Entry": 1,
+    }
+    assert len(set(yard.names("Item"))) == 8
+    yard.run("destroy", "duka", "--yes")
+    assert yard.objects() == before
+
+
 def test_a_company_that_is_not_ours_is_not_touched(yard: Yard) -> None:
     company = {"company_name": "Shop duka", "abbr": "SD", "default_currency": "KES", "country": "Kenya"}
     yard.call("POST", "Company", body={**company, "registration_details": "P051234567X"})

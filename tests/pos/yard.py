@@ -91,6 +91,7 @@ class Yard:
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             text=True,
+            start_new_session=True,
         )
 
     def status(self, slug: str = "duka") -> str:

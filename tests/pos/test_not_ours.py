@@ -1,0 +1,262 @@
+"""What is in a point of sale's way in ERPNext, and what is somebody else's: said, with what to do, and not touched."""
+
+from __future__ import annotations
+
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from providers.erpnext import own_company
+from providers.errors import OwnershipError
+from tests.erpnext.running import KEY, SECRET, VARIABLES, Erp, created, here, quick, raw
+from tests.pos.accounts import account, differing, with_others
+from tests.pos.lifetimes import CASHIER, Tenant
+from tests.pos.stand_in import PosWarehouses
+
+__all__ = ["here", "quick", "raw"]
+
+SESSION = "ErpNextPosSession shop"
+BOB = "bob@shop.invalid"
+EVERYTHING = "read write create delete submit cancel"
+
+
+@pytest.fixture
+def tenant(here: Erp) -> Tenant:
+    """One that is all there."""
+    made = Tenant()
+    assert made.run() == "PROVISIONED"
+    return made
+
+
+def reason(tenant: Tenant, which: str = SESSION) -> str:
+    outs = tenant.state[which].outs
+    return "" if outs["ready"] else str(outs["reason"])
+
+
+def sessions(here: Erp) -> list[tuple[str, str]]:
+    return [(each["user"], each["status"]) for each in here.docs("POS Opening Entry")]
+
+
+def open_by_hand(here: Erp, user: str, **more: Any) -> str:
+    """As a cashier does it in the browser, who is the site's Administrator here."""
+    given = {"company": "Shop", "pos_profile": "Shop POS", "user": user, "docstatus": 1}
+    when = {"period_start_date": "2026-01-01 08:00:00", "posting_date": "2026-01-01"}
+    balance = [{"mode_of_payment": "Cash", "opening_amount": 70}]
+    return str(here.put("POS Opening Entry", **{**given, **when, **more}, balance_details=balance)["name"])
+
+
+def close(here: Erp, name: str) -> None:
+    with here.alone():
+        here.site.documents.set("POS Opening Entry", name, status="Closed")
+
+
+# A till that passes to another cashier
+
+
+def test_another_cashier_gets_a_session_of_their_own(here: Erp, tenant: Tenant) -> None:
+    assert tenant.run(cashier=BOB) == "PROVISIONED"
+    assert sessions(here) == [(BOB, "Open")]
+    sent = len(here.asked())
+    assert tenant.run(cashier=BOB) == "PROVISIONED"
+    assert len(here.asked()) == sent
+    # Without a cashier it is whoever has made the profile.
+    assert tenant.run(cashier=None) == "PROVISIONED"
+    assert sessions(here) == [(here.user, "Open")]
+
+
+def test_a_session_that_has_sold_is_its_cashiers_to_close(here: Erp, tenant: Tenant) -> None:
+    [name] = [each["name"] for each in here.docs("POS Opening Entry")]
+    sold = here.put("POS Invoice", customer="Walk-In Customer", company="Shop", pos_profile="Shop POS", docstatus=1)
+    with here.alone():
+        here.site.documents.set("POS Invoice", sold["name"], owner=CASHIER)
+    for _ in range(2):
+        assert tenant.run(cashier=BOB) == "PARTIAL"
+        assert f"{name} of {CASHIER} is open since" in reason(tenant)
+        assert "unconsolidated Invoices" in reason(tenant)
+        assert f"Close it in ERPNext; the next up opens one for {BOB}." in reason(tenant)
+        assert sessions(here) == [(CASHIER, "Open")]
+    close(here, name)
+    assert tenant.run(cashier=BOB) == "PROVISIONED"
+    assert sessions(here) == [(CASHIER, "Closed"), (BOB, "Open")]
+
+
+def test_a_session_that_somebody_has_opened_is_theirs_to_close(here: Erp, tenant: Tenant) -> None:
+    close(here, tenant.state[SESSION].outs["docname"])
+    theirs = open_by_hand(here, CASHIER)
+    tenant.refresh()
+    assert tenant.run() == "PROVISIONED"
+    assert tenant.run(cashier=BOB) == "PARTIAL"
+    assert f"{theirs} of {CASHIER} is open since 2026-01-01 08:00:00, and was opened by Administrator" in reason(tenant)
+    assert here.doc("POS Opening Entry", theirs)["status"] == "Open"
+    # Back to who has it: nothing is lacking any more.
+    assert tenant.run() == "PROVISIONED"
+
+
+def test_a_till_is_not_left_without_a_session(here: Erp, tenant: Tenant) -> None:
+    """Its new cashier has one open elsewhere, or cannot be made."""
+    here.put("User", email=BOB, first_name="Bob")
+    profile = {**here.doc("POS Profile", "Shop POS"), "name": "Other Till"}
+    here.put("POS Profile", **{key: profile[key] for key in profile if key not in {"doctype", "creation", "owner"}})
+    elsewhere = open_by_hand(here, BOB, pos_profile="Other Till")
+    assert tenant.run(cashier=BOB) == "PARTIAL"
+    assert f"{BOB} has a session open already, {elsewhere} at 'Other Till'" in reason(tenant)
+    here.site.add_user(here.user, {"*": EVERYTHING, "User": "read"}, key=KEY, secret=SECRET)
+    assert tenant.run(cashier="cay@shop.invalid") == "PARTIAL"
+    assert "there is no user cay@shop.invalid yet" in reason(tenant)
+    assert (CASHIER, "Open") in sessions(here)
+
+
+def test_a_session_that_a_cashier_has_only_begun_is_left_to_them(here: Erp, tenant: Tenant) -> None:
+    tenant.state[SESSION].delete()
+    theirs = open_by_hand(here, CASHIER, docstatus=0)
+    tenant.refresh()
+    assert tenant.run() == "PROVISIONED"
+    ours = tenant.state[SESSION].outs["docname"]
+    assert ours != theirs
+    assert [here.doc("POS Opening Entry", name)["docstatus"] for name in (theirs, ours)] == [0, 1]
+    tenant.destroy()
+    assert here.docs("POS Opening Entry", docstatus=0) == []
+
+
+# A company that is another's
+
+
+def replaced(here: Erp, tenant: Tenant) -> None:
+    """All of it was deleted in ERPNext, and somebody made a shop of the same names."""
+    for one in reversed(tenant.state.values()):
+        with contextlib.suppress(AttributeError):
+            one.delete()
+    here.put("Company", company_name="Shop", abbr="SHOP", default_currency="KES", country="Kenya")
+    here.put("Warehouse", warehouse_name="Main Store", company="Shop")
+    books = {"write_off_account": "Write Off - SHOP", "write_off_cost_center": "Main - SHOP", "currency": "KES"}
+    cash = [{"mode_of_payment": "Cash", "default": 1}]
+    here.put("POS Profile", name="Shop POS", company="Shop", warehouse="Stores - SHOP", **books, payments=cash)
+    open_by_hand(here, here.user)
+
+
+def test_a_company_that_was_replaced_by_anothers_is_not_touched(here: Erp, monkeypatch: pytest.MonkeyPatch) -> None:
+    one_store = {"warehouses": PosWarehouses(main="Main Store", pos=None)}
+    tenant = Tenant()
+    assert tenant.run(**one_store) == "PROVISIONED"
+    replaced(here, tenant)
+    before = account(here)
+    # More than FRESH_SECONDS later.
+    monkeypatch.setattr(own_company, "_seen", {})
+    # Without a refresh nothing says that its company is gone: a warehouse more is all that there is to do.
+    assert tenant.run() == "PARTIAL", tenant.failed
+    said = reason(tenant, "ErpNextWarehouse shop-pos-store")
+    assert "has another company 'Shop' by now than the one that was made for this tenant" in said
+    assert "Rename that one there, then run refresh and up" in said
+    assert differing(before, account(here)) == {}
+    state = dict(tenant.state)
+    tenant.destroy()
+    assert differing(before, account(here)) == {}
+    tenant.state = state
+    tenant.refresh()
+    in_it = {key for key in tenant.state if key.startswith(("ErpNextCompany", "ErpNextWarehouse", "ErpNextPos"))}
+    assert in_it == {"ErpNextWarehouse shop-pos-store"}, "which never came to be"
+    assert tenant.run() is None
+    assert "does not bear the mark of tenantry/shop" in str(tenant.failed)
+    assert differing(before, account(here)) == {}
+
+
+@pytest.mark.parametrize("whose", ["name", "abbreviation"])
+def test_a_company_that_is_anothers_is_said_and_not_touched(here: Erp, whose: str) -> None:
+    with_others(here)
+    named = {"company_name": "Shop", "abbr": "SH"} if whose == "name" else {"company_name": "Elsewhere", "abbr": "SHOP"}
+    here.put("Company", **named, default_currency="KES", country="Kenya", registration_details="P051234567X")
+    tenant, before = Tenant(), account(here)
+    for _ in range(2):
+        assert tenant.run() is None
+        assert ("does not bear the mark" if whose == "name" else "is that of 'Elsewhere'") in str(tenant.failed)
+    tenant.destroy()
+    assert differing(before, account(here)) == {}
+
+
+# Two at once
+
+
+def test_two_runs_of_one_tenant_at_once_make_one(here: Erp) -> None:
+    """Which the tenant's lock does not let be; were it broken, as by a process that stops for an hour."""
+    with_others(here)
+    tenant, before = Tenant(), account(here)
+    tenant.run()
+    made, kept = account(here), list(tenant.state.values())
+    tenant.destroy()
+    settings = differing(before, account(here))
+
+    def again(_run: int) -> list[str]:
+        return [str(created(one.provider, one.inputs).outs.get("docname", one.id)) for one in kept]
+
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(again, range(2))
+    assert one == other
+    assert differing(made, account(here)) == {}
+    tenant.state = {str(number): created(each.provider, each.inputs) for number, each in enumerate(kept)}
+    tenant.destroy()
+    assert differing(before, account(here)) == settings
+
+
+def test_of_two_tenants_that_want_one_company_at_once_one_gets_it(here: Erp, tenant: Tenant) -> None:
+    company = tenant.state["ErpNextCompany shop"]
+    tenant.destroy()
+
+    def want(mark: str) -> Any:
+        try:
+            return created(company.provider, {**company.inputs, "tenant_mark": mark}).outs["mine"]
+        except OwnershipError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(2) as pool:
+        came = list(pool.map(want, ("tenantry/one", "tenantry/two")))
+    assert len(here.docs("Company")) == 1
+    [told] = [each for each in came if each is not True]
+    assert "does not bear the mark of tenantry/" in told
+
+
+# A site that was never set up, and one that does not let us
+
+
+def test_a_site_that_was_never_set_up_is_left_as_it_is_until_it_was(raw: Erp) -> None:
+    tenant, before = Tenant(), raw.state()
+    assert tenant.run() is None
+    assert "the set-up wizard of ERPNext at" in str(tenant.failed)
+    assert "Sign in there once and finish it, then retry." in str(tenant.failed)
+    assert (tenant.state, raw.state(), raw.asked("POST", "PUT", "DELETE")) == ({}, before, [])
+    raw.site.finish_setup()
+    assert tenant.run() == "PROVISIONED", tenant.failed
+
+
+def test_a_wizard_whose_work_was_deleted_is_no_finished_one(here: Erp) -> None:
+    here.delete("Warehouse Type", "Transit")
+    tenant, before = Tenant(), account(here)
+    assert tenant.run() is None
+    assert "finish the wizard, or see what was deleted since, then retry" in str(tenant.failed)
+    assert differing(before, account(here)) == {}
+    here.put("Warehouse Type", name="Transit")
+    assert tenant.run() == "PROVISIONED"
+
+
+@pytest.mark.parametrize(
+    ("doctype", "lacks", "which", "words"),
+    [
+        ("Selling Settings", "write", "ErpNextSettings shop-selling", "write or submit Selling Settings"),
+        ("Price List", "create", "ErpNextPriceList shop", "create Price List"),
+        ("POS Opening Entry", "submit", SESSION, "write or submit POS Opening Entry"),
+        ("User", "create", "ErpNextUser shop", "create User"),
+    ],
+)
+def test_a_right_that_lacks_is_named_and_once_given_it_is_whole(
+    here: Erp, doctype: str, lacks: str, which: str, words: str
+) -> None:
+    rights = {"*": EVERYTHING, doctype: EVERYTHING.replace(lacks, "")}
+    here.site.add_user(here.user, rights, key=KEY, secret=SECRET)
+    tenant = Tenant()
+    assert tenant.run() == "PARTIAL"
+    said = f"does not let the user of {VARIABLES[0]} {words}. Give that user a role with that right"
+    assert said in reason(tenant, which)
+    here.site.add_user(here.user, {"*": EVERYTHING}, key=KEY, secret=SECRET)
+    assert tenant.run() == "PROVISIONED"
+    assert sessions(here) == [(CASHIER, "Open")]
