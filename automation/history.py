@@ -129,6 +129,11 @@ def newest_settings(connection: Connection, tenant: str) -> tuple[str, Mapping[s
     row = connection.execute(known).one_or_none()
     if row is None:
         raise NotFoundError(f"there is no tenant '{tenant}'", hint="`tenantry list` shows those there are")
+    return row.line, row.last_good_manifest or settings_of_runs(connection, tenant)
+
+
+def settings_of_runs(connection: Connection, tenant: str) -> Mapping[str, Any] | None:
+    """The settings of a tenant's newest run that had any, however it ended; None where none had."""
     of_runs = (
         select(deployments.c.manifest)
         # SQL's NULL and JSON's are the same nothing.
@@ -136,7 +141,8 @@ def newest_settings(connection: Connection, tenant: str) -> tuple[str, Mapping[s
         .order_by(deployments.c.number.desc())
         .limit(1)
     )
-    return row.line, row.last_good_manifest or connection.execute(of_runs).scalar_one_or_none()
+    found: Mapping[str, Any] | None = connection.execute(of_runs).scalar_one_or_none()
+    return found
 
 
 def take_over(connection: Connection, tenant: str, job: uuid.UUID | None = None) -> list[RowMapping]:

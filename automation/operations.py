@@ -22,7 +22,7 @@ from automation.jobs import totals
 from automation.kept_backups import last_of
 from automation.locks import tenant_lock
 from automation.messages import summary
-from automation.models import DeploymentStatus, TenantStatus, deployments
+from automation.models import DeploymentStatus, TenantStatus
 from automation.previewing import preview
 from automation.recovery import recover
 from automation.results import RunResult
@@ -281,16 +281,8 @@ def _removal(run: Run, held: Held) -> tuple[Outcome, tuple[str, ...]]:
 
 def _adopt(run: Run, held: Held) -> None:
     """A killed run may have made an object that its state does not know: `up` adopts it, so that destroy removes it."""
-    from sqlalchemy import desc, select
-
-    statement = (
-        select(deployments.c.manifest)
-        .where(deployments.c.tenant == run.new.tenant, deployments.c.manifest.is_not(None))
-        .order_by(desc(deployments.c.number))
-        .limit(1)
-    )
     with transaction(held.database, run.context.settings) as connection:
-        manifest = connection.execute(statement).scalar_one_or_none()
+        manifest = history.settings_of_runs(connection, run.new.tenant)
     if manifest is None:
         return
     run.tracker.log("info", "a killed run left an unfinished create: adopting it first, so that it is removed too")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -110,6 +112,31 @@ def test_what_is_critical_is_taken_back_with_all_there_is_or_left_and_retried(ya
     assert [row.path.split("/")[-1] for row in yard.asked("POST")[posted:]] == ["POS Profile", "POS Opening Entry"]
     assert {doctype: names for doctype, names in yard.objects().items() if doctype in made} == made
     assert yard.status() == "active"
+
+
+def test_what_a_killed_run_made_and_did_not_note_goes_with_the_tenant(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An item bears no mark: that it was being made is all that its state says."""
+    before, shared = yard.objects(), yard.shared()
+    yard.write(includeDemoData=True, skip=["step_5_settings"])
+    handle, running = yard.erp.site.handle, []
+
+    def and_die(request: Any) -> Any:
+        answer = handle(request)
+        if request.method == "POST" and request.path.endswith("/Item") and running:
+            os.killpg(running.pop().pid, signal.SIGKILL)
+            return None
+        return answer
+
+    monkeypatch.setattr(yard.erp.site, "handle", and_die)
+    run = yard.begin("duka")
+    running.append(run)
+    run.communicate(timeout=300)
+    assert run.returncode == -signal.SIGKILL
+    assert len(yard.names("Item")) > 0
+    yard.run("destroy", "duka", "--yes")
+    assert (yard.objects(), yard.shared(), yard.status()) == (before, shared, "removed")
 
 
 def test_an_engine_that_goes_away_in_the_middle_is_said_and_goes_on_from_there(
