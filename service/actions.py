@@ -195,17 +195,22 @@ async def rollback(
     return await _submit(state, _plain(who, row, JobOperation.ROLLBACK, options, key=key, asked=asked))
 
 
-async def retry_step(state: State, who: Principal, slug: str, step: str, *, key: str | None = None) -> Submitted:
+async def retry_step(
+    state: State, who: Principal, slug: str, step: str, *, key: str | None = None, extra: Extra = _NO_EXTRA
+) -> Submitted:
     """Tries one step of the tenant again, with what depends on it."""
     row = await _tenant(state, who, slug, Permission.TENANT_UP)
     _step_with_objects(LINES[row.line], step)
     if row.status == TenantStatus.REMOVED:
         raise ConflictError(f"tenant '{slug}' is removed: none of its steps is left", hint="create it again with `up`")
-    asked = ("retry", slug, step)
-    return await _provision(state, row, _plain(who, row, JobOperation.UP, {"steps": [step]}, key=key, asked=asked))
+    options = {"steps": [step], **extra.options}
+    new = _plain(who, row, JobOperation.UP, options, key=key, asked=("retry", slug, step))
+    return await _provision(state, row, new)
 
 
-async def skip_step(state: State, who: Principal, slug: str, step: str, *, key: str | None = None) -> Submitted:
+async def skip_step(
+    state: State, who: Principal, slug: str, step: str, *, key: str | None = None, extra: Extra = _NO_EXTRA
+) -> Submitted:
     """Goes on without an optional step, by the value of the manifest that leaves it out.
 
     Refused where the step cannot be left out, or where it was done already.
@@ -224,7 +229,8 @@ async def skip_step(state: State, who: Principal, slug: str, step: str, *, key: 
         )
     newest = await lookups.newest_manifest(state, row)
     _, parsed = checked(state, with_skip(newest, line.skips[step]), row=row)
-    return await _provision(state, row, _with_manifest(who, line, parsed, {}, key=key, asked=("skip", slug, step)))
+    new = _with_manifest(who, line, parsed, extra.options, key=key, asked=("skip", slug, step))
+    return await _provision(state, row, new)
 
 
 async def cancel(state: State, who: Principal, job: uuid.UUID) -> Job:

@@ -49,6 +49,8 @@ _PERSON = ("admin_name", "admin_password")
 _LONGEST_SLUG = 36
 """Of a name's own; up to four more characters tell two of one name apart."""
 _SHORTEST_SLUG = 3
+_CODE = 2
+"""Letters of a country's code."""
 _LONGEST_EMAIL = 200
 """It is the subject of its owner's tokens, which have no longer ones."""
 
@@ -132,7 +134,9 @@ def _tidied(given: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(category, str):
         found["category"] = _hyphened(category) or category
     if isinstance(country, str):
-        found["country_code"] = country.strip().upper()
+        code = country.strip()
+        # What is no code is told as it was written.
+        found["country_code"] = code.upper() if len(code) == _CODE else country
     return found
 
 

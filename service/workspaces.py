@@ -29,7 +29,8 @@ from stacks.pos.engine import DEFAULT, NAMES, EngineHealth, regions_of
 from stacks.problems import ManifestError
 
 PASSWORD, PROVIDER, TOKEN = "password", "identity_provider", "token"
-_OF_ONE_NAME = 1_000
+_OF_ONE_NAME = (range(1, 10), range(10, 100), range(100, 1_000))
+"""The numbers of those that are called alike, in the portions in which a free one is looked for."""
 _TRIES = 5
 
 
@@ -141,11 +142,12 @@ async def _submitted(
 
 async def _free(state: State, wanted: str) -> str:
     """`wanted`, or with a number where it is taken: many a shop is called as another one is."""
-    taken = await lookups.slugs_like(state, wanted)
-    numbered = (wanted, *(f"{wanted}-{number}" for number in range(2, _OF_ONE_NAME)))
-    if (found := next((slug for slug in numbered if slug not in taken), None)) is None:
-        raise ConflictError(f"there are too many workspaces called '{wanted}'", hint="choose another name")
-    return found
+    for numbers in _OF_ONE_NAME:
+        slugs = [wanted if number == 1 else f"{wanted}-{number}" for number in numbers]
+        taken = await lookups.taken(state, slugs)
+        if (found := next((slug for slug in slugs if slug not in taken), None)) is not None:
+            return found
+    raise ConflictError(f"there are too many workspaces called '{wanted}'", hint="choose another name")
 
 
 async def start(
@@ -156,12 +158,10 @@ async def start(
     Raises RequestError, in the words of that request, for changes that its manifest refuses.
     """
     row = await workspace(state, who, slug, Permission.TENANT_UP)
-    newest = await lookups.newest_manifest(state, row)
-    parsed = POS.parse(newest)
-    engine = await state.engines.of(parsed.engine, parsed.region, correlation_id=who.correlation_id)
-    extra = actions.Extra(options=_options(state, engine))
+    extra = await _waiting(state, who, row)
     if not changes:
         return await actions.up(state, who, slug, key=key, extra=extra)
+    newest = await lookups.newest_manifest(state, row)
     try:
         return await actions.change_tenant(state, who, slug, {**newest, **changes}, key=key, extra=extra)
     except ManifestError as error:
@@ -173,11 +173,11 @@ async def retry(
 ) -> actions.Submitted:
     """Tries one step again, with what depends on it; None: all that failed, and what was not reached because of it.
 
-    Raises ConflictError where nothing has failed.
+    Waits for an engine that is away, as its creation does. Raises ConflictError where nothing has failed.
     """
-    await workspace(state, who, slug, Permission.TENANT_UP)
+    row = await workspace(state, who, slug, Permission.TENANT_UP)
     if step is not None:
-        return await actions.retry_step(state, who, slug, step, key=key)
+        return await actions.retry_step(state, who, slug, step, key=key, extra=await _waiting(state, who, row))
     found = await known(state, slug)
     now = provisioning.status(found)
     if now not in {provisioning.Provisioning.FAILED, provisioning.Provisioning.PARTIAL} and (
@@ -187,13 +187,20 @@ async def retry(
             f"nothing of '{slug}' has failed: it is {now.value}", hint="POST start applies its manifest again"
         )
     # What is in place already is found to be the same: this is what failed, and nothing else.
-    return await actions.up(state, who, slug, key=key)
+    return await actions.up(state, who, slug, key=key, extra=await _waiting(state, who, row))
 
 
 async def skip(state: State, who: Principal, slug: str, step: str, *, key: str | None = None) -> actions.Submitted:
     """Goes on without an optional step. Raises ConflictError for any other one."""
-    await workspace(state, who, slug, Permission.TENANT_UP)
-    return await actions.skip_step(state, who, slug, step, key=key)
+    row = await workspace(state, who, slug, Permission.TENANT_UP)
+    return await actions.skip_step(state, who, slug, step, key=key, extra=await _waiting(state, who, row))
+
+
+async def _waiting(state: State, who: Principal, row: TenantRow) -> actions.Extra:
+    """What lets a job of the workspace wait for its engine: asked now, so that what it waits for is told at once."""
+    parsed = POS.parse(await lookups.newest_manifest(state, row))
+    engine = await state.engines.of(parsed.engine, parsed.region, correlation_id=who.correlation_id)
+    return actions.Extra(options=_options(state, engine))
 
 
 async def workspace(state: State, who: Principal, slug: str, permission: Permission) -> TenantRow:

@@ -141,7 +141,14 @@ SAID = {
 
 
 def render(
-    request: Request, name: str, who: Principal | None, *, section: str = "", code: int = 200, **values: Any
+    request: Request,
+    name: str,
+    who: Principal | None,
+    *,
+    section: str = "",
+    code: int = 200,
+    headers: Mapping[str, str] | None = None,
+    **values: Any,
 ) -> HTMLResponse:
     """A page. `section` is the address of the part of the menu that it belongs to."""
     content = _TEMPLATES.get_template(name).render(
@@ -154,7 +161,7 @@ def render(
         **values,
     )
     # What is shown is somebody's own: nobody between may keep it, and `back` must not show it after signing out.
-    return HTMLResponse(content, status_code=code, headers={"Cache-Control": "no-store"})
+    return HTMLResponse(content, status_code=code, headers={"Cache-Control": "no-store", **(headers or {})})
 
 
 def _nav(who: Principal | None) -> list[tuple[str, str]]:
@@ -264,7 +271,6 @@ def problem_page(request: Request, problem: Problem) -> Response:
     """An error as a page. Whoever is not signed in is asked to."""
     if problem.status == 401:
         return _sign_in(request)
-    headers = {"Retry-After": problem.headers["Retry-After"]} if "Retry-After" in problem.headers else {}
     document = problem.document(request.url.path, correlation_of(request.scope))
     answer = render(
         request,
@@ -280,8 +286,21 @@ def problem_page(request: Request, problem: Problem) -> Response:
         job=problem.extra.get("job"),
         back="",
     )
-    answer.headers.update(headers)
+    answer.headers.update(again_headers(problem))
     return answer
+
+
+def again_headers(problem: Problem) -> dict[str, str]:
+    """When a browser may come again, where the error says so."""
+    return {name: text for name, text in problem.headers.items() if name == "Retry-After"}
+
+
+def shown_again(error: TenantryError | None, problems: object) -> tuple[int, dict[str, str]]:
+    """Status and headers of a form that is shown again: 422 for what is wrong in it, else the error's own."""
+    if problems or error is None:
+        return 422 if problems else 200, {}
+    problem = problem_of(error)
+    return problem.status, again_headers(problem)
 
 
 _TITLES = {

@@ -16,7 +16,7 @@ from service import actions, lookups
 from service.auth.deps import Permission, Principal, require
 from service.state import State, StateDep
 from service.web.filled import Problem
-from service.web.pages import PageRoute, asked, reader, remember, render, to
+from service.web.pages import PageRoute, asked, reader, remember, render, shown_again, to
 from service.web.tenant_forms import (
     FORM,
     YAML,
@@ -220,12 +220,14 @@ def _page(
         problems = [Problem(field=one["field"], message=one["message"]) for one in details]
     elif not problems:
         problems = what.problems
+    code, headers = shown_again(error, problems)
     return render(
         request,
         "tenant_form.html",
         who,
         section=SECTION,
-        code=422 if problems else 409 if error else 200,
+        code=code,
+        headers=headers,
         line=form.line,
         template=form.template,
         fields=form.shown,

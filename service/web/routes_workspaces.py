@@ -11,13 +11,14 @@ from automation.errors import NotFoundError, TenantryError
 from automation.jobs import reading
 from automation.jobs.model import ConflictError
 from automation.jobs.reading_jobs import LOG_LINES
+from automation.steps import StepStatus
 from service import provisioning, workspaces
 from service.auth.deps import Permission, Principal, require
 from service.provisioning import Known, Provisioning
 from service.state import State, StateDep
 from service.web import workspace_forms as forms
 from service.web.filled import Placed
-from service.web.pages import PageRoute, reader, remember, render, to, wants_part
+from service.web.pages import PageRoute, reader, remember, render, shown_again, to, wants_part
 from stacks.lines import POS
 from stacks.pos.engine import NAMES
 from stacks.problems import InputError
@@ -66,12 +67,14 @@ def _form(
     problems: Placed | None = None,
     error: TenantryError | None = None,
 ) -> Response:
+    code, headers = shown_again(error, problems)
     return render(
         request,
         "workspace_form.html",
         who,
         section=SECTION,
-        code=422 if problems else 409 if error else 200,
+        code=code,
+        headers=headers,
         groups=forms.groups(_engines()),
         texts=forms.shown(values),
         key_name=forms.KEY,
@@ -119,7 +122,8 @@ async def workspace_page(request: Request, state: StateDep, who: Reader, slug: s
         saying=_saying(known, now),
         lines=lines,
         log_limit=LOG_LINES,
-        log_open=now["status"] == Provisioning.FAILED,
+        log_open=any(step["status"] == StepStatus.FAILED for step in known.steps)
+        or now["status"] == Provisioning.FAILED,
     )
 
 

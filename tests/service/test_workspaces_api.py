@@ -105,13 +105,13 @@ class Runs:
     """What a worker's runs leave in the rows of the workspace."""
 
     def __init__(self, state: State, sql: Callable[..., Any]) -> None:
-        self._state = state
+        self.state = state
         self._sql = sql
 
     async def begins(self) -> tuple[Any, uuid.UUID]:
         """The job's attempt, and its run."""
         job = (await self._sql("SELECT id FROM jobs ORDER BY number DESC LIMIT 1"))[0][0]
-        claimed = await self._state.store.claim(job, worker="w", lease_seconds=60)
+        claimed = await self.state.store.claim(job, worker="w", lease_seconds=60)
         assert claimed is not None
         run = uuid.uuid4()
         await self._sql(
@@ -149,7 +149,7 @@ class Runs:
             *(tenant, json.dumps(objects) if objects is not None else None, good),
         )
         error = None if job is JobStatus.SUCCEEDED else {"message": "it failed"}
-        assert await self._state.store.finish(lease, Ending(status=job, error=error, deployment_id=run)) is not None
+        assert await self.state.store.finish(lease, Ending(status=job, error=error, deployment_id=run)) is not None
 
     async def manifest(self) -> dict[str, Any]:
         rows = await self._sql("SELECT manifest FROM manifests ORDER BY version DESC LIMIT 1")
@@ -454,6 +454,47 @@ def told_apart(page: str) -> str:
     return re.sub(r'data-now="[^"]*"|value="[^"]*@[^"]*"', "", page)
 
 
+async def test_a_free_slug_is_found_however_many_are_called_so(
+    erp: Erp, client: httpx.AsyncClient, sql: Callable[..., Any]
+) -> None:
+    await create(client)
+    same = "INSERT INTO tenants (slug, line, name, status, manifest_version) SELECT"
+    await sql(f"{same} '{SLUG}-' || n, 'pos', 'x', 'pending', 1 FROM generate_series(2, 120) n WHERE n <> 47")
+    assert (await create(client))["id"] == f"{SLUG}-47"
+    assert (await create(client))["id"] == f"{SLUG}-121"
+    await sql(f"{same} '{SLUG}-' || n, 'pos', 'x', 'pending', 1 FROM generate_series(122, 999) n")
+    assert "too many workspaces" in (await create(client, 409))["detail"]
+
+
+async def test_the_page_tells_too_many_as_too_many(
+    erp: Erp, client: httpx.AsyncClient, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """429 with when to come again, and what was entered but the password."""
+    monkeypatch.setattr(state.limits, "_provisionings", 1)
+    await create(client)
+    form = await client.post("/workspaces/new", data={**REQUEST, "name": "Other"}, headers=as_("ann", "creator"))
+    assert form.status_code == 429, form.text
+    assert int(form.headers["retry-after"]) > 0
+    assert "more than 1 provisionings" in form.text
+    assert 'value="Other"' in form.text
+    assert PASSWORD not in form.text
+
+
+async def test_the_page_says_that_the_password_was_not_taken(
+    erp: Erp, client: httpx.AsyncClient, sql: Callable[..., Any]
+) -> None:
+    """Else its owner would try to sign in with a password that is not theirs."""
+    await create(client)
+    before = await sql("SELECT * FROM accounts")
+    form = {**REQUEST, "category": "retail", "admin_password": "another one, hunter3"}
+    answer = await client.post("/workspaces/new", data=form, headers=as_("ann", "creator"))
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/workspaces/{SLUG}-2?said=account-known")
+    page = await client.get(answer.headers["location"], headers=as_())
+    assert "keeps its own password" in page.text
+    assert "hunter3" not in page.text
+    assert await sql("SELECT * FROM accounts") == before
+
+
 # POS-5 and POS-6
 
 
@@ -506,6 +547,42 @@ async def test_what_is_optional_and_fails_leaves_it_partial_until_it_is_tried_ag
     await runs.ends(lease, run, "active", JobStatus.SUCCEEDED, [made("step_6_items", "SHOP-TEA", kind="Item")])
     healed = await status(client)
     assert (healed["status"], healed["steps_completed"], healed["errors"]) == ("PROVISIONED", len(KEYS), [])
+
+
+@pytest.mark.parametrize(
+    ("what", "body"),
+    [("retry", {"step": "step_6_items"}), ("retry", None), ("skip-step", {"step": "step_6_items"})],
+    ids=["a step", "all that failed", "skip"],
+)
+async def test_trying_again_waits_for_an_engine_that_is_away(
+    erp: Erp,
+    client: httpx.AsyncClient,
+    runs: Runs,
+    sql: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
+    body: Any,
+) -> None:
+    monkeypatch.setattr(health, "CACHE_SECONDS", 0.0)
+    await create(client, include_demo_data=True)
+    await partial(runs)
+    erp.stop()
+    waits = await post(client, what, body)
+    assert (waits["status"], waits["progress"]) == ("PARTIAL", 100)  # as it stands, until something is done
+    assert "ERPNext is offline" in waits["waiting"]["reason"]
+    assert [one["step"] for one in waits["errors"]] == ["step_6_items"]
+    ((options,),) = await sql("SELECT options FROM jobs ORDER BY number DESC LIMIT 1")
+    assert options[waiting.UNTIL] == waits["waiting"]["until"]
+    assert options.get("steps") == ([body["step"]] if what == "retry" and body else None)
+    # A worker's turn of waiting leaves it as it was.
+    job = uuid.UUID(waits["job_id"])
+    claimed = await runs.state.store.claim(job, worker="w", lease_seconds=60)
+    assert claimed is not None
+    document = {"type": "error", "error": {"message": "waiting: its engine is offline", "exit_code": 12}}
+    how = ending(claimed[0], Ended(code=12, document=document), why=Why.NONE, most=3)
+    assert how is not None
+    assert await runs.state.store.finish(claimed[1], how) is not None
+    assert (await status(client))["waiting"]["reason"] == "its engine is offline"
 
 
 async def test_a_critical_failure_is_told_and_all_that_failed_is_tried_again(

@@ -1,4 +1,4 @@
-"""The service with a region whose ERPNext is simulated in this process, and a person who creates workspaces there."""
+"""The service with a region whose ERPNext and Odoo are simulated in this process, and a person who creates workspaces there."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from playwright.sync_api import Page, expect
 
 from sandbox.erpnext import local
 from sandbox.erpnext.local import LocalErpNext
+from sandbox.odoo.api import DATABASE
 from sandbox.postgres import EmbeddedPostgres
+from tests.odoo import running
 from tests.web.site import Site
 
 KEY, SECRET = "TENANTRY_BACKEND_TEST_KEY", "TENANTRY_BACKEND_TEST_SECRET"
+ODOO_KEY = "TENANTRY_BACKEND_TEST_ODOO"
 PASSWORD = "correct horse battery hunter2"
 SHOP = {
     "name": "Duka la Njeri",
@@ -28,27 +31,36 @@ SHOP = {
 
 
 class ShopSite(Site):
-    """A site. `erp` is the region's ERPNext."""
+    """A site. `erp` and `odoo` are the region's engines."""
 
-    def __init__(self, folder: Path, server: EmbeddedPostgres, erp: LocalErpNext) -> None:
+    def __init__(self, folder: Path, server: EmbeddedPostgres, erp: LocalErpNext, odoo: running.Server) -> None:
         super().__init__(folder, server)
         self.erp = erp
-        backend = {"url": erp.url, "keyFrom": KEY, "secretFrom": SECRET}
-        (folder / "backends.yaml").write_text(yaml.safe_dump({"regions": {"here": {"erpnext": backend}}}))
+        self.odoo = odoo
+        backends = {
+            "erpnext": {"url": erp.url, "keyFrom": KEY, "secretFrom": SECRET},
+            "odoo": {"url": odoo.url, "database": DATABASE, "user": running.USER, "keyFrom": ODOO_KEY},
+        }
+        (folder / "backends.yaml").write_text(yaml.safe_dump({"regions": {"here": backends}}))
 
     def environment(self) -> dict[str, str]:
         backends = str(self.folder / "backends.yaml")
-        return {**super().environment(), "TENANTRY_BACKENDS": backends, KEY: self.erp.key, SECRET: self.erp.secret}
+        return {**super().environment(), "TENANTRY_BACKENDS": backends, KEY: self.erp.key, SECRET: self.erp.secret, ODOO_KEY: running.KEY}
 
     def docs(self, doctype: str, **having: Any) -> list[Mapping[str, Any]]:
         return list(self.erp.site.records.each(doctype, **having))
 
 
+class _Odoo(running.Server):
+    def close(self) -> None:
+        self.stop()
+
+
 @contextlib.contextmanager
 def opened(folder: Path, server: EmbeddedPostgres) -> Iterator[ShopSite]:
-    """The service and a worker, with an ERPNext."""
-    with local.served() as erp:
-        made = ShopSite(folder, server, erp)
+    """The service and a worker, with an ERPNext and an Odoo."""
+    with local.served() as erp, contextlib.closing(_Odoo()) as odoo:
+        made = ShopSite(folder, server, erp, odoo)
         try:
             made.serve()
             made.work()
@@ -57,10 +69,11 @@ def opened(folder: Path, server: EmbeddedPostgres) -> Iterator[ShopSite]:
             made.close()
 
 
-def fill(page: Page, site: Site, **values: str) -> None:
+def fill(page: Page, site: Site, *, engine: str = "erpnext", **values: str) -> None:
     """Fills the form of a new workspace."""
     page.goto(f"{site.url}/workspaces/new")
     page.get_by_label("Type of business").select_option("retail")
+    page.get_by_label("Engine").select_option(engine)
     for name, text in {**SHOP, **values}.items():
         page.locator(f'[name="{name}"]').fill(text)
 

@@ -55,6 +55,11 @@
       const shown = document.getElementById(incoming.id);
       if (shown) setText(shown, incoming.textContent);
     }
+    // Once: whoever closes it again has seen it.
+    for (const { dataset } of fresh.querySelectorAll("[data-open]")) {
+      const box = document.getElementById(dataset.open);
+      if (box && !box.dataset.opened) box.open = box.dataset.opened = true;
+    }
     const title = fresh.querySelector("title");
     if (title && title.textContent) document.title = title.textContent;
     tellTimes();
