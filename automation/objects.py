@@ -22,7 +22,8 @@ _PASSING = frozenset({"delete-replaced", "read-replacement", "discard-replaced"}
 class Made:
     """One object. `name` is what its server calls it, empty before it is there; `reason` why it is not `ready`.
 
-    `ours`: a run of the tenant made it, and its removal takes it away.
+    `title` is what people call it, where its server knows it by a number. `ours`: a run of the tenant made it, and its
+    removal takes it away.
     """
 
     urn: str
@@ -31,6 +32,7 @@ class Made:
     ready: bool
     reason: str
     ours: bool
+    title: str = ""
     gone: bool = False
 
 
@@ -53,8 +55,16 @@ def made_of(event: EngineEvent) -> Made | None:
         ready=ready,
         reason="" if ready else reason or "its server did not say why",
         ours=bool(outputs.get("mine", True)),
+        title=_title(outputs),
         gone=op in _GONE,
     )
+
+
+def _title(outputs: Mapping[str, Any]) -> str:
+    """The name that a document of Odoo's was given, else the code by which it is found."""
+    given = [one for part in ("named", "fields", "initial") if isinstance(one := outputs.get(part), Mapping)]
+    texts = [one.get("name") for one in given] + [value for one in given[:1] for value in one.values()]
+    return next((text for text in texts if isinstance(text, str) and text), "") if "reference" in outputs else ""
 
 
 def kept(
@@ -64,7 +74,8 @@ def kept(
     step_of: Callable[[str], str | None],
     redact: Callable[[str], str],
 ) -> list[dict[str, Any]]:
-    """The tenant's objects after a run: urn, step, kind, name, ready, reason, ours. What it told nothing of stays."""
+    """The tenant's objects after a run: urn, step, kind, name, ready, reason, ours, title. What it told nothing of
+    stays."""
     rows = {row["urn"]: dict(row) for row in before or ()}
     for urn, one in told.items():
         if one.gone:
@@ -78,5 +89,6 @@ def kept(
             "ready": one.ready,
             "reason": redact(one.reason) or None,
             "ours": one.ours,
+            **({"title": redact(one.title)} if one.title else {}),
         }
     return list(rows.values())

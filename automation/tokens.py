@@ -22,6 +22,8 @@ from automation.settings import wrong_settings
 ALGORITHM = "HS256"
 SHORTEST_KEY = 32
 """Bytes of an HS256 key: as long as its hash (RFC 7518, section 3.2)."""
+ACCOUNT = "tenantry_account"
+"""The claim of a token that was given for a password."""
 PLATFORM_ROLES = ("admin", "creator")
 _SUBJECT = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
 
@@ -114,9 +116,11 @@ def mint(
     roles: Sequence[str] = (),
     tenants: Mapping[str, str] | None = None,
     seconds: float = 3600,
+    account: str | None = None,
 ) -> str:
     """A signed token of `subject` with these platform roles and roles on tenants, good for `seconds`.
 
+    `account` ties it to the password that it was given for: it ends with that (`service.auth.passwords.mark`).
     Raises InputError naming a wrong claim, or saying that tokens are signed elsewhere.
     """
     problems = [
@@ -138,6 +142,8 @@ def mint(
         claims["roles"] = sorted(set(roles))
     if tenants:
         claims["tenants"] = dict(tenants)
+    if account:
+        claims[ACCOUNT] = account
     return jwt.encode(claims, settings.keys()[0], algorithm=ALGORITHM)
 
 

@@ -14,7 +14,15 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from service import examples, lines
-from service.api.bodies import MemberBody, NewWebhookBody, RollbackBody, RunBody, WebhookBody
+from service.api.bodies import (
+    MemberBody,
+    NewWebhookBody,
+    PasswordBody,
+    PasswordChangeBody,
+    RollbackBody,
+    RunBody,
+    WebhookBody,
+)
 from service.problem_documents import ProblemDocument
 from stacks.lines import LINES
 
@@ -42,6 +50,8 @@ _BODIES: tuple[type[BaseModel], ...] = (
     RunBody,
     RollbackBody,
     MemberBody,
+    PasswordBody,
+    PasswordChangeBody,
     NewWebhookBody,
     WebhookBody,
 )

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.auth.passwords import LONGEST, SHORTEST
+
 
 class Body(BaseModel):
     """Strict: an unknown key is an error, and so is a value of another type."""
@@ -34,6 +36,22 @@ class MemberBody(Body):
     """A role on a tenant."""
 
     role: Literal["owner", "admin", "member"]
+
+
+class PasswordBody(Body):
+    """A password."""
+
+    password: str = Field(
+        description=f"{SHORTEST} to {LONGEST} characters", json_schema_extra={"format": "password"}, repr=False
+    )
+
+
+class PasswordChangeBody(PasswordBody):
+    """A password instead of the one that there is."""
+
+    current: str = Field(
+        description="the one that you sign in with now", json_schema_extra={"format": "password"}, repr=False
+    )
 
 
 class WebhookBody(Body):

@@ -11,10 +11,11 @@ import asyncio
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, exists, or_, select
+from sqlalchemy import ColumnElement, delete, exists, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from automation.errors import InputError, NotFoundError
 from automation.jobs import audit
 from automation.jobs.database import looking_up, transaction
 from automation.jobs.model import Caller
@@ -23,6 +24,7 @@ from automation.models_jobs import accounts, tenant_members
 from automation.models_jobs import audit as trail
 from automation.settings import Settings
 from automation.tokens import TokenSettings, mint
+from providers.masking import MASK
 from service.auth import passwords
 from service.auth.errors import AuthenticationError
 from service.auth.limits import Limits
@@ -90,16 +92,107 @@ class Accounts:
         refused = AuthenticationError("the e-mail address or the password is wrong", hint="check both, and try again")
         if not self.there:
             raise refused
+        known = await self._tried(email, password, address)
+        if known is None:
+            raise refused
+        return mint(self._tokens, subject=email, seconds=SESSION_SECONDS, account=passwords.mark(known))
+
+    async def change(self, caller: Caller, *, current: str, password: str) -> None:
+        """Gives the caller's account another password, which ends all its sessions.
+
+        Raises InputError for a `current` that is not the account's or a `password` that will not do, NotFoundError for
+        a caller who signs in otherwise, and RateLimitedError: here, too, passwords can be guessed.
+        """
+        email = normal(caller.subject)
+        await self._demand_there(email)
+        known = await self._tried(email, current, caller.address)
+        if known is None:
+            raise _refused("current", "the password that you sign in with now")
+        if current == password:
+            raise _refused("password", "another one than now")
+        await self._set(caller, email, password, action="account.password", instead_of=known)
+
+    async def reset(self, caller: Caller, email: str, password: str) -> None:
+        """Gives an account another password, for somebody who has forgotten theirs. Ends all its sessions.
+
+        Raises InputError, NotFoundError. Whether the caller may is decided elsewhere.
+        """
+        email = normal(email)
+        await self._demand_there(email)
+        await self._set(caller, email, password, action="account.reset")
+
+    async def remove(self, caller: Caller, email: str) -> None:
+        """Deletes an account, which ends all its sessions. Its memberships stay, for whoever has a token of that name.
+
+        Raises NotFoundError. Whether the caller may is decided elsewhere.
+        """
+        email = normal(email)
+        async with transaction(self._engine, self._settings) as connection:
+            gone = delete(accounts).where(accounts.c.email == storable(email)).returning(accounts.c.email)
+            if (await connection.execute(gone)).one_or_none() is None:
+                raise _nobody(email)
+            await audit.record(connection, caller=caller, action="account.delete", object=f"account {email}")
+
+    async def _tried(self, email: str, password: str, address: str | None) -> str | None:
+        """The account's hash where the password is its own, else None. Counts the try. Raises RateLimitedError."""
         async with looking_up(self._engine, self._settings) as connection:
             # The address first: one that asks too often must not lock people's accounts by that.
             for caller, limit in ((f"from {address}", _TRIES_OF_ADDRESS), (f"account {email}", _TRIES_OF_ACCOUNT)):
                 await self._limits.counted(connection, caller[:200], "sign-in", limit)
             await self._limits.forget(connection, "sign-in")
-            kept = select(accounts.c.password_hash).where(accounts.c.email == storable(email))
-            known = (await connection.execute(kept)).scalar_one_or_none()
+            known = await _hash_of(connection, email)
         if len(password) > passwords.LONGEST or not await asyncio.to_thread(passwords.fits, password, known):
-            raise refused
-        return mint(self._tokens, subject=email, seconds=SESSION_SECONDS)
+            return None
+        return known
+
+    async def _demand_there(self, email: str) -> None:
+        async with looking_up(self._engine, self._settings) as connection:
+            if not self.there or await _hash_of(connection, email) is None:
+                raise _nobody(email)
+
+    async def _set(
+        self, caller: Caller, email: str, password: str, *, action: str, instead_of: str | None = None
+    ) -> None:
+        async with transaction(self._engine, self._settings) as connection:
+            one = accounts.c.email == storable(email)
+            name = (await connection.execute(select(accounts.c.name).where(one))).scalar_one_or_none() or ""
+            if (wrong := passwords.wanting(password, others=(email, name))) is not None:
+                raise _refused("password", wrong)
+            hashed = await asyncio.to_thread(passwords.hashed, password)
+            if instead_of is not None:
+                # Of two changes at once the second has not the password that is there by then.
+                one &= accounts.c.password_hash == instead_of
+            changed = update(accounts).values(password_hash=hashed).where(one).returning(accounts.c.email)
+            if (await connection.execute(changed)).one_or_none() is None:
+                raise _nobody(email) if instead_of is None else _refused("current", "what it is by now: it has changed")
+            await audit.record(connection, caller=caller, action=action, object=f"account {email}")
+
+
+async def demand_current(connection: AsyncConnection, email: str, mark: str) -> None:
+    """Raises AuthenticationError for a session whose password is not the account's any more."""
+    known = await _hash_of(connection, email)
+    if known is None or passwords.mark(known) != mark:
+        raise AuthenticationError("the session has ended: its password was changed", hint="sign in again")
+
+
+async def _hash_of(connection: AsyncConnection, email: str) -> str | None:
+    kept = select(accounts.c.password_hash).where(accounts.c.email == storable(email))
+    found: str | None = (await connection.execute(kept)).scalar_one_or_none()
+    return found
+
+
+def _refused(field: str, valid: str) -> InputError:
+    return InputError(
+        "the password was not changed",
+        hint="correct what is listed, then send it again",
+        problems=[(field, MASK, valid)],
+    )
+
+
+def _nobody(email: str) -> NotFoundError:
+    return NotFoundError(
+        f"'{email}' has no account here", hint="who signs in with a token has no password; its provider has it"
+    )
 
 
 def _somebodys(email: str, tenant: str) -> ColumnElement[bool]:

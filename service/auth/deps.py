@@ -30,6 +30,7 @@ from automation.models import deployments, tenants
 from automation.models_jobs import JobOperation, jobs, tenant_members, webhooks
 from automation.settings import Settings
 from automation.tokens import TokenSettings
+from service.auth.accounts import demand_current
 from service.auth.errors import AuthenticationError
 from service.auth.keys import keys_for
 from service.auth.limits import Limits
@@ -110,10 +111,12 @@ async def authenticate(connection: HTTPConnection, token: str) -> Principal:
     structlog.contextvars.bind_contextvars(subject=claims.subject)
     connection.state.subject = claims.subject
     roles = claims.tenants
-    if auth.limits.counts_requests or not claims.platform_admin:
+    if auth.limits.counts_requests or not claims.platform_admin or claims.account is not None:
         # Two statements that stand for themselves: what they would share is not worth BEGIN and COMMIT.
         async with looking_up(auth.engine, auth.settings) as database:
             connection.state.quota = await auth.limits.request(database, claims.subject)
+            if claims.account is not None:
+                await demand_current(database, claims.subject, claims.account)
             roles = await roles_of(database, claims)
     return Principal(
         subject=claims.subject,
@@ -123,6 +126,7 @@ async def authenticate(connection: HTTPConnection, token: str) -> Principal:
         address=connection.client.host if connection.client else None,
         correlation_id=getattr(connection.state, "correlation_id", "") or uuid.uuid4().hex,
         expires_at=claims.expires_at,
+        by_password=claims.account is not None,
     )
 
 

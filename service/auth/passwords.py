@@ -7,6 +7,7 @@ that those of tomorrow change nothing about the accounts of today.
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 import unicodedata
 
@@ -41,6 +42,12 @@ def wanting(password: str, *, others: tuple[str, ...] = ()) -> str | None:
     if password.casefold() in {one.casefold() for one in others}:
         return "something else than the name or the e-mail address"
     return None
+
+
+def mark(known: str) -> str:
+    """What a session has of the password that it began with: of another one it is another, and it tells neither."""
+    # The hash has a salt of its own each time: the same password set anew is another one here, and ends sessions too.
+    return hashlib.sha256(b"tenantry session 1 " + known.encode()).hexdigest()[:32]
 
 
 @functools.cache

@@ -43,6 +43,7 @@ class Permission(StrEnum):
     TENANT_CREATE = "tenant.create"
     TEMPLATES_WRITE = "templates.write"
     PLATFORM_READ = "platform.read"  # workers, queue, audit rows of no tenant
+    ACCOUNTS_WRITE = "accounts.write"  # other people's passwords
     PLATFORM_WEBHOOKS = "platform.webhooks"  # webhooks for the events of all tenants
 
 

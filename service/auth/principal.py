@@ -16,6 +16,7 @@ class Principal:
     """A caller. `roles` has its role on each tenant: of the token and of the tenants' members, the stronger one.
 
     `expires_at` is when its token does, in seconds since 1970: a live channel ends then.
+    `by_password`: it signed in to an account.
     """
 
     subject: str
@@ -25,6 +26,7 @@ class Principal:
     address: str | None = None
     correlation_id: str = ""
     expires_at: float = 0.0
+    by_password: bool = False
 
     @property
     def caller(self) -> Caller:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import jwt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from automation.tokens import TokenSettings
+from automation.tokens import ACCOUNT, TokenSettings
 from service.auth.errors import AuthenticationError
 from service.auth.keys import Keys
 from service.auth.permissions import Role
@@ -33,13 +33,15 @@ class _Claims(BaseModel):
     # What other programs put there is not ours to judge: it counts where it is a text, and verified.
     email: Any = None
     email_verified: Any = None
+    account: Annotated[str, Field(max_length=200)] | None = Field(None, alias=ACCOUNT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
     """Who a token says the caller is. `expires_at` in seconds since 1970.
 
-    `email` is the address that the identity provider says to have verified, in lower case; None without one.
+    `email` is the address that the identity provider says to have verified, in lower case; None without one. `account`
+    is the mark of the password that the token was given for; None for any other token.
     """
 
     subject: str
@@ -48,6 +50,7 @@ class Claims:
     creator: bool
     tenants: Mapping[str, Role] = field(default_factory=dict)
     expires_at: float
+    account: str | None = None
 
 
 class Verifier:
@@ -110,6 +113,7 @@ def _claims(content: Mapping[str, Any]) -> Claims:
         creator="creator" in read.roles,
         tenants={slug: Role(role) for slug, role in read.tenants.items() if role in words},
         expires_at=read.exp,
+        account=read.account,
     )
 
 

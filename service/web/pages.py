@@ -132,6 +132,7 @@ SAID = {
     "address-taken": "That e-mail address is of somebody who signs in with a token: they own the workspace, and no "
     "password was set.",
     "cancelled": "The job is being cancelled.",
+    "password-changed": "Your password is changed, and every session of yours has ended. Sign in with the new one.",
     "stopping": "The provisioning is being stopped.",
     "webhook-changed": "The webhook is changed.",
     "webhook-deleted": "The webhook is deleted.",

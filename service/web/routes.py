@@ -11,6 +11,7 @@ from service.auth.session import demand_same_origin, end_session, start_session
 from service.problems import Problem
 from service.state import State, StateDep
 from service.web import (
+    routes_account,
     routes_forms,
     routes_jobs,
     routes_platform,
@@ -115,6 +116,7 @@ async def static_file(digest: str, name: str) -> Response:
 
 
 for _part in (
+    routes_account,
     routes_forms,
     routes_tenants,
     routes_tenant_parts,

@@ -114,7 +114,7 @@ async def workspace_page(request: Request, state: StateDep, who: Reader, slug: s
         done=now["status"] in _DONE and not going_on,
         may={"change": may_change and not going_on, "cancel": going_on and who.may(Permission.JOB_CANCEL, slug)},
         steps=_steps(known, now, may_change=may_change and not going_on),
-        made=[one for one in now["objects"] if one["name"]],
+        made=[_shown(one) for one in provisioning.in_order(known) if one["name"]],
         titles={step.key: step.title for step in POS.steps},
         missing=[one for one in now["errors"] if not one["critical"]],
         wrong=[one for one in now["errors"] if one["critical"]],
@@ -125,6 +125,13 @@ async def workspace_page(request: Request, state: StateDep, who: Reader, slug: s
         log_open=any(step["status"] == StepStatus.FAILED for step in known.steps)
         or now["status"] == Provisioning.FAILED,
     )
+
+
+def _shown(one: Mapping[str, Any]) -> dict[str, Any]:
+    """An object in a reader's words: Odoo calls each by its model and a number, which nobody knows who has a shop."""
+    name, kind = str(one["name"]), str(one["kind"])
+    title = str(one.get("title") or "")
+    return {**one, "name": title or name, "known_as": name if title else "", "kind": forms.KINDS.get(kind, kind)}
 
 
 def _steps(known: Known, now: Mapping[str, Any], *, may_change: bool) -> list[dict[str, Any]]:

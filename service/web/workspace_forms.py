@@ -28,6 +28,17 @@ _TYPES = {
     "BASIC": "Basic: what a till cannot do without",
     "CUSTOM": "Custom: what is asked for, and nothing else",
 }
+KINDS = {
+    "res.company": "Company",
+    "stock.warehouse": "Warehouse",
+    "product.template": "Product",
+    "res.partner": "Customer",
+    "account.journal": "Journal",
+    "pos.payment.method": "Payment method",
+    "pos.config": "Point of sale",
+    "OdooPosSession": "Session",
+}
+"""What Odoo's models are to people. ERPNext has such words of its own."""
 _SECRET = frozenset({"admin_password"})
 _HELP = {
     "name": "As customers know it. The workspace's id follows from it.",

@@ -39,6 +39,9 @@ READERS   GET        /api/v1/tenants/{slug}/manifests/{version}
 READERS   GET        /api/v1/tenants/{slug}/members
 OWNERS    PUT        /api/v1/tenants/{slug}/members/{subject}
 OWNERS    DELETE     /api/v1/tenants/{slug}/members/{subject}
+ANY       PUT        /api/v1/account/password
+PLATFORM  PUT        /api/v1/accounts/{subject}/password
+PLATFORM  DELETE     /api/v1/accounts/{subject}
 ANY       GET        /api/v1/jobs
 READERS   GET        /api/v1/jobs/{job_id}
 READERS   GET        /api/v1/jobs/{job_id}/steps
@@ -105,6 +108,8 @@ PUBLIC    GET        /sign-in
 PUBLIC    POST       /sign-in
 PUBLIC    POST       /sign-out
 PUBLIC    GET        /static/{digest}/{name}
+ANY       GET        /account/password
+ANY       POST       /account/password
 ANY       GET        /tenants
 CREATORS  GET        /tenants/new
 CREATORS  POST       /tenants/new

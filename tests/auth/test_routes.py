@@ -105,6 +105,10 @@ def restore(connection: psycopg.Connection[Any]) -> None:
         " ON CONFLICT DO NOTHING"
     )
     connection.execute(
+        "INSERT INTO accounts (email, name, password_hash, created_by) VALUES ('zoe', 'Zoe', 'none', 'olga')"
+        " ON CONFLICT DO NOTHING"
+    )
+    connection.execute(
         "INSERT INTO jobs (id, tenant, line, operation, status, actor, correlation_id, options, ended_at)"
         " VALUES (%s, 'acme', 'cabinet', 'preview', 'succeeded', 'olga', 'c', %s, now()) ON CONFLICT DO NOTHING",
         (PREVIEW, json.dumps({"manifest": manifest("acme")})),

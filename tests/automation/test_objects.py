@@ -44,6 +44,14 @@ def test_an_object_is_kept_by_its_name_on_the_server() -> None:
     ]
 
 
+def test_one_that_its_server_knows_by_a_number_is_called_as_people_do_too() -> None:
+    company = {"model": "res.company", "reference": "res.company,2", "named": {"name": "Shop hunter2"}}
+    (row,) = after(None, event(outputs={**company, "ready": True, "reason": ""}))
+    assert (row["kind"], row["name"], row["title"]) == ("res.company", "res.company,2", "Shop ***")
+    (plain,) = after(None, event(outputs={**company, "named": {"name": 7}, "ready": True, "reason": ""}))
+    assert "title" not in plain
+
+
 def test_one_that_could_not_be_made_says_why_without_secrets() -> None:
     missing = DOCUMENT | {"docname": None, "ready": False, "reason": "no such group; hunter2"}
     (row,) = after(None, event("update", missing))

@@ -32,6 +32,7 @@ class Full:
         """An address of every page that is asked for with GET, by its route."""
         return {
             "/sign-in": "/sign-in",
+            "/account/password": "/account/password",
             "/tenants": "/tenants",
             "/tenants/new": "/tenants/new?line=cabinet&template=orthodontics",
             "/tenants/{slug}": "/tenants/acme",

@@ -1,4 +1,4 @@
-"""The service with a region whose ERPNext and Odoo are simulated in this process, and a person who creates workspaces there."""
+"""The service with a region whose ERPNext and Odoo are simulated in this process; a person creates workspaces there."""
 
 from __future__ import annotations
 
@@ -45,7 +45,13 @@ class ShopSite(Site):
 
     def environment(self) -> dict[str, str]:
         backends = str(self.folder / "backends.yaml")
-        return {**super().environment(), "TENANTRY_BACKENDS": backends, KEY: self.erp.key, SECRET: self.erp.secret, ODOO_KEY: running.KEY}
+        return {
+            **super().environment(),
+            "TENANTRY_BACKENDS": backends,
+            KEY: self.erp.key,
+            SECRET: self.erp.secret,
+            ODOO_KEY: running.KEY,
+        }
 
     def docs(self, doctype: str, **having: Any) -> list[Mapping[str, Any]]:
         return list(self.erp.site.records.each(doctype, **having))

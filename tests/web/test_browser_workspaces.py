@@ -75,7 +75,7 @@ def test_one_on_odoo_goes_from_nothing_to_an_open_session(page: Page, site: Shop
     till = site.odoo.row("pos.config", company_id=company["id"])
     session = site.odoo.row("pos.session", config_id=till["id"])
     assert session["state"] == "opened"
-    expect(page.get_by_role("row", name=re.compile("^Odoo Shop Company"))).to_be_visible()
+    expect(page.get_by_role("row", name=re.compile("^Odoo Shop res.company,.* Company"))).to_be_visible()
     look(page, "workspace-on-odoo")
     assert site.docs("Company", company_name="Odoo Shop") == []
 
