@@ -103,7 +103,7 @@ class Api:
             return client.request(method, f"{self.base_url}{path}", headers=headers, timeout=timeout, **rest)
 
         attempts = Retrying(
-            stop=stop_after_attempt(ATTEMPTS),
+            stop=stop_after_attempt(_tries.get() or ATTEMPTS),
             wait=_wait,
             retry=retry_if_exception(lambda error: _passes(error, again))
             | retry_if_result(lambda answer: self._not_ready(answer, again)),
@@ -146,6 +146,19 @@ def correlated(correlation_id: str) -> Iterator[None]:
         yield
     finally:
         _correlation.reset(before)
+
+
+_tries: contextvars.ContextVar[int] = contextvars.ContextVar("tries", default=0)
+
+
+@contextlib.contextmanager
+def tried_once() -> Iterator[None]:
+    """What is asked in this block is asked once: for whoever comes again anyway, and holds something up meanwhile."""
+    before = _tries.set(1)
+    try:
+        yield
+    finally:
+        _tries.reset(before)
 
 
 def correlation_headers(*names: str) -> dict[str, str]:

@@ -64,8 +64,14 @@ def health_of(engine: str, region: str, *, fresh: bool = False) -> EngineHealth:
 
 
 def hold(manifest: PosManifest) -> str | None:
-    """Why a first run of the manifest had better wait, None where it need not. Looks now."""
-    found = health_of(manifest.engine, manifest.region, fresh=True)
+    """Why a run of the manifest had better wait, None where it need not. Looks now, and once.
+
+    A turn of waiting holds a worker's slot, and is itself one try of many: it need not be three.
+    """
+    from providers.http import tried_once
+
+    with tried_once():
+        found = health_of(manifest.engine, manifest.region, fresh=True)
     return f"its engine is {found.status}: {found.words}" if found.passes else None
 
 

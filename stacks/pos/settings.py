@@ -23,8 +23,8 @@ _Field = Annotated[str, matching(r"[a-z][a-z0-9_]{0,60}", "a field's name, such 
 _Value = StrictBool | StrictInt | StrictFloat | LineText
 _Code = Annotated[str, matching(r"[A-Z0-9][A-Z0-9._-]{0,39}", "capitals, digits, '.', '_' and '-', such as TEA-250")]
 _Abbr = Annotated[str, matching(r"[A-Z0-9][A-Z0-9-]{0,39}", "1 to 40 capitals, digits and '-', such as ACME")]
-_Money = Annotated[float, Field(ge=0, le=1_000_000_000, allow_inf_nan=False, strict=False)]
-_Pieces = Annotated[float, Field(ge=0, le=10_000_000, allow_inf_nan=False, strict=False)]
+_Money = Annotated[float, Field(ge=0, le=1_000_000_000, allow_inf_nan=False)]
+_Pieces = Annotated[float, Field(ge=0, le=10_000_000, allow_inf_nan=False)]
 
 
 class Company(Section):

@@ -18,6 +18,8 @@ from providers.erpnext.errors import (
 from providers.erpnext.health import EngineCheckProvider, Status, demand_online, health_of
 from providers.errors import BudgetError, ProviderError
 from sandbox.erpnext.faults import Kind
+from stacks.lines import POS
+from stacks.pos.engine import hold
 from tests.erpnext.running import REGION, VARIABLES, Erp, name_region
 
 WHAT = "Customer 'X'"
@@ -34,6 +36,19 @@ def test_a_site_is_online_and_is_looked_at_once_a_while(here: Erp, monkeypatch: 
     monkeypatch.setattr(health, "CACHE_SECONDS", 0.0)
     health_of(REGION)
     assert len(here.asked()) == 3 * asked
+
+
+def test_a_turn_of_waiting_asks_once_and_a_check_three_times(here: Erp) -> None:
+    """A turn holds a worker's slot, and the next one asks again."""
+    shop = {"kind": "pos", "slug": "duka", "name": "Duka", "countryCode": "KE", "region": REGION}
+    here.fault(Kind.MAINTENANCE, times=1, where="ping")
+    assert "degraded" in (hold(POS.parse(shop)) or "")
+    assert len(here.asked()) == 1
+    assert hold(POS.parse(shop)) is None
+    before = len(here.asked())
+    here.fault(Kind.MAINTENANCE, where="ping")
+    assert health_of(REGION, fresh=True).status is Status.DEGRADED
+    assert len(here.asked()) == before + 3
 
 
 def test_a_site_that_comes_back_within_three_tries_is_online(here: Erp) -> None:

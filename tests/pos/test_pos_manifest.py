@@ -47,6 +47,20 @@ def includes(**changes: Any) -> dict[str, bool]:
     return dict(resolved(**changes).settings["includes"])
 
 
+ITEM = {"code": "TEA", "name": "Tea", "group": "Products", "unit": "Nos", "price": 220, "cost": 160.5, "stock": 35}
+
+
+@pytest.mark.parametrize("key", list(ITEM))
+def test_nothing_of_a_demo_item_is_made_of_another_type(key: str) -> None:
+    """As its schema says: a name is a text, a price a number; 5 is no name, and "5" and true are no prices."""
+    text = isinstance(ITEM[key], str)
+    wrong: tuple[Any, ...] = (True, None, [], {}, *((5, 5.5, "") if text else ("5", "1.5", -1)))
+    field = f"customSettings.demo.items[0].{key}"
+    for value in wrong:
+        assert set(problems(customSettings={"demo": {"items": [{**ITEM, key: value}]}})) == {field}, value
+    assert resolved(customSettings={"demo": {"items": [ITEM]}}).settings["demo"]["items"][0][key] == ITEM[key]
+
+
 @pytest.mark.parametrize(
     ("changes", "template"),
     [
