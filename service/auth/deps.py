@@ -115,8 +115,6 @@ async def authenticate(connection: HTTPConnection, token: str) -> Principal:
         # Two statements that stand for themselves: what they would share is not worth BEGIN and COMMIT.
         async with looking_up(auth.engine, auth.settings) as database:
             connection.state.quota = await auth.limits.request(database, claims.subject)
-            if claims.account is not None:
-                await demand_current(database, claims.subject, claims.account)
             roles = await roles_of(database, claims)
     return Principal(
         subject=claims.subject,
@@ -134,7 +132,10 @@ async def roles_of(database: AsyncConnection, claims: Claims) -> Mapping[str, Ro
     """The caller's role on each tenant: of its token and of the tenants' members, the stronger one.
 
     A member is who has the member's subject, or the address that the member is called by, verified by its provider.
+    Raises AuthenticationError for a session that has ended since: here, as whoever lets callers pass asks this.
     """
+    if claims.account is not None:
+        await demand_current(database, claims.subject, claims.account)
     if claims.platform_admin:
         return claims.tenants
     mine = [name for name in (claims.subject, claims.email) if name]

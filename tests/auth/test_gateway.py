@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 
 from automation.errors import TenantryError
 from service.api import gateway
+from service.auth import passwords
 from service.auth.deps import Auth
 from service.auth.errors import Quota
 from service.problems import Problem, problem_of
@@ -74,6 +75,23 @@ def name_secrets(folder: Path, monkeypatch: pytest.MonkeyPatch, **named: str | N
     path = folder / "backends.yaml"
     path.write_text(yaml.safe_dump({"regions": regions}, sort_keys=False))
     monkeypatch.setenv("TENANTRY_BACKENDS", str(path))
+
+
+async def test_a_session_whose_password_was_changed_does_not_pass(app: FastAPI, main_db: MainDatabase) -> None:
+    with main_db.connect() as connection:
+        connection.execute("INSERT INTO tenants (slug, line, name, status) VALUES ('acme', 'cabinet', 'A', 'active')")
+        connection.execute(
+            "INSERT INTO tenant_members (tenant, subject, role, added_by) VALUES ('acme', 'zoe', 'admin', 'olga')"
+        )
+        session = token("zoe", tenantry_account=passwords.mark("a hash"))
+        assert (await ask(app, session)).status_code == 401  # there is no such account
+        connection.execute(
+            "INSERT INTO accounts (email, name, password_hash, created_by) VALUES ('zoe', 'Zoe', 'a hash', 'olga')"
+        )
+        assert (await ask(app, session)).status_code == 204
+        connection.execute("UPDATE accounts SET password_hash = 'another hash'")
+        assert (await ask(app, session)).status_code == 401
+    assert (await ask(app, token("zoe"))).status_code == 204  # which no password was given for
 
 
 async def test_who_has_a_role_on_the_tenant_passes(app: FastAPI, main_db: MainDatabase) -> None:

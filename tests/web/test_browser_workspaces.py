@@ -150,7 +150,7 @@ def test_without_a_script_it_is_created_and_watched_all_the_same(browser: Browse
     context.close()
 
 
-def test_its_admin_signs_in_with_the_password_and_sees_only_that(browser: Browser, site: ShopSite) -> None:
+def test_its_admin_signs_in_sees_only_that_and_changes_the_password(browser: Browser, site: ShopSite) -> None:
     context = context_of(browser, site, None)
     page = context.new_page()
     wrong = watched(page)
@@ -166,5 +166,23 @@ def test_its_admin_signs_in_with_the_password_and_sees_only_that(browser: Browse
     expect(page).to_have_url(f"{site.url}/workspaces/duka-la-njeri")
     page.goto(f"{site.url}/tenants")
     expect(page.locator("#tenants tbody tr")).to_have_count(1)
+
+    page.get_by_role("link", name="Password").click()
+    page.get_by_label("Password now").fill("not the one")
+    for again in ("New password", "New password again"):
+        page.get_by_label(again, exact=True).fill(f"{PASSWORD} too")
+    page.get_by_role("button", name="Change password").click()
+    expect(page.get_by_label("Password now")).to_be_focused()
+    expect(page.get_by_role("alert")).to_contain_text("the password that you sign in with now")
+    look(page, "account-password-wrong")
+    page.get_by_label("Password now").fill(PASSWORD)
+    for again in ("New password", "New password again"):
+        page.get_by_label(again, exact=True).fill(f"{PASSWORD} too")
+    page.get_by_role("button", name="Change password").click()
+    expect(page.get_by_role("status")).to_contain_text("Your password is changed")
+    page.get_by_label("E-mail address").fill(SHOP["admin_email"])
+    page.get_by_label("Password", exact=True).fill(f"{PASSWORD} too")
+    page.get_by_role("button", name="Log in with a password").click()
+    expect(page).to_have_url(f"{site.url}/tenants")
     assert wrong == []
     context.close()
