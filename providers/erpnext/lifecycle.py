@@ -148,7 +148,7 @@ def _sought(site: Site, wanted: Wanted, lost: ProviderError) -> dict[str, Any] |
 def _alone(site: Site, wanted: Wanted, made: dict[str, Any]) -> Placed:
     """What was made, unless somebody made one of the same key at the same time: then the older one, and ours goes."""
     if wanted.named is None:
-        rows = _counting(site, wanted)
+        rows = _counting(site, wanted, Kept(name=str(made["name"])))
         if rows and rows[0]["name"] != made["name"]:
             site.remove(wanted.doctype, str(made["name"]), what=wanted.what)
             older = site.get(wanted.doctype, str(rows[0]["name"]), what=wanted.what)

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from providers.erpnext import own_company
+from providers.erpnext.leftovers import left_in
 from providers.errors import OwnershipError
-from tests.erpnext.running import KEY, SECRET, VARIABLES, Erp, created, here, quick, raw
+from tests.erpnext.running import KEY, MARK, REGION, SECRET, VARIABLES, Erp, created, here, quick, raw
 from tests.pos.accounts import account, differing, with_others
 from tests.pos.lifetimes import CASHIER, Tenant
 from tests.pos.stand_in import PosWarehouses
@@ -260,3 +261,30 @@ def test_a_right_that_lacks_is_named_and_once_given_it_is_whole(
     here.site.add_user(here.user, {"*": EVERYTHING}, key=KEY, secret=SECRET)
     assert tenant.run() == "PROVISIONED"
     assert sessions(here) == [(CASHIER, "Open")]
+
+
+# What is left
+
+
+def test_what_others_have_come_to_use_stays_without_a_word_of_the_tenant(here: Erp, tenant: Tenant) -> None:
+    here.put("Company", company_name="Other", abbr="OT", default_currency="KES", country="Kenya")
+    here.put("Warehouse", warehouse_name="Theirs", company="Other", customer="Walk-In Customer")
+    tenant.destroy()
+    [customer] = here.docs("Customer")
+    assert not customer["customer_details"]
+    assert left_in(REGION, tenant_mark=MARK) == []
+
+
+def test_what_bears_the_mark_and_is_left_is_named(here: Erp, tenant: Tenant) -> None:
+    prices = [each["name"] for each in here.docs("Item Price")]
+    assert left_in(REGION, tenant_mark=MARK) == [
+        "company 'Shop' in ERPNext of region here",
+        "customer 'Walk-In Customer' in ERPNext of region here",
+        f"item price {prices[0]!r} in ERPNext of region here",
+        f"user {CASHIER!r} in ERPNext of region here",
+    ]
+    here.site.add_user(here.user, {"*": EVERYTHING, "User": ""}, key=KEY, secret=SECRET)
+    assert len(left_in(REGION, tenant_mark=MARK)) == 3
+    here.site.add_user(here.user, {"*": EVERYTHING}, key=KEY, secret=SECRET)
+    tenant.destroy()
+    assert left_in(REGION, tenant_mark=MARK) == []
