@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from automation import checks, history, operations
+from automation.after_backup import BROKE_OFF, broke_off, lacking
 from automation.backup_plans import plan_of
 from automation.errors import InputError
 from automation.kept_backups import of_plan, removed_at, told
@@ -60,6 +61,8 @@ class _Work:
     going: _Going
     touched: threading.Event = field(default_factory=threading.Event)
     """Set once a restore has begun to change the site."""
+    half: threading.Event = field(default_factory=threading.Event)
+    """Set where the site was half restored before this run had touched it."""
 
     def heard(self, key: str) -> Callable[[object], None]:
         """What tells how far a command is as the message of the step `key`."""
@@ -143,7 +146,9 @@ def restore(
         before = datetime.now(UTC) if first else None
         gone = removed_at(work.held.database, context.settings, tenant)
 
-        def begins(there: Manifest | None) -> None:
+        def begins(there: Manifest | None, half: bool) -> None:
+            if half and not work.touched.is_set():
+                work.half.set()
             work.touched.set()
             if gone is not None and moment <= gone:
                 text = (
@@ -158,6 +163,9 @@ def restore(
         with work.step("restore") as heard:
             made = put_back(ops, store, of, backup_id, heard=heard, going=work.going, first=before, begins=begins)
             done.update(told(made, store.name))
+        if (note := lacking(work.plan.apps, made.apps)) is not None:
+            done["note"] = note
+            work.run.tracker.log("warning", note, step="restore")
 
     return _run(context, tenant, "restore", _RESTORE, act, done, kept, correlation)
 
@@ -195,7 +203,10 @@ def _run(
             run.end_events(outcome)
             if not outcome.ok:
                 return replace(_failed(work, outcome, done.get("before")), kept=tuple(kept))
-            ended = run.finish(DeploymentStatus.SUCCEEDED, _status(held, operation))
+            status = _status(work, operation)
+            if status is TenantStatus.FAILED:
+                run.tracker.log("warning", BROKE_OFF)
+            ended = run.finish(DeploymentStatus.SUCCEEDED, status)
             return replace(ended, backup=dict(done), kept=tuple(kept))
 
 
@@ -208,7 +219,7 @@ def _failed(work: _Work, outcome: Outcome, before: str | None) -> RunResult:
         reason += f"; what was there before is backup {before}" if before else ""
     else:
         reason = "the site is as it was"
-    status = TenantStatus.FAILED if broken else _status(work.held, "backup")
+    status = TenantStatus.FAILED if broken else _status(work, "backup")
     return work.run.left(outcome, Decision(plan=Plan.LEAVE, reason=reason), step, text, tenant_status=status)
 
 
@@ -223,6 +234,8 @@ def _is_broken(plan: BackupPlan, *, unless_known: bool) -> bool:
         return unless_known
 
 
-def _status(held: Held, operation: str) -> TenantStatus:
+def _status(work: _Work, operation: str) -> TenantStatus:
     """What the tenant is after a run that succeeded. A restore makes whole what another one has left."""
-    return TenantStatus.FAILED if held.facts.failed and operation == "backup" else held.facts.working
+    facts, dead = work.held.facts, [str(row["operation"]) for row in work.held.dead]
+    broken = broke_off(failed=facts.failed, dead=dead, operation=operation, half=work.half.is_set())
+    return TenantStatus.FAILED if broken else facts.working

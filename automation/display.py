@@ -207,14 +207,7 @@ def result_lines(result: RunResult) -> Iterator[str]:
         yield "  nothing to change"
     if url := result.outputs.get("url"):
         yield f"  reached at: {url}"
-    if result.backup:
-        yield f"  backup: {result.backup['id']}, {result.backup['size']} bytes, in {result.backup['store']}"
-        if before := result.backup.get("before"):
-            yield f"  what was there before: backup {before}"
-        if cleared := result.backup.get("cleared"):
-            yield f"  old backups deleted: {len(cleared)}"
-    elif result.kept:
-        yield f"  last backup: {result.kept[0]['id']}, {result.kept[0]['size']} bytes, in {result.kept[0]['store']}"
+    yield from _backup_lines(result)
     if result.partial:
         again = "backup" if result.backup else "up"
         yield f"  partial: {', '.join(result.partial)} not in place; the next {again} tries again"
@@ -225,6 +218,19 @@ def result_lines(result: RunResult) -> Iterator[str]:
     if result.rolled_back_to is not None:
         yield f"  rolled back to: {result.rolled_back_to}"
     yield f"  deployment {result.deployment}, correlation id {result.correlation_id}"
+
+
+def _backup_lines(result: RunResult) -> Iterator[str]:
+    if result.backup:
+        yield f"  backup: {result.backup['id']}, {result.backup['size']} bytes, in {result.backup['store']}"
+        if before := result.backup.get("before"):
+            yield f"  what was there before: backup {before}"
+        if note := result.backup.get("note"):
+            yield f"  {note}"
+        if cleared := result.backup.get("cleared"):
+            yield f"  old backups deleted: {len(cleared)}"
+    elif result.kept:
+        yield f"  last backup: {result.kept[0]['id']}, {result.kept[0]['size']} bytes, in {result.kept[0]['store']}"
 
 
 _PAST = {

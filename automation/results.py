@@ -19,8 +19,9 @@ class RunResult:
     `outputs` are the stack's, after an `up` that succeeded: where the tenant is, and what it has. Secrets are masked.
     `partial` are the steps of which something optional is not ready, and is tried again by the next `up`; `requests`
     how many were sent to each server that counts them, by its name.
-    `backup` is the one that a backup has made or a restore has put back: id, site, size in bytes, apps, store. `kept`
-    are those of what was there before: of a restore, and the last one of a tenant that was removed.
+    `backup` is the one that a backup has made or a restore has put back: id, site, size in bytes, apps, store; the
+    `note` of a restore says which apps it lacks. `kept` are those of what was there before: of a restore, and the last
+    one of a tenant that was removed.
     """
 
     tenant: str

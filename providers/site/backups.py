@@ -54,6 +54,8 @@ def take(
     ops: SiteOperations, store: Store, of: Tenant, *, now: datetime, heard: Heard, going: Going = lambda: True
 ) -> Manifest:
     """A backup of the site, in the store. Where it fails, nothing of it is left there. Raises ProviderError."""
+    # A store that is away would cost a dump of the whole site, each time that this is tried again.
+    store.demand()
     if _owned(ops, of).half_restored:
         # Kept as a whole one, it would drive those that are good out of the store.
         raise UnfinishedError(
@@ -141,12 +143,13 @@ def restore(
     heard: Heard,
     going: Going = lambda: True,
     first: datetime | None = None,
-    begins: Callable[[Manifest | None], None] = lambda _before: None,
+    begins: Callable[[Manifest | None, bool], None] = lambda _before, _half: None,
 ) -> Manifest:
     """Puts the site back to what a backup holds, once all of that is here and right. Raises ProviderError.
 
     `first`: the moment for which what is there now is backed up before; None where nobody wants that. What an earlier
-    restore has left half done is not. `begins` hears of that backup, or None, before the site is touched.
+    restore has left half done is not. `begins` hears of that backup, or None, and whether the site was half restored,
+    before it is touched.
     """
     manifest = manifest_of(store, of, backup)
     with tempfile.TemporaryDirectory(prefix="tenantry-restore-") as folder:
@@ -158,7 +161,7 @@ def restore(
         # Of what is half there bench may not even tell its apps.
         now = {} if half else versions(ops.installed(of.site))
         changed = half or any(now.get(app) != version for app, version in manifest.apps.items() if version)
-        begins(before)
+        begins(before, half)
         ops.restore(of.site, of.mark, files, heard, migrate=changed)
     return manifest
 

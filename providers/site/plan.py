@@ -10,10 +10,14 @@ from providers.site.schedule import Schedule
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupPlan:
-    """The site `site` of the tenant `mark` on the bench of `region`. Without a `schedule` somebody has to ask."""
+    """The site `site` of the tenant `mark` on the bench of `region`. Without a `schedule` somebody has to ask.
+
+    `apps` are those that the tenant is to have.
+    """
 
     region: str
     site: str
     mark: str
+    apps: tuple[str, ...]
     schedule: Schedule | None
     keep: Keep

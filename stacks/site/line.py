@@ -109,6 +109,7 @@ def backed_up(resolved: ResolvedManifest[SiteManifest], mark: str) -> BackupPlan
         region=resolved.manifest.region,
         site=str(settings.host),
         mark=mark,
+        apps=settings.apps,
         schedule=settings.backups.planned(),
         keep=settings.backups.kept(),
     )

@@ -71,7 +71,8 @@ def worked(sites: Sites, **settings: Any) -> None:
     """The site as an `up` leaves it, without one: on its bench, and in the main database."""
     ensure_ready(sites.context.settings)
     resolved = SITE.resolve(SITE.parse(manifest(**settings)), SITE.templates())
-    bring_up(sites.bench.ops, sites.bench.new, ["erpnext"], sites.bench.hear)
+    apps = settings.get("apps", ["erpnext"])
+    bring_up(sites.bench.ops, sites.bench.new, apps, sites.bench.hear)
     with sites.main.connect() as connection:
         connection.execute(
             "INSERT INTO tenants (slug, line, name, status, last_good_manifest, manifest_version) "

@@ -354,6 +354,14 @@ def test_a_restore_that_never_came_to_bench_leaves_the_site_whole(real: TestBenc
     assert take(real.ops, store_of(REGION), tenant(real), now=NOW, heard=real.hear).apps == made.apps
 
 
+def test_a_store_that_is_away_costs_no_dump_of_the_site(real: TestBench) -> None:
+    SiteProvider().create(real.props)
+    real.backups.rmdir()
+    with pytest.raises(BackupError, match="the folder for backups is not there"):
+        take(real.ops, store_of(REGION), tenant(real), now=NOW, heard=real.hear)
+    assert real.calls("backup") == []
+
+
 def test_a_site_that_is_half_restored_is_dropped_without_a_backup(real: TestBench) -> None:
     outs = SiteProvider().create(real.props).outs or {}
     made = take(real.ops, store_of(REGION), tenant(real), now=NOW, heard=real.hear)
