@@ -68,11 +68,11 @@ class FakeStack:
     def ensure(self) -> None:
         self._backend.stacks.setdefault(self._tenant, {})
 
-    def up(self, program: Program, on_event: OnEvent, *, targets: Sequence[str] = ()) -> None:
+    def up(self, program: Program, on_event: OnEvent, *, targets: Sequence[str] = (), dependents: bool = True) -> None:
         del program
         self._begin("up")
         resources = self._backend.stacks[self._tenant]
-        for key in self._targeted(targets):
+        for key in self._targeted(targets, dependents):
             self._operate(on_event, "up", key, self._op(key, resources))
             (self._backend.unready.add if key in self._backend.lacking else self._backend.unready.discard)(key)
             resources[key] = f"id-{key}"
@@ -194,9 +194,11 @@ class FakeStack:
     def _end(self, on_event: OnEvent) -> None:
         self._raw(on_event, {"cancelEvent": {}})
 
-    def _targeted(self, targets: Sequence[str]) -> list[str]:
-        """Each step depends on the one before it, so that the first target and all after it take part."""
+    def _targeted(self, targets: Sequence[str], dependents: bool) -> list[str]:
+        """Each step depends on the one before it, so that with dependents all after the first target take part."""
         keys = self._keys()
+        if not dependents:
+            return [key for key in keys if self._is_hit(key, targets)]
         first = next((place for place, key in enumerate(keys) if self._is_hit(key, targets)), len(keys))
         return keys[first:] if targets else keys
 

@@ -136,8 +136,7 @@ def settings_of_runs(connection: Connection, tenant: str) -> Mapping[str, Any] |
     """The settings of a tenant's newest run that had any, however it ended; None where none had."""
     of_runs = (
         select(deployments.c.manifest)
-        # SQL's NULL and JSON's are the same nothing.
-        .where(deployments.c.tenant == tenant, func.jsonb_typeof(deployments.c.manifest) == "object")
+        .where(deployments.c.tenant == tenant, deployments.c.manifest.is_not(None))
         .order_by(deployments.c.number.desc())
         .limit(1)
     )

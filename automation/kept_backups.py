@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from automation import history, manifests
 from automation.backup_plans import plan_of
 from automation.database import engine_for, ensure_ready, transaction
-from automation.errors import EngineError
+from automation.errors import EngineError, InputError
 from automation.jobs import reading_backups
 from automation.settings import PROJECT_NAME, Settings
 
@@ -70,7 +70,11 @@ def last_of(
     """The newest backup of a tenant that is being removed, as `told` has it, or why that cannot be found out."""
     if last_good is None:
         return None, None
-    plan = manifests.line_named(line).backed_up(manifests.restored(last_good), f"{PROJECT_NAME}/{tenant}")
+    try:
+        plan = manifests.line_named(line).backed_up(manifests.restored(last_good), f"{PROJECT_NAME}/{tenant}")
+    except InputError as error:
+        # What was kept by another version is no reason to keep a tenant that is gone.
+        return None, f"which backup is the last one could not be found out: {error.message}"
     if plan is None:
         return None, None
     from providers.backends import site_of

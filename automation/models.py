@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-HEAD = "0009"
+HEAD = "0010"
 """The newest revision in `migrations/versions`; a test holds the two together."""
 
 
@@ -84,7 +84,7 @@ tenants = Table(
     Column("status", Text, nullable=False),
     Column("template_id", Text),
     Column("template_version", Text),
-    Column("last_good_manifest", JSONB),
+    Column("last_good_manifest", JSONB(none_as_null=True)),
     # Where it is reached, as the last run that succeeded told; a port is known only then.
     Column("url", Text),
     # What it has on servers that many share, as `automation.objects.kept` describes it.
@@ -113,8 +113,8 @@ deployments = Table(
     Column("engine", Text, nullable=False),
     Column("enable_rollback", Boolean, nullable=False, server_default=text("true")),
     Column("first_create", Boolean, nullable=False, server_default=text("false")),
-    Column("manifest", JSONB),
-    Column("previous_manifest", JSONB),
+    Column("manifest", JSONB(none_as_null=True)),
+    Column("previous_manifest", JSONB(none_as_null=True)),
     Column("rollback_of", Uuid, ForeignKey("deployments.id")),
     # The job that this was run for; none for a run by hand. No foreign key: jobs are cleared away sooner than history.
     Column("job_id", Uuid),

@@ -274,22 +274,43 @@ def _removal(run: Run, held: Held) -> tuple[Outcome, tuple[str, ...]]:
     if not looked.ok or not there[-1]:
         run.end_events(looked)
         return looked, ()
-    if creations_begun(run.export()):
-        _adopt(run, held)
+    unfinished = creations_begun(run.export())
+    if unfinished and (stopped := _adopt(run, held, unfinished)) is not None:
+        run.end_events(stopped)
+        return stopped, ()
     return run.destroy(rolling_back=False)
 
 
-def _adopt(run: Run, held: Held) -> None:
-    """A killed run may have made an object that its state does not know: `up` adopts it, so that destroy removes it."""
+def _adopt(run: Run, held: Held, unfinished: Sequence[str]) -> Outcome | None:
+    """A killed run may have made an object that its state does not know: `up` adopts it, so that destroy removes it.
+
+    Only the `unfinished`, which are URNs: what else there was to be made might not go again. The outcome where this
+    was stopped, and the removal with it; what fails otherwise is said, and keeps nothing from being removed.
+    """
     with transaction(held.database, run.context.settings) as connection:
         manifest = history.settings_of_runs(connection, run.new.tenant)
     if manifest is None:
-        return
+        return None
     run.tracker.log("info", "a killed run left an unfinished create: adopting it first, so that it is removed too")
-    program = manifests.program(manifests.restored(manifest))
-    outcome = run.execute(lambda: run.stack.up(program, lambda _event: None), "up")
+    try:
+        program = manifests.program(manifests.restored(manifest))
+    except InputError as error:
+        run.tracker.log("warning", f"it cannot be adopted: {error.message}")
+        return None
+    asked = run.context.cancel.count
+    outcome = run.execute(lambda: run.stack.up(program, _unheard, targets=unfinished, dependents=False), "up")
+    if outcome.ok and run.context.cancel.count > asked:
+        # That it came to its end before it heard of it makes no difference to what was to follow.
+        return Outcome(stop=Stop.USER, reason="cancelled by a signal")
+    if outcome.stop in {Stop.USER, Stop.LOCK_LOST, Stop.STUCK}:
+        return outcome
     if not outcome.ok:
         run.tracker.log("warning", f"adopting did not succeed: {run.failure(outcome)[1]}")
+    return None
+
+
+def _unheard(_event: object) -> None:
+    """The steps of a removal are those of what goes, and not of what is taken over first."""
 
 
 def rollback(context: Context, deployment: str, *, force: bool = False, correlation: str | None = None) -> RunResult:

@@ -42,8 +42,9 @@ class TenantStack(Protocol):
     def ensure(self) -> None:
         """Selects the stack, making it first when there is none."""
 
-    def up(self, program: Program, on_event: OnEvent, *, targets: Sequence[str] = ()) -> None:
-        """Applies the program; with `targets`, URNs with globs, only to these and to what depends on them."""
+    def up(self, program: Program, on_event: OnEvent, *, targets: Sequence[str] = (), dependents: bool = True) -> None:
+        """Applies the program; with `targets`, URNs with globs, only to these and, with `dependents`, to what depends
+        on them."""
 
     def preview(self, program: Program, on_event: OnEvent) -> None:
         """Announces by events what `up` would do. Writes nothing."""
@@ -167,7 +168,7 @@ class PulumiStack:
             self._stack = _quiet_stack(self._tenant, self._workspace, create=True)
         self._keep_settings()
 
-    def up(self, program: Program, on_event: OnEvent, *, targets: Sequence[str] = ()) -> None:
+    def up(self, program: Program, on_event: OnEvent, *, targets: Sequence[str] = (), dependents: bool = True) -> None:
         def heed(event: EngineEvent) -> None:
             if event.res_op_failed_event is not None:
                 # What follows is a rollback, most likely: its engine starts while this one still ends.
@@ -181,7 +182,7 @@ class PulumiStack:
             show_secrets=False,
             suppress_outputs=True,
             target=list(targets) or None,
-            target_dependents=bool(targets) or None,
+            target_dependents=(bool(targets) and dependents) or None,
         )
         self._keep_settings()
 

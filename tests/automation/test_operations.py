@@ -13,11 +13,12 @@ from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import select, update
 
 from automation import errors, history, manifests, operations
 from automation.database import engine_for, ensure_ready, transaction
-from automation.fake_stack import FakeBackend
-from automation.models import DeploymentStatus
+from automation.fake_stack import FakeBackend, FakeStack
+from automation.models import DeploymentStatus, deployments, tenants
 from automation.operations import UpOptions
 from automation.queries import logs, show_deployment, show_tenant
 from automation.results import RunResult
@@ -219,6 +220,69 @@ def test_destroy_then_destroy_again(context: Context, backend: FakeBackend) -> N
     assert backend.stacks == {}
     assert tenant(context)["status"] == "removed"
     assert operations.destroy(context, "acme").error is None
+
+
+def killed_in(backend: FakeBackend, key: str) -> None:
+    """As a run leaves it that was killed while it made this step's resource, and all before it was made."""
+    urn = next(row["urn"] for row in FakeStack(backend, "acme").export()["resources"] if row["id"] == f"id-{key}")
+    keys = list(backend.stacks["acme"])
+    for later in keys[keys.index(key) :]:
+        del backend.stacks["acme"][later]
+    backend.pending = [{"type": "creating", "resource": {"urn": urn}}]
+
+
+def test_destroy_after_a_killed_run_takes_over_what_that_was_making_and_nothing_else(
+    context: Context, backend: FakeBackend
+) -> None:
+    run_up(context)
+    killed_in(backend, "database")
+    operated: list[tuple[str, str]] = []
+    backend.hold = lambda operation, key, _stop: operated.append((operation, key))
+    assert operations.destroy(context, "acme").error is None
+    assert [key for operation, key in operated if operation == "up"] == ["database"]
+    assert ("destroy", "database") in operated
+    assert backend.stacks == {}
+
+
+def test_who_stops_what_is_taken_over_stops_the_removal(context: Context, backend: FakeBackend) -> None:
+    run_up(context)
+    killed_in(backend, "database")
+
+    def stopped(operation: str, _key: str, stop: threading.Event) -> None:
+        if operation == "up":
+            context.cancel.request()
+            stop.wait(20)
+
+    backend.hold = stopped
+    result = operations.destroy(context, "acme")
+    assert result.status is DeploymentStatus.CANCELLED
+    assert "destroy" not in backend.calls[backend.calls.index("interrupt") :]
+    assert backend.stacks["acme"]
+
+
+def test_a_manifest_that_cannot_be_read_any_more_keeps_no_tenant(context: Context, backend: FakeBackend) -> None:
+    run_up(context)
+    killed_in(backend, "database")
+    with transaction(engine_for(context.settings), context.settings) as connection:
+        old = {"manifest": {"kind": "of another version"}}
+        connection.execute(update(deployments).values(manifest=old))
+        connection.execute(update(tenants).values(last_good_manifest=old))
+    result = operations.destroy(context, "acme")
+    assert result.error is None
+    assert tenant(context)["status"] == "removed"
+    with transaction(engine_for(context.settings), context.settings) as connection:
+        said = " ".join(line["message"] for line in logs(connection, uuid.UUID(result.deployment)))
+    assert "cannot be adopted" in said
+
+
+def test_a_run_without_a_manifest_has_none_in_the_eyes_of_sql(context: Context) -> None:
+    run_up(context)
+    operations.destroy(context, "acme")
+    with transaction(engine_for(context.settings), context.settings) as connection:
+        of_removal = select(deployments.c.operation).where(deployments.c.manifest.is_(None))
+        assert connection.execute(of_removal).scalars().all() == ["destroy"]
+        gone = select(tenants.c.slug).where(tenants.c.last_good_manifest.is_(None))
+        assert connection.execute(gone).scalars().all() == ["acme"]
 
 
 def test_destroy_of_an_unknown_tenant(context: Context) -> None:
