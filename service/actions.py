@@ -16,7 +16,7 @@ from typing import Any
 from automation import manifests
 from automation.backup_plans import plan_of
 from automation.errors import InputError, NotFoundError
-from automation.jobs import reading_backups
+from automation.jobs import reading_backups, waiting
 from automation.jobs.database import looking_up
 from automation.jobs.model import ConflictError, Job, NewJob
 from automation.models import TenantStatus
@@ -249,6 +249,8 @@ async def retry_job(state: State, who: Principal, job: uuid.UUID, *, key: str | 
             details={"job": str(job)},
         )
     options = {name: value for name, value in old.options.items() if name in _REPEATED}
+    if waiting.UNTIL in old.options:
+        options |= waiting.until(state.service.engine_wait)
     manifest = old.options.get("manifest")
     row = await lookups.tenant_or_none(state, old.tenant)
     if row is None and old.operation is JobOperation.PREVIEW:

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import email.message
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
+from providers.masking import MASK
 from service import encoding
 from service.problems import Problem
-from stacks.problems import problems_of
+from stacks.problems import MISSING, problems_of
 
 _Model = TypeVar("_Model", bound=BaseModel)
 JSON = "application/json"
@@ -46,8 +48,13 @@ def _require_json(request: Request) -> None:
         raise Problem(415, f"The body is sent as {shown}.", hint=f"send {JSON} in UTF-8", headers={"Accept": JSON})
 
 
-def body_of(model: type[_Model], *, optional: bool = False) -> Callable[[Request], Awaitable[_Model]]:
-    """A dependency: the body as `model`; with `optional`, the model's defaults where there is none."""
+def body_of(
+    model: type[_Model], *, optional: bool = False, secret: bool = False
+) -> Callable[[Request], Awaitable[_Model]]:
+    """A dependency: the body as `model`; with `optional`, the model's defaults where there is none.
+
+    With `secret` nothing of it is told back where it is wrong: a password may stand under a misspelt key.
+    """
 
     async def read(request: Request) -> _Model:
         value = await read_json(request)
@@ -56,7 +63,10 @@ def body_of(model: type[_Model], *, optional: bool = False) -> Callable[[Request
         try:
             return model.model_validate(value)
         except ValidationError as error:
-            rows = [one.to_dict() for one in problems_of(error, model)]
+            problems = problems_of(error, model)
+            if secret:
+                problems = tuple(replace(one, given=MASK) if one.given != MISSING else one for one in problems)
+            rows = [one.to_dict() for one in problems]
             raise Problem(422, "The body is not valid; nothing was touched.", errors=rows) from None
 
     return read

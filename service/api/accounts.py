@@ -29,7 +29,9 @@ _NEW = "a long one, please"
     openapi_extra=documented(PasswordChangeBody, examples={"another": {"current": "the old one", "password": _NEW}}),
 )
 async def change_password(
-    state: StateDep, who: SignedIn, body: Annotated[PasswordChangeBody, Depends(body_of(PasswordChangeBody))]
+    state: StateDep,
+    who: SignedIn,
+    body: Annotated[PasswordChangeBody, Depends(body_of(PasswordChangeBody, secret=True))],
 ) -> Response:
     """Changes the caller's own password. All sessions of the account end: sign in again, with the new one."""
     await state.accounts.change(who.caller, current=body.current, password=body.password)
@@ -43,7 +45,10 @@ async def change_password(
     openapi_extra=documented(PasswordBody, examples={"another": {"password": _NEW}}),
 )
 async def reset_password(
-    state: StateDep, who: Operator, subject: Subject, body: Annotated[PasswordBody, Depends(body_of(PasswordBody))]
+    state: StateDep,
+    who: Operator,
+    subject: Subject,
+    body: Annotated[PasswordBody, Depends(body_of(PasswordBody, secret=True))],
 ) -> Response:
     """Gives an account, by its e-mail address, another password. All its sessions end."""
     await state.accounts.reset(who.caller, subject, body.password)

@@ -23,6 +23,7 @@ from providers.backends import parts_of, regions, secret
 from providers.errors import ConfigurationError
 from service.auth.deps import Auth, bearer, roles_of
 from service.auth.errors import AuthenticationError, ForbiddenError
+from service.auth.limits import counted_as
 from service.auth.permissions import Permission, role_allows
 from service.problems import Problem
 
@@ -155,7 +156,7 @@ def _question(request: Request) -> Question:
     if limit != "none" and not 1 <= number <= MOST:
         raise _malformed(f"X-Tenantry-Limit is neither none nor a number from 1 to {MOST}")
     peer = request.client.host if request.client else ""
-    address = _counted_as(headers.get("x-tenantry-client") or peer)
+    address = counted_as(headers.get("x-tenantry-client") or peer)
     return Question(tenant=tenant, tokens=auth == "jwt", limit=max(0, number), address=address)
 
 
@@ -172,12 +173,3 @@ def _tenant_of(host: str) -> str | None:
         if dot and gateway is not None and domain == gateway.domain.lower():
             return label
     return None
-
-
-def _counted_as(address: str) -> str:
-    """Whoever has one address of IPv6 has a network of them."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return "unknown"
-    return str(ipaddress.ip_network((found, 64), strict=False)) if found.version == 6 else str(found)

@@ -8,6 +8,7 @@ are members by the address that it has verified.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
@@ -27,12 +28,19 @@ from automation.tokens import TokenSettings, mint
 from providers.masking import MASK
 from service.auth import passwords
 from service.auth.errors import AuthenticationError
-from service.auth.limits import Limits
+from service.auth.limits import Limits, counted_as
 
 SESSION_SECONDS = 12 * 3600.0
-_TRIES_OF_ACCOUNT = 10
+_TRIES = 10
+"""A minute, for one account from one address, whether they fit or not. So are those below."""
 _TRIES_OF_ADDRESS = 60
-"""A minute, whether they fit or not: many people share an address."""
+"""Many people share an address."""
+_TRIES_OF_ACCOUNT = 100
+"""From anywhere: fewer, and who guesses from elsewhere keeps its owner out."""
+_HASHED_AT_ONCE = 2
+"""Each takes 19 MiB and a core's time, which whoever guesses must not take from all else."""
+_SIGN_IN, _CHANGE = "sign-in", "password"
+_LONGEST_CALLER = 400
 
 
 class Entry(StrEnum):
@@ -51,6 +59,7 @@ class Accounts:
         self._settings = settings
         self._tokens = tokens
         self._limits = limits
+        self._hashing = asyncio.Semaphore(_HASHED_AT_ONCE)
 
     @property
     def there(self) -> bool:
@@ -69,7 +78,7 @@ class Accounts:
         values = {
             "email": email,
             "name": storable(name),
-            "password_hash": await asyncio.to_thread(passwords.hashed, password),
+            "password_hash": await self._hashed(password),
             "created_by": storable(caller.subject),
         }
         statement = upsert(accounts).values(**values).on_conflict_do_nothing().returning(accounts.c.email)
@@ -92,7 +101,14 @@ class Accounts:
         refused = AuthenticationError("the e-mail address or the password is wrong", hint="check both, and try again")
         if not self.there:
             raise refused
-        known = await self._tried(email, password, address)
+        # The address first: one that asks too often must not lock people's accounts by that.
+        place = counted_as(address)
+        counts = {
+            f"from {place}": _TRIES_OF_ADDRESS,
+            f"from {place} account {email}": _TRIES,
+            f"account {email}": _TRIES_OF_ACCOUNT,
+        }
+        known = await self._tried(email, password, _SIGN_IN, counts)
         if known is None:
             raise refused
         return mint(self._tokens, subject=email, seconds=SESSION_SECONDS, account=passwords.mark(known))
@@ -105,7 +121,8 @@ class Accounts:
         """
         email = normal(caller.subject)
         await self._demand_there(email)
-        known = await self._tried(email, current, caller.address)
+        # Apart from sign-ins: who guesses there must not keep the owner, who is signed in, from changing it.
+        known = await self._tried(email, current, _CHANGE, {f"account {email}": _TRIES})
         if known is None:
             raise _refused("current", "the password that you sign in with now")
         if current == password:
@@ -133,17 +150,25 @@ class Accounts:
                 raise _nobody(email)
             await audit.record(connection, caller=caller, action="account.delete", object=f"account {email}")
 
-    async def _tried(self, email: str, password: str, address: str | None) -> str | None:
-        """The account's hash where the password is its own, else None. Counts the try. Raises RateLimitedError."""
+    async def _tried(self, email: str, password: str, kind: str, counts: Mapping[str, int]) -> str | None:
+        """The account's hash where the password is its own, else None. Raises RateLimitedError.
+
+        Counts the try as one of `kind` for each caller in `counts`, of which so many are allowed in a minute.
+        """
         async with looking_up(self._engine, self._settings) as connection:
-            # The address first: one that asks too often must not lock people's accounts by that.
-            for caller, limit in ((f"from {address}", _TRIES_OF_ADDRESS), (f"account {email}", _TRIES_OF_ACCOUNT)):
-                await self._limits.counted(connection, caller[:200], "sign-in", limit)
-            await self._limits.forget(connection, "sign-in")
+            for caller, limit in counts.items():
+                await self._limits.counted(connection, caller[:_LONGEST_CALLER], kind, limit)
+            await self._limits.forget(connection, kind)
             known = await _hash_of(connection, email)
-        if len(password) > passwords.LONGEST or not await asyncio.to_thread(passwords.fits, password, known):
+        if len(password) > passwords.LONGEST:
             return None
-        return known
+        async with self._hashing:
+            fits = await asyncio.to_thread(passwords.fits, password, known)
+        return known if fits else None
+
+    async def _hashed(self, password: str) -> str:
+        async with self._hashing:
+            return await asyncio.to_thread(passwords.hashed, password)
 
     async def _demand_there(self, email: str) -> None:
         async with looking_up(self._engine, self._settings) as connection:
@@ -158,7 +183,7 @@ class Accounts:
             name = (await connection.execute(select(accounts.c.name).where(one))).scalar_one_or_none() or ""
             if (wrong := passwords.wanting(password, others=(email, name))) is not None:
                 raise _refused("password", wrong)
-            hashed = await asyncio.to_thread(passwords.hashed, password)
+            hashed = await self._hashed(password)
             if instead_of is not None:
                 # Of two changes at once the second has not the password that is there by then.
                 one &= accounts.c.password_hash == instead_of
@@ -203,5 +228,5 @@ def _somebodys(email: str, tenant: str) -> ColumnElement[bool]:
 
 
 def normal(email: str) -> str:
-    """An e-mail address as it is compared: whatever may be told apart by case at its server, nobody does so."""
-    return email.strip().lower()
+    """An e-mail address as it is compared and kept: what may be told apart by case at its server, nobody tells so."""
+    return str(storable(email.strip().lower()))

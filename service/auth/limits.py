@@ -7,6 +7,7 @@ by one. A provisioning that did not come about is given back. Decides when it is
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import math
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -157,6 +158,15 @@ class Limits:
             )
         quota = Quota(limit=limit, remaining=limit - used - 1, window=HOUR, reset=reset)
         return Provisioning(quota=quota, hit=hit)
+
+
+def counted_as(address: str | None) -> str:
+    """The caller that a network address is. Whoever has one address of IPv6 has a network of them."""
+    try:
+        found = ipaddress.ip_address(address or "")
+    except ValueError:
+        return "unknown"
+    return str(ipaddress.ip_network((found, 64), strict=False)) if found.version == 6 else str(found)
 
 
 def _ago(seconds: int) -> object:

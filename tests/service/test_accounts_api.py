@@ -103,20 +103,51 @@ async def test_what_will_not_do_is_told_and_changes_nothing(
     assert await alive(client, token)
 
 
-async def test_guessing_the_current_one_is_slowed_down_as_signing_in_is(client: httpx.AsyncClient, sql: Sql) -> None:
+async def test_guessing_the_current_one_is_slowed_down_apart_from_signing_in(
+    client: httpx.AsyncClient, sql: Sql
+) -> None:
     token = await sign_in(client, OLD)
     # Ten in the window that is now, however long this test takes.
-    sql(
-        "UPDATE rate_limit_windows SET number = floor(extract(epoch FROM clock_timestamp()) / 60)::bigint + 60,"
-        " hits = 10 WHERE kind = 'sign-in' AND caller = %s",
-        f"account {EMAIL}",
+    full = (
+        "INSERT INTO rate_limit_windows (caller, kind, number, hits, before) VALUES (%s, %s,"
+        " floor(extract(epoch FROM clock_timestamp()) / 60)::bigint + 60, %s, 0)"
+        " ON CONFLICT (caller, kind) DO UPDATE SET number = excluded.number, hits = excluded.hits"
     )
+    sql(full, f"account {EMAIL}", "password", 10)
     body = {"current": OLD, "password": NEW}  # though it is the right one
     answer = await client.put(OWN, json=body, headers={"Authorization": f"Bearer {token}"})
     assert answer.status_code == 429, answer.text
     assert int(answer.headers["retry-after"]) > 0
+    # Who is kept from one is not kept from the other.
+    assert await sign_in(client, OLD) is not None
+    sql("DELETE FROM rate_limit_windows WHERE kind = 'password'")
+    sql(full, f"account {EMAIL}", "sign-in", 100)
     tried = await client.post("/sign-in", data={"email": EMAIL, "password": OLD}, headers=_FROM)
     assert (tried.status_code, tried.headers["retry-after"].isdigit()) == (429, True)
+    answer = await client.put(OWN, json=body, headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 204, answer.text
+
+
+async def test_one_address_locks_an_account_for_itself_alone(client: httpx.AsyncClient, sql: Sql) -> None:
+    for _ in range(11):
+        form = {"email": EMAIL, "password": "not the one at all"}
+        guessed = await client.post("/sign-in", data=form, headers=_FROM)
+    assert guessed.status_code == 429
+    sql(
+        "UPDATE rate_limit_windows SET caller = 'from 2001:db8::/64 account ' || %s WHERE caller LIKE 'from %% account %%'",
+        EMAIL,
+    )
+    assert await sign_in(client, OLD) is not None
+
+
+async def test_a_password_under_another_key_is_not_told_back(client: httpx.AsyncClient, sql: Sql) -> None:
+    token = await sign_in(client, OLD)
+    for body in ({"current": OLD, "new": NEW}, {"currrent": OLD, "password": NEW}, [NEW], NEW, {"current": [OLD]}):
+        answer = await client.put(OWN, json=body, headers={"Authorization": f"Bearer {token}"})
+        assert answer.status_code == 422, answer.text
+        assert "hunter" not in answer.text
+    answer = await client.put(f"{OTHERS}/password", json={"pasword": NEW}, headers=as_())
+    assert (answer.status_code, "hunter" in answer.text) == (422, False)
 
 
 async def test_who_signs_in_with_a_token_has_no_password(client: httpx.AsyncClient, sql: Sql) -> None:
