@@ -27,7 +27,13 @@ class ErpNextItems:
         self._args, self._company, self._store, self._options = args, company, store, options
         self._ours: dict[str, Any] = {**ours, "optional": True}
         self._prices = PriceList(
-            args.slug, **self._ours, price_list=args.price_list, currency=args.currency, opts=options()
+            args.slug,
+            **self._ours,
+            price_list=args.price_list,
+            currency=args.currency,
+            # One that is called otherwise may be meant to be several tenants'.
+            apart=args.price_list == f"{args.company} Selling",
+            opts=options(),
         )
         self.price_list = self._prices.docname
         self._items: list[tuple[PosItem, Item]] = []

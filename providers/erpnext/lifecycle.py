@@ -2,8 +2,8 @@
 
 Decides what a lost answer means: ERPNext may have made the document, or be still at it, so it is looked for before
 anything else is done. Where its name would refuse a second one, the request is then sent again; where ERPNext would
-make a second one beside it (a customer, an opening entry), it is not. Whose a document is, is decided in `wanted`; how
-it goes, in `removal`.
+make a second one beside it (a customer, an opening entry), it is not. What is there then is ours only where it proves
+that: somebody may have been faster. Whose a document is, is decided in `wanted`; how it goes, in `removal`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any
 
 from providers import http
 from providers.erpnext.api import Site
-from providers.erpnext.errors import ErpNextError, StaleError, TakenError
+from providers.erpnext.errors import ErpNextError, LinkedError, StaleError, TakenError
 from providers.erpnext.merging import changes
-from providers.erpnext.own_company import demand_ours, made_by_us, made_for_us
+from providers.erpnext.own_company import asked_for, came_of_ours, demand_ours, made_by_us, made_for_us
 from providers.erpnext.wanted import (
     DRAFT,
     SUBMITTED,
@@ -25,6 +25,7 @@ from providers.erpnext.wanted import (
     Kept,
     Wanted,
     Whose,
+    bears_mark,
     is_mine,
     mark_text,
     strangers,
@@ -46,14 +47,15 @@ class Placed:
 
 
 def look(site: Site, wanted: Wanted, kept: Kept = UNKNOWN) -> dict[str, Any] | None:
-    """The document, by its name or its key; None where there is none, or it is over. Of several, the oldest."""
+    """The document, by its name or its key; None where there is none, or it is over. Of several, one that
+    bears our mark, else the oldest."""
     name = wanted.named or kept.name
     if name is None and wanted.lacking:
         return None  # a filter without it would find another's
     if name is not None:
         found = site.get(wanted.doctype, name, what=wanted.what)
         return None if found is None or wanted.is_over(found) else found
-    rows = _counting(site, wanted, kept)
+    rows = sorted(_counting(site, wanted, kept), key=lambda row: not bears_mark(row, wanted))
     if not rows:
         return None
     if any(isinstance(value, (list, tuple)) for value in wanted.fields.values()):
@@ -109,27 +111,30 @@ def _made(site: Site, wanted: Wanted, body: Mapping[str, Any], seconds: float | 
         try:
             made = site.insert(wanted.doctype, body, what=wanted.what, seconds=seconds)
             return _alone(site, wanted, made)
-        except (UnreachableError, ErpNextError) as error:
-            refused = isinstance(error, ErpNextError) and not error.lost
-            if not refused:
-                lost = error
-                lost.asked = True
+        except ProviderError as error:
+            refused = not isinstance(error, UnreachableError) and not (isinstance(error, ErpNextError) and error.lost)
+            lost = lost if refused else error
+            error.asked = lost is not None
             found = _after_refusal(site, wanted, error) if refused else _sought(site, wanted, error)
             if found is not None:
-                return _adopted(site, wanted, found, _of_lost(found, lost))
+                return _taken_over(site, wanted, found, lost)
             if refused or wanted.named is None:
                 raise
     raise lost or ProviderError(f"{wanted.what}: it was not made.")
 
 
-def _of_lost(found: Mapping[str, Any], lost: ProviderError | None) -> Kept:
-    """As if the state knew it: it was not there before our request, whose answer was lost."""
-    return UNKNOWN if lost is None else Kept(name=str(found["name"]), creation=found.get("creation"), mine=True)
+def _taken_over(site: Site, wanted: Wanted, found: Mapping[str, Any], lost: ProviderError | None) -> Placed:
+    try:
+        return _adopted(site, wanted, found, UNKNOWN, lost=lost is not None)
+    except ProviderError as error:
+        error.asked = lost is not None
+        raise
 
 
 def _after_refusal(site: Site, wanted: Wanted, error: ProviderError) -> dict[str, Any] | None:
     """What is there now because somebody was faster: its name is taken, or ERPNext lets no second one be."""
-    return look(site, wanted) if isinstance(error, TakenError) or wanted.named is None else None
+    taken = isinstance(error, TakenError) or (isinstance(error, ErpNextError) and wanted.named is None)
+    return look(site, wanted) if taken else None
 
 
 def _sought(site: Site, wanted: Wanted, lost: ProviderError) -> dict[str, Any] | None:
@@ -138,7 +143,7 @@ def _sought(site: Site, wanted: Wanted, lost: ProviderError) -> dict[str, Any] |
         time.sleep(wait)
         try:
             found = look(site, wanted)
-        except (UnreachableError, ErpNextError):
+        except ProviderError:
             raise lost from None
         if found is not None:
             return found
@@ -147,22 +152,33 @@ def _sought(site: Site, wanted: Wanted, lost: ProviderError) -> dict[str, Any] |
 
 def _alone(site: Site, wanted: Wanted, made: dict[str, Any]) -> Placed:
     """What was made, unless somebody made one of the same key at the same time: then the older one, and ours goes."""
-    if wanted.named is None:
-        rows = _counting(site, wanted, Kept(name=str(made["name"])))
-        if rows and rows[0]["name"] != made["name"]:
-            site.remove(wanted.doctype, str(made["name"]), what=wanted.what)
-            older = site.get(wanted.doctype, str(rows[0]["name"]), what=wanted.what)
-            if older is not None:
-                return _adopted(site, wanted, older, UNKNOWN)
-    return Placed(found=made, mine=True)
+    oldest = _oldest(site, wanted, made) if wanted.named is None else made
+    return Placed(found=made, mine=True) if oldest is made else _adopted(site, wanted, oldest, UNKNOWN)
 
 
-def _adopted(site: Site, wanted: Wanted, found: Mapping[str, Any], kept: Kept) -> Placed:
-    mine = is_mine(found, wanted, kept)
+def _oldest(site: Site, wanted: Wanted, ours: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of what is there of one key, the oldest; ours goes where it is another, unless it is in use."""
+    rows = _counting(site, wanted, Kept(name=str(ours["name"])))
+    if not rows or rows[0]["name"] == ours["name"]:
+        return ours
+    older = site.get(wanted.doctype, str(rows[0]["name"]), what=wanted.what)
+    try:
+        if older is not None:
+            site.remove(wanted.doctype, str(ours["name"]), what=wanted.what)
+    except LinkedError:
+        return ours
+    return older or ours
+
+
+def _adopted(site: Site, wanted: Wanted, found: Mapping[str, Any], kept: Kept, *, lost: bool = False) -> Placed:
+    """What is there, brought up. `lost`: it is there after a request of ours whose answer was lost."""
+    if wanted.named is None and found["name"] != kept.name and bears_mark(found, wanted):
+        found = _oldest(site, wanted, found)
+    mine = is_mine(found, wanted, kept) or asked_for(site, wanted, kept, found)
     if not mine and wanted.whose in {Whose.MARKED, Whose.COMPANY}:
         raise _foreign(site, wanted, found)
     if not mine and kept.creation is None:
-        mine = made_for_us(site, wanted, found)
+        mine = made_for_us(site, wanted, found) or (lost and came_of_ours(site, wanted, found))
         if not mine and wanted.apart:
             speaker()(f"{wanted.what} was in ERPNext before: it is used as it is, and stays when the tenant goes.")
     return Placed(found=edited(site, wanted, found, lambda now: changes(now, wanted, mine=mine)), mine=mine)

@@ -17,7 +17,7 @@ from typing import Any
 from providers.erpnext.api import Site
 from providers.erpnext.errors import ErpNextError
 from providers.erpnext.merging import of_others, without_ours
-from providers.erpnext.wanted import Wanted, Whose, mark_text
+from providers.erpnext.wanted import Kept, Wanted, Whose, mark_text
 from providers.errors import OwnershipError
 
 DOCTYPE = "Company"
@@ -83,6 +83,22 @@ def made_for_us(site: Site, wanted: Wanted, found: Mapping[str, Any]) -> bool:
     if own is None or not own.ours or not own.creation or str(found.get("creation") or "") <= own.creation:
         return False
     return made_by_us(site, wanted, found)
+
+
+def asked_for(site: Site, wanted: Wanted, kept: Kept, found: Mapping[str, Any]) -> bool:
+    """Whether it came of a request of a run before, whose answer was lost: nobody else makes one of its key but by
+    hand."""
+    asked = wanted.apart and kept.asked and kept.creation is None
+    return asked and made_by_us(site, wanted, found)
+
+
+def came_of_ours(site: Site, wanted: Wanted, found: Mapping[str, Any]) -> bool:
+    """Whether what is there after a lost answer came of that request, where no mark can say so: not of somebody who was
+    faster meanwhile, by hand or for another tenant."""
+    if wanted.whose is not Whose.SHARED or wanted.mark_field is not None:
+        return False
+    own = not of_others(found, wanted) if wanted.tables else wanted.apart
+    return own and made_by_us(site, wanted, found)
 
 
 def made_by_us(site: Site, wanted: Wanted, found: Mapping[str, Any]) -> bool:

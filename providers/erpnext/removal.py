@@ -6,21 +6,24 @@ to what is in a company which is not the tenant's any more.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from providers.erpnext.api import Site
 from providers.erpnext.errors import LinkedError
 from providers.erpnext.lifecycle import edited, look, to_docstatus
 from providers.erpnext.merging import of_others, without_mark, without_ours
-from providers.erpnext.own_company import own_company
+from providers.erpnext.own_company import asked_for, own_company
 from providers.erpnext.wanted import CANCELLED, SUBMITTED, Kept, Wanted, Whose, is_mine
 from providers.live import speaker
 
 
-def remove(site: Site, wanted: Wanted, kept: Kept) -> None:
-    """What is ours of it is gone. One that others use, or that is not ours, stays. Raises LinkedError."""
-    for found in _removable(site, wanted, kept):
+def remove(
+    site: Site, wanted: Wanted, kept: Kept, *, goes: Callable[[Mapping[str, Any]], bool] = lambda _found: True
+) -> None:
+    """What is ours of it is gone. One that others use, that is not ours, or that not `goes`, stays. Raises
+    LinkedError."""
+    for found in filter(goes, _removable(site, wanted, kept)):
         if in_anothers(site, wanted, kept, found):
             speaker()(f"{wanted.what} stays in ERPNext: its company is not the tenant's any more.")
         else:
@@ -36,8 +39,9 @@ def in_anothers(site: Site, wanted: Wanted, kept: Kept, found: Mapping[str, Any]
 
 
 def withdraw(site: Site, wanted: Wanted, found: Mapping[str, Any]) -> None:
-    """What was submitted is cancelled, and gone."""
-    to_docstatus(site, wanted, found, CANCELLED)
+    """It is gone: what was submitted is cancelled first, which ERPNext refuses of a draft."""
+    if found.get("docstatus") == SUBMITTED:
+        to_docstatus(site, wanted, found, CANCELLED)
     site.remove(wanted.doctype, str(found["name"]), what=wanted.what)
 
 
@@ -53,17 +57,14 @@ def _removable(site: Site, wanted: Wanted, kept: Kept) -> list[dict[str, Any]]:
 
 
 def _removed(site: Site, wanted: Wanted, kept: Kept, found: Mapping[str, Any]) -> None:
-    mine = is_mine(found, wanted, kept)
+    mine = is_mine(found, wanted, kept) or asked_for(site, wanted, kept, found)
     if not mine and wanted.whose is not Whose.SHARED:
         return
     if not mine or of_others(found, wanted):
         edited(site, wanted, found, lambda now: without_ours(now, wanted))
         return
     try:
-        if found.get("docstatus") == SUBMITTED:
-            withdraw(site, wanted, found)
-        else:
-            site.remove(wanted.doctype, str(found["name"]), what=wanted.what)
+        withdraw(site, wanted, found)
     except LinkedError:
         # Another tenant of the site has come to use it: it is left to them.
         if wanted.whose is not Whose.SHARED:

@@ -12,8 +12,10 @@ from typing import Any, Unpack
 import pulumi
 from pulumi.dynamic import CheckFailure, CheckResult
 
-from providers.erpnext.document import Common, Document, DocumentProvider
-from providers.erpnext.wanted import Whose
+from providers.erpnext.document import Common, Document, DocumentProvider, kept_site
+from providers.erpnext.errors import LinkedError
+from providers.erpnext.session import without_sessions
+from providers.erpnext.wanted import Whose, wanted_of
 
 
 class Customer(Document, module="tenantry", name="ErpNextCustomer"):
@@ -67,6 +69,13 @@ class ModeOfPayment(Document, module="tenantry", name="ErpNextModeOfPayment"):
 
 
 class PosProfileProvider(DocumentProvider):
+    def delete(self, _id: str, _props: dict[str, Any]) -> None:
+        try:
+            super().delete(_id, _props)
+        except LinkedError:
+            without_sessions(kept_site(_props), wanted_of(_props))
+            super().delete(_id, _props)
+
     def _checked(self, result: CheckResult, _olds: Mapping[str, Any], news: Mapping[str, Any]) -> None:
         payments = (news.get("fields") or {}).get("payments")
         # Of a preview, a list that holds an Output is unknown as a whole.

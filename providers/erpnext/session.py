@@ -3,12 +3,13 @@
 Decides what an open one is, that it is adopted whoever opened it, that a draft which a run has left is submitted (one
 that somebody else has begun is not), and how the till passes to another cashier: see `PosSessionProvider`.
 Newer ERPNext refuses a second one by itself, older does not: so the rule is here. One that was closed at the end of a
-day is no open one: after a refresh, the next up opens another. Its removal takes an open one; a closed one stays, as
-ERPNext's record of what was sold.
+day is no open one: after a refresh, the next up opens another. Its removal takes an open one that Tenantry has opened;
+what somebody has opened or begun goes with the profile. A closed one stays, as ERPNext's record of what was sold.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import zoneinfo
 from collections.abc import Mapping
@@ -22,11 +23,12 @@ from providers.erpnext.document import Common, Document, DocumentProvider, kept_
 from providers.erpnext.errors import ErpNextError, ProfileMissingError, SessionOpenError
 from providers.erpnext.lifecycle import look
 from providers.erpnext.own_company import made_by_us
-from providers.erpnext.removal import withdraw
-from providers.erpnext.wanted import Wanted, Whose, kept_of, wanted_of
+from providers.erpnext.removal import remove, withdraw
+from providers.erpnext.wanted import UNKNOWN, Wanted, Whose, kept_of, wanted_of
 from providers.errors import ConfigurationError, NotReadyError, ProviderError
 
 DOCTYPE = "POS Opening Entry"
+ENDED = {"status": "Closed"}
 _OPEN = "Open"
 
 
@@ -41,6 +43,10 @@ class PosSessionProvider(DocumentProvider):
         found = super().diff(_id, _olds, _news)
         found.changes = bool(found.changes) or _passes_on(_olds, _news)
         return found
+
+    def delete(self, _id: str, _props: dict[str, Any]) -> None:
+        site, wanted = kept_site(_props), wanted_of(_props)
+        remove(site, wanted, kept_of(_props), goes=lambda found: made_by_us(site, wanted, found))
 
     def _prepared(self, site: Site, wanted: Wanted, props: Mapping[str, Any]) -> Mapping[str, Any]:
         name = str(wanted.key["pos_profile"])
@@ -89,9 +95,16 @@ class PosSession(Document, module="tenantry", name="ErpNextPosSession"):
             key={"pos_profile": profile},
             whose=Whose.COMPANY,
             submit=True,
-            more={"cashier": cashier, "time_zone": time_zone, "ended": {"status": "Closed"}},
+            more={"cashier": cashier, "time_zone": time_zone, "ended": ENDED},
             **common,
         )
+
+
+def without_sessions(site: Site, profile: Wanted) -> None:
+    """No session of a profile that goes is open any more, nor begun, whoever has done that."""
+    key = {"pos_profile": profile.named}
+    sessions = dataclasses.replace(profile, doctype=DOCTYPE, key=key, needs=(), named=None, submit=True, ended=ENDED)
+    remove(site, sessions, UNKNOWN)
 
 
 def opening(profile: Mapping[str, Any], *, user: str | None, now: datetime.datetime) -> dict[str, Any]:

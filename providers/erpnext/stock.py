@@ -59,7 +59,7 @@ class Warehouse(Document, module="tenantry", name="ErpNextWarehouse"):
 
 
 class PriceList(Document, module="tenantry", name="ErpNextPriceList"):
-    """A price list for sales."""
+    """A price list for sales. `apart`: its name is the company's own, so that no other tenant has one of it."""
 
     def __init__(
         self,
@@ -67,6 +67,7 @@ class PriceList(Document, module="tenantry", name="ErpNextPriceList"):
         *,
         price_list: str,
         currency: str,
+        apart: bool = False,
         **common: Unpack[Common],
     ) -> None:
         super().__init__(
@@ -76,7 +77,7 @@ class PriceList(Document, module="tenantry", name="ErpNextPriceList"):
             whose=Whose.SHARED,
             named=price_list,
             fields={"currency": currency, "selling": 1, "enabled": 1},
-            more={"apart": True},
+            more={"apart": apart},
             **common,
         )
 

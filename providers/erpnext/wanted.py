@@ -135,10 +135,11 @@ def is_mine(found: Mapping[str, Any], wanted: Wanted, kept: Kept = UNKNOWN) -> b
     """Whether what was found is the tenant's. One that was made anew under the name of ours is another."""
     if kept.mine and kept.creation is not None and found.get("creation") == kept.creation:
         return True
-    if wanted.apart and kept.asked and kept.creation is None:
-        return True
-    if wanted.whose is Whose.COMPANY:
-        return not strangers(found, wanted)
+    return not strangers(found, wanted) if wanted.whose is Whose.COMPANY else bears_mark(found, wanted)
+
+
+def bears_mark(found: Mapping[str, Any], wanted: Wanted) -> bool:
+    """Whether the tenant's own mark is in it."""
     # A text in ERPNext may have come through its editor, as HTML.
     words = html.unescape(str(found.get(wanted.mark_field or "") or ""))
     return wanted.mark_field is not None and mark_text(wanted.tenant_mark) in words

@@ -121,6 +121,41 @@ def test_a_session_that_a_cashier_has_only_begun_is_left_to_them(here: Erp, tena
     assert here.docs("POS Opening Entry", docstatus=0) == []
 
 
+@pytest.mark.parametrize("docstatus", [0, 1], ids=["begun", "opened"])
+def test_what_a_cashier_has_stays_with_the_profile_and_goes_with_it(here: Erp, tenant: Tenant, docstatus: int) -> None:
+    """Without `includes.session` Tenantry opens none: that takes none from anybody."""
+    tenant.state[SESSION].delete()
+    theirs = open_by_hand(here, CASHIER, docstatus=docstatus)
+    tenant.refresh()
+    assert tenant.run() == "PROVISIONED"
+    tenant.state.pop(SESSION).delete()
+    assert [(each["name"], each["docstatus"]) for each in here.docs("POS Opening Entry")] == [(theirs, docstatus)]
+    tenant.destroy()
+    assert (here.docs("POS Opening Entry"), here.docs("POS Profile")) == ([], [])
+
+
+def test_a_draft_that_a_run_has_left_is_removed_for_another_cashier(here: Erp, tenant: Tenant) -> None:
+    name = tenant.state[SESSION].outs["docname"]
+    with here.alone():
+        here.site.documents.set("POS Opening Entry", name, docstatus=0, status="Draft")
+    assert tenant.run(cashier=BOB) == "PROVISIONED", reason(tenant)
+    assert sessions(here) == [(BOB, "Open")]
+
+
+# A price list that may be several tenants'
+
+
+def test_a_price_list_of_another_name_is_whose_it_was_and_its_currency_stays(here: Erp, tenant: Tenant) -> None:
+    theirs = here.put("Price List", price_list_name="Group Selling", currency="UGX", selling=1)
+    with here.alone():
+        # Another tenant's run made it, as the same user.
+        here.site.documents.set("Price List", theirs["name"], owner=here.user)
+    assert tenant.run(price_list="Group Selling") == "PROVISIONED"
+    assert here.doc("Price List", "Group Selling")["currency"] == "UGX"
+    tenant.destroy()
+    assert here.doc("Price List", "Group Selling")["currency"] == "UGX"
+
+
 # A company that is another's
 
 
