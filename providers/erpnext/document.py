@@ -2,6 +2,7 @@
 
 Decides what an `optional` one does that fails: it records that it is not ready and why, and by that differs, so that
 the next up tries again (see "Severity on a declarative graph"). Its removal is not optional: what stays behind is said.
+One of another key is made beside the one of before, which goes last: until then what needs it links to it.
 What is done to a document is decided in `lifecycle` and `removal`. A typed resource is this provider with other inputs,
 and with `_prepared` or `_told` of its own.
 """
@@ -27,7 +28,7 @@ from providers.erpnext.api import Site, site_of
 from providers.erpnext.lifecycle import ensure, look
 from providers.erpnext.merging import seen
 from providers.erpnext.removal import in_anothers, remove
-from providers.erpnext.wanted import Wanted, Whose, is_mine, kept_of, wanted_of
+from providers.erpnext.wanted import Wanted, Whose, is_beside, is_mine, kept_of, wanted_of
 from providers.optional import tried
 from providers.props import diff_of, differing, required
 
@@ -54,6 +55,8 @@ class DocumentProvider(ResourceProvider):
         # What is submitted is not changed any more: it is cancelled, and made anew. What is not there yet is no matter.
         if _news.get("submit") and _olds.get("ready", True) and (changed := differing(_olds, _news, ("fields",))):
             return DiffResult(changes=True, replaces=[*(found.replaces or ()), *changed], delete_before_replace=True)
+        if found.replaces and not _news.get("submit") and is_beside(_olds, _news):
+            return DiffResult(changes=True, replaces=found.replaces, delete_before_replace=False)
         return found
 
     def create(self, props: dict[str, Any]) -> CreateResult:

@@ -12,6 +12,7 @@ Most doctypes of ERPNext have no place for a tenant's mark. So it is said of eac
 from __future__ import annotations
 
 import html
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -148,6 +149,21 @@ def bears_mark(found: Mapping[str, Any], wanted: Wanted) -> bool:
 def strangers(found: Mapping[str, Any], wanted: Wanted) -> list[str]:
     """The fields of the key in which what has the name differs, as `company 'Other'`."""
     return [f"{name} {found.get(name)!r}" for name, value in wanted.key.items() if not same(found.get(name), value)]
+
+
+def is_beside(olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
+    """Whether both may be on one site at once, as the name or a value of the key is another. Not one that differs in
+    case or accents alone: for ERPNext's database that is the same."""
+    if any(olds.get(name) != news.get(name) for name in ("region", "doctype")):
+        return False
+    return any(_collated(olds.get(name)) != _collated(news.get(name)) for name in ("named", "key"))
+
+
+def _collated(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _collated(child) for name, child in value.items()}
+    parts = unicodedata.normalize("NFKD", str(value)).casefold()
+    return "".join(part for part in parts if not unicodedata.combining(part)).strip()
 
 
 def mark_text(tenant_mark: str) -> str:

@@ -37,7 +37,10 @@ class Tenant:
         made = in_place_of_the_sdks(Made(self.state))
         made.refreshes = False
         try:
-            return str(up(made, **(ALL | changes))["status"])
+            status = str(up(made, **(ALL | changes))["status"])
+            while made.last:
+                made.last.pop().delete()
+            return status
         except Exception as error:  # noqa: BLE001 - the SDK wraps what a provider raises in errors of its own
             # Of several that failed the first is the cause, by which no other was begun.
             self.failed = error.__cause__ or error

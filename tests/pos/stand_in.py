@@ -36,6 +36,8 @@ class Made(Engine):
         self._before = dict(before or {})
         self._failed = False
         self.order: list[str] = []
+        self.last: list[Resource] = []
+        """What was replaced, and goes once the rest is done."""
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - gRPC's name
         kind = request.type.rsplit(":", 1)[-1]
@@ -59,7 +61,9 @@ class Made(Engine):
 
     def placed(self, request: Any, provider: Any, props: Mapping[str, Any]) -> Resource:
         known = self._before.get(_key(request))
-        return super().placed(request, provider, props) if known is None else brought_up(known, provider, props)
+        return (
+            super().placed(request, provider, props) if known is None else brought_up(known, provider, props, self.last)
+        )
 
     @property
     def state(self) -> dict[str, Resource]:
@@ -68,13 +72,17 @@ class Made(Engine):
         return {**rest, **self.made}
 
 
-def brought_up(known: Resource, provider: Any, props: Mapping[str, Any]) -> Resource:
-    """As an engine's step of what is in the state already: the same, updated, or replaced, the old one going first."""
+def brought_up(known: Resource, provider: Any, props: Mapping[str, Any], last: list[Resource]) -> Resource:
+    """As an engine's step of what is in the state already: the same, updated, or replaced, the old one going first or
+    `last`."""
     checked = provider.check(known.inputs, dict(props))
     assert not checked.failures, [each.reason for each in checked.failures]
     found = provider.diff(known.id, known.outs, checked.inputs)
     if found.replaces:
-        known.delete()
+        if found.delete_before_replace:
+            known.delete()
+        else:
+            last.append(known)
         return created(provider, checked.inputs)
     outs = provider.update(known.id, known.outs, checked.inputs).outs if found.changes else known.outs
     return Resource(provider=provider, id=known.id, inputs=checked.inputs, outs=outs)

@@ -14,7 +14,7 @@ from providers.errors import OwnershipError
 from tests.erpnext.running import KEY, MARK, REGION, SECRET, VARIABLES, Erp, created, here, quick, raw
 from tests.pos.accounts import account, differing, with_others
 from tests.pos.lifetimes import CASHIER, Tenant
-from tests.pos.stand_in import PosWarehouses
+from tests.pos.stand_in import PosCustomer, PosWarehouses
 
 __all__ = ["here", "quick", "raw"]
 
@@ -140,6 +140,40 @@ def test_a_draft_that_a_run_has_left_is_removed_for_another_cashier(here: Erp, t
         here.site.documents.set("POS Opening Entry", name, docstatus=0, status="Draft")
     assert tenant.run(cashier=BOB) == "PROVISIONED", reason(tenant)
     assert sessions(here) == [(BOB, "Open")]
+
+
+# What is called otherwise by now
+
+
+def test_what_has_another_name_is_made_beside_the_one_of_before_which_goes_last(here: Erp, tenant: Tenant) -> None:
+    changes: dict[str, Any] = {
+        "cashier": BOB,
+        "customer": PosCustomer(name="Counter Customer"),
+        "warehouses": PosWarehouses(main="Back Room", pos="POS Store"),
+        "price_list": "Counter Prices",
+        "profile": "Counter POS",
+    }
+    assert tenant.run(**changes) == "PROVISIONED", tenant.failed
+    names = {
+        each["name"]
+        for kind in ("Customer", "Warehouse", "Price List", "POS Profile", "User")
+        for each in here.docs(kind)
+    }
+    assert {"Counter Customer", "Back Room - SHOP", "Counter Prices", "Counter POS", BOB} <= names
+    assert names.isdisjoint({"Walk-In Customer", "Main Store - SHOP", "Shop Selling", "Shop POS", CASHIER})
+    assert sessions(here) == [(BOB, "Open")]
+    sent = len(here.asked())
+    assert tenant.run(**changes) == "PROVISIONED"
+    assert len(here.asked()) == sent
+    tenant.destroy()
+    assert (here.docs("Customer"), here.docs("POS Profile"), left_in(REGION, tenant_mark=MARK)) == ([], [], [])
+
+
+def test_a_name_that_differs_in_case_alone_is_the_same_one_to_erpnext(tenant: Tenant) -> None:
+    for name, given in (("Walk-in  customer", False), ("WALK-IN CUSTOMER ", True), ("Wálk-in customer", True)):
+        made = tenant.state["ErpNextCustomer shop"]
+        found = made.provider.diff(made.id, made.outs, {**made.inputs, "key": {"customer_name": name}})
+        assert (found.replaces, found.delete_before_replace) == (["key"], given)
 
 
 # A price list that may be several tenants'

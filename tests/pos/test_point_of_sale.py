@@ -76,6 +76,24 @@ def _sells(yard: Yard, references: dict[str, object]) -> None:
     assert references["posSession"] == session["name"]
 
 
+def test_what_is_called_otherwise_takes_the_place_of_what_was(yard: Yard) -> None:
+    yard.write(includeDemoData=True, adminEmail=CASHIER)
+    yard.up()
+    changed = {
+        "warehouses": {"main": "Back Room"},
+        "customer": {"name": "Counter Customer"},
+        "till": {"name": "Counter", "cashier": "bob@duka.example"},
+    }
+    yard.write(includeDemoData=True, adminEmail=CASHIER, customSettings=changed)
+    assert yard.up()["partial"] == []
+    assert (yard.names("Customer"), yard.names("POS Profile")) == (["Counter Customer"], ["Counter"])
+    assert "Main Store - DUKA" not in yard.names("Warehouse")
+    assert [each["user"] for each in yard.docs("POS Opening Entry")] == ["bob@duka.example"]
+    assert CASHIER not in yard.names("User")
+    yard.run("destroy", "duka", "--yes")
+    assert yard.names("Company") == []
+
+
 def test_what_is_there_already_is_adopted(yard: Yard) -> None:
     mark = "Managed by Tenantry (tenantry/duka)"
     company = {"company_name": "Shop duka", "abbr": "DUKA", "default_currency": "KES", "country": "Kenya"}
