@@ -38,9 +38,7 @@ def listed_of(settings: Settings, tenant: str) -> list[dict[str, Any]]:
     with transaction(engine_for(settings), settings) as connection:
         line, manifest = history.newest_settings(connection, tenant)
         removed = history.tenant_facts(connection, tenant).removed
-        moments = list(connection.execute(reading_backups.removals(tenant)).scalars())
-        up = connection.execute(reading_backups.newest_up(tenant)).scalar_one()
-    since = reading_backups.past_of(moments, up, removed=removed)
+        since = connection.execute(reading_backups.earlier_removal(tenant, removed=removed)).scalar_one()
     plan = plan_of(line, tenant, manifest)
     try:
         found = backups_of(store_of(plan.region), of_plan(plan))
@@ -60,8 +58,7 @@ def listed_of(settings: Settings, tenant: str) -> list[dict[str, Any]]:
 def removed_at(database: Engine, settings: Settings, tenant: str) -> datetime | None:
     """When a tenant of that name was removed last; None where none was."""
     with transaction(database, settings) as connection:
-        moments = list(connection.execute(reading_backups.removals(tenant)).scalars())
-    return moments[0] if moments else None
+        return connection.execute(reading_backups.earlier_removal(tenant, removed=False)).scalar_one()
 
 
 def last_of(

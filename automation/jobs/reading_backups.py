@@ -5,11 +5,11 @@ What is in a region's store is told by `tenantry backups`, where the store can b
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from automation.jobs.rows import storable
@@ -22,44 +22,37 @@ MOST = 1000
 _MAKERS = (JobOperation.BACKUP, JobOperation.RESTORE, JobOperation.DESTROY)
 
 
-def removals(tenant: str) -> Select[datetime]:
-    """When tenants of that name were removed, the last two, the newest first."""
+def earlier_removal(tenant: str, *, removed: bool) -> Select[datetime | None]:
+    """When the tenant before the present one went; NULL where there was none. `removed`: the present one has gone, too.
+
+    What was made until then is another tenant's of the same name. Of one that has gone it is the newest removal before
+    such a tenant was last asked for: its own came after, and may be there twice, as removing what has gone succeeds.
+    Where nothing came of what was asked for after a removal, it is somebody else who had the name last all the same.
+    """
     operation = deployments.c.operation
-    removed = or_(operation == "destroy", and_(operation == "rollback", deployments.c.manifest.is_(None)))
-    return (
-        select(deployments.c.ended_at)
+    removal = or_(operation == "destroy", and_(operation == "rollback", deployments.c.manifest.is_(None)))
+    newest = (
+        select(func.max(deployments.c.ended_at))
         .where(deployments.c.tenant == storable(tenant), deployments.c.status == DeploymentStatus.SUCCEEDED)
-        .where(removed, deployments.c.ended_at.is_not(None))
-        .order_by(deployments.c.ended_at.desc())
-        .limit(2)
+        .where(removal)
     )
+    return newest.where(deployments.c.ended_at < _newest_up(tenant)) if removed else newest
 
 
-def newest_up(tenant: str) -> Select[datetime | None]:
+def _newest_up(tenant: str) -> ColumnElement[datetime]:
     """When somebody last asked for a tenant of that name, or began to make it."""
     asked = select(func.max(jobs.c.created_at)).where(
         jobs.c.tenant == storable(tenant), jobs.c.operation == JobOperation.UP
     )
-    begun = select(func.max(deployments.c.started_at)).where(
-        deployments.c.tenant == storable(tenant), deployments.c.operation == "up"
-    )
-    return select(func.greatest(asked.scalar_subquery(), begun.scalar_subquery()))
-
-
-def past_of(moments: Sequence[datetime], up: datetime | None, *, removed: bool) -> datetime | None:
-    """When the tenant before the present one went; None where there was none. `removed`: the present one has gone, too.
-
-    What was made until then is another tenant's of the same name. `up` is when such a tenant was last asked for: after
-    the last removal, it is somebody else who had the name last, though nothing came of it.
-    """
-    own = moments[1:] if removed and moments and (up is None or up <= moments[0]) else moments
-    return own[0] if own else None
+    # Of its own, and not of the one around it, which reads the same table.
+    runs = deployments.alias("ups")
+    begun = select(func.max(runs.c.started_at)).where(runs.c.tenant == storable(tenant), runs.c.operation == "up")
+    return func.greatest(asked.scalar_subquery(), begun.scalar_subquery())
 
 
 async def earlier_until(connection: AsyncConnection, tenant: str, *, removed: bool) -> datetime | None:
-    """`past_of` a tenant."""
-    moments = list((await connection.execute(removals(tenant))).scalars())
-    return past_of(moments, (await connection.execute(newest_up(tenant))).scalar_one(), removed=removed)
+    """`earlier_removal` of a tenant."""
+    return (await connection.execute(earlier_removal(tenant, removed=removed))).scalar_one()
 
 
 async def made_by_jobs(

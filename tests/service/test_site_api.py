@@ -214,6 +214,10 @@ async def test_backups_of_before_a_restore_and_of_before_the_removal_are_listed_
         (made[0]["id"], jobs[0], 4),
     ]
     assert {one["earlier_tenant"] for one in listed} == {False}
+    # Removing what is gone succeeds, and changes nothing of whose they are.
+    for _ in range(2):
+        await removed(main_db)
+        assert (await client.get(BACKUPS, headers=MEMBER)).json()["items"] == listed
 
     # Somebody has taken the name since, and nothing came of it: it is theirs all the same.
     job = await asked(client, ASKED)

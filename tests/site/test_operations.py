@@ -54,6 +54,10 @@ def test_a_site_is_made_and_removed_with_nothing_left_but_its_backup(sites: Site
     assert not sites.bench.folder.exists()
     assert sites.query("SELECT 1 FROM sites") == []
     assert len(sites.kept) == 1
+    # Removing what is gone succeeds, and its backup is its own all the same.
+    assert sites.destroy().error is None
+    [listed] = kept_backups.listed_of(sites.context.settings, SLUG)
+    assert (listed["id"], listed["earlier_tenant"]) == (sites.kept[0], False)
 
 
 def test_somebody_elses_site_stays_and_nothing_is_left_of_ours(sites: Sites) -> None:
