@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from providers.site.names import ALWAYS, apps_problem, site_problem
 from providers.site.retention import Keep
-from providers.site.schedule import VALID, Schedule
+from providers.site.schedule import SELDOM, VALID, Schedule
 from stacks.fields import listed
 from stacks.settings import Section, Timezone
 
@@ -30,13 +30,12 @@ def _apps(value: tuple[str, ...]) -> tuple[str, ...]:
 
 def _cron(value: object) -> str:
     try:
-        return Schedule(cron=value).cron if isinstance(value, str) else _refused()
+        schedule = Schedule(cron=value if isinstance(value, str) else "")
     except ValueError:
-        return _refused()
-
-
-def _refused() -> str:
-    raise ValueError(VALID)
+        raise ValueError(VALID) from None
+    if schedule.too_often:
+        raise ValueError(SELDOM)
+    return schedule.cron
 
 
 Host = Annotated[str, BeforeValidator(_host)]

@@ -8,6 +8,7 @@ import os
 import signal
 import uuid
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,8 @@ async def test_a_worker_backs_up_by_schedule_and_a_failed_tenant_stays_failed(
     yard: SiteYard, bench: TestBench, main_db: MainDatabase
 ) -> None:
     sites = sites_on(bench, main_db)
-    await asyncio.to_thread(worked, sites, backups={"schedule": "* * * * *"})
+    planned = datetime.now(UTC) - timedelta(minutes=1)
+    await asyncio.to_thread(worked, sites, backups={"schedule": f"{planned.minute} * * * *"})
     yard.query("UPDATE tenants SET status = 'failed', created_at = now() - interval '1 day'")
     yard.worker(1)
     await yard.until(lambda: yard.query("SELECT 1 FROM jobs WHERE status = 'succeeded'"), SECONDS)

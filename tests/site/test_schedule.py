@@ -65,10 +65,37 @@ def test_a_failed_one_is_tried_again_after_a_while() -> None:
         assert is_due(NIGHTLY, tried + passed, since=LONG_AGO, last=at("2026-11-21 23:30"), tried=tried) is due
 
 
+def test_each_further_one_waits_longer_until_the_next_planned_moment() -> None:
+    tried, last = at("2026-11-22 23:31"), at("2026-11-21 23:30")
+    for tries, minutes in ((1, 15), (2, 30), (3, 60)):
+        for passed, due in ((minutes - 1, False), (minutes, True)):
+            moment = tried + timedelta(minutes=passed)
+            assert is_due(NIGHTLY, moment, since=LONG_AGO, last=last, tried=tried, tries=tries) is due
+    assert not is_due(NIGHTLY, tried + timedelta(hours=23), since=LONG_AGO, last=last, tried=tried, tries=4)
+    assert is_due(NIGHTLY, tried + timedelta(hours=24), since=LONG_AGO, last=last, tried=tried, tries=4)
+
+
 @pytest.mark.parametrize("cron", ["", "* * * *", "* * * * * *", "61 * * * *", "0 0 31 2 *", "daily", "@daily"])
 def test_what_is_no_schedule(cron: str) -> None:
     with pytest.raises(ValueError, match="is no schedule: give cron's five fields, such as '30 2"):
         Schedule(cron=cron)
+
+
+@pytest.mark.parametrize(
+    ("cron", "often"),
+    [
+        ("* * * * *", True),
+        ("*/30 * * * *", True),
+        ("0,59 2 * * *", True),
+        ("0,30 2 1 1 *", True),
+        ("0 * * * *", False),
+        ("30 2,3 * * 1-5", False),
+        ("30 2 * * *", False),
+        ("0 0 29 2 *", False),
+    ],
+)
+def test_what_is_too_often(cron: str, often: bool) -> None:
+    assert Schedule(cron=cron).too_often is often
 
 
 def test_what_is_no_time_zone() -> None:

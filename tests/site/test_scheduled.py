@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from automation.backup_schedule import SCHEDULE, ask_for_due
+from automation.backup_schedule import AT_ONCE, SCHEDULE, ask_for_due
 from automation.database import ensure_ready
 from automation.jobs.database import async_engine_for
 from automation.jobs.model import Caller, Ending, Job, NewJob
@@ -21,6 +21,7 @@ from automation.jobs.store import JobStore
 from automation.models_jobs import JobOperation, JobStatus
 from automation.settings import Settings, load_settings
 from stacks.lines import SITE
+from stacks.problems import ManifestError
 from tests.conftest import MainDatabase
 from tests.site.conftest import bench_at
 from tests.site.sites import SLUG, manifest
@@ -43,19 +44,25 @@ class Clockwork:
         return await ask_for_due(self.store, self.engine, self.settings, self.now + later)
 
     async def tenant(
-        self, *, made_ago: timedelta = 2 * ONE_DAY, status: str = "active", worked: bool = True, **backups: Any
+        self,
+        *,
+        slug: str = SLUG,
+        made_ago: timedelta = 2 * ONE_DAY,
+        status: str = "active",
+        worked: bool = True,
+        **backups: Any,
     ) -> None:
         moment = self.now - timedelta(minutes=10)
         if backups["schedule"] is not None:
             backups = {**backups, "schedule": f"{moment.minute} {moment.hour} * * *"}
-        resolved = SITE.resolve(SITE.parse(manifest(backups=backups)), SITE.templates())
+        resolved = SITE.resolve(SITE.parse(manifest(slug, backups=backups)), SITE.templates())
 
         def written() -> None:
             with self.main.connect() as connection:
                 connection.execute(
                     "INSERT INTO tenants (slug, line, name, status, last_good_manifest, manifest_version, created_at)"
                     " VALUES (%s, 'site', 'Acme', %s, %s, 1, %s)",
-                    (SLUG, status, json.dumps(resolved.to_dict()) if worked else None, self.now - made_ago),
+                    (slug, status, json.dumps(resolved.to_dict()) if worked else None, self.now - made_ago),
                 )
 
         await asyncio.to_thread(written)
@@ -96,6 +103,40 @@ async def test_one_that_failed_is_tried_again_after_a_while(clockwork: Clockwork
     assert await clockwork.asked(timedelta(minutes=5)) == []
     [again] = await clockwork.asked(timedelta(minutes=20))
     assert again.id != job.id
+    await clockwork.ends(again, JobStatus.FAILED)
+    # The second of this moment: it waits for twice as long.
+    assert await clockwork.asked(timedelta(minutes=25)) == []
+    [third] = await clockwork.asked(timedelta(minutes=31))
+    await clockwork.ends(third, JobStatus.FAILED)
+    [fourth] = await clockwork.asked(timedelta(minutes=61))
+    await clockwork.ends(fourth, JobStatus.FAILED)
+    assert await clockwork.asked(timedelta(hours=23)) == []
+    assert len(await clockwork.asked(ONE_DAY)) == 1
+
+
+async def test_of_many_that_are_due_a_few_are_asked_for_at_a_time(clockwork: Clockwork) -> None:
+    """Whoever asks for a site meanwhile is not behind all of them."""
+    for number in range(AT_ONCE + 2):
+        # The later their names the longer they have waited.
+        await clockwork.tenant(slug=f"shop-{number}", schedule=DUE, made_ago=timedelta(days=2, hours=number))
+    # Two workers at the same moment ask for the same ones.
+    both = await asyncio.gather(clockwork.asked(), clockwork.asked())
+    first = [one for made in both for one in made]
+    assert sorted(one.tenant for one in first) == [f"shop-{number}" for number in range(2, AT_ONCE + 2)]
+    assert await clockwork.asked() == []
+    await clockwork.ends(first[0], JobStatus.SUCCEEDED)
+    assert [one.tenant for one in await clockwork.asked()] == ["shop-1"]
+
+
+def test_a_schedule_that_leaves_no_time_for_anything_else_is_refused(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench_at(project / "there", monkeypatch, "simulated")
+    with pytest.raises(ManifestError) as caught:
+        SITE.resolve(SITE.parse(manifest(backups={"schedule": "*/15 * * * *"})), SITE.templates())
+    [problem] = caught.value.problems
+    assert (problem.field, problem.given) == ("customSettings.backups.schedule", '"*/15 * * * *"')
+    assert problem.valid.startswith("a schedule whose moments are an hour apart or more, such as '30 2 * * *'")
 
 
 async def test_who_has_a_job_waits_for_its_end(clockwork: Clockwork) -> None:
