@@ -134,7 +134,8 @@ async def test_one_address_locks_an_account_for_itself_alone(client: httpx.Async
         guessed = await client.post("/sign-in", data=form, headers=_FROM)
     assert guessed.status_code == 429
     sql(
-        "UPDATE rate_limit_windows SET caller = 'from 2001:db8::/64 account ' || %s WHERE caller LIKE 'from %% account %%'",
+        "UPDATE rate_limit_windows SET caller = 'from 2001:db8::/64 account ' || %s"
+        " WHERE caller LIKE 'from %% account %%'",
         EMAIL,
     )
     assert await sign_in(client, OLD) is not None

@@ -437,8 +437,9 @@ async def test_guesses_are_counted(erp: Erp, client: httpx.AsyncClient, sql: Cal
     await create(client)
     # Ten in the window that is now, however long this test takes.
     await sql(
-        "INSERT INTO rate_limit_windows (caller, kind, number, hits, before) VALUES ('from 127.0.0.1 account njeri@shop.example',"
-        " 'sign-in', floor(extract(epoch FROM clock_timestamp()) / 60)::bigint + 60, 10, 0)"
+        "INSERT INTO rate_limit_windows (caller, kind, number, hits, before)"
+        " VALUES ('from 127.0.0.1 account njeri@shop.example', 'sign-in',"
+        " floor(extract(epoch FROM clock_timestamp()) / 60)::bigint + 60, 10, 0)"
     )
 
     async def guess(email: str) -> int:
