@@ -65,10 +65,14 @@ def left(run: Left) -> tuple[DeploymentStatus, TenantryError]:
     known = None
     if run.step is None:
         known = engine_failure(f"{run.reason}\n{run.said}", tenant=run.tenant, backend=run.backend)
-    return DeploymentStatus.FAILED, known or RunLeftError(message, hint=f"remove the cause, then run {again} again")
+    first = _TAKES_OVER.format(run.tenant) if run.operation == "destroy" else ""
+    return DeploymentStatus.FAILED, known or RunLeftError(
+        message, hint=f"remove the cause, then run {again} again{first}"
+    )
 
 
 _REMOVES = ", `tenantry destroy {}` removes what there is"
+_TAKES_OVER = ". What a failed run has made and could not note, `tenantry up {}` takes over before"
 
 
 StepReached = tuple[str, str, str]

@@ -297,6 +297,7 @@ def test_a_destroy_that_fails_can_be_repeated(context: Context, backend: FakeBac
     assert result.error is not None
     assert result.error.exit_code == 9
     assert "it is in use" in result.error.message
+    assert "`tenantry up acme` takes over before" in result.error.hint
     assert operations.destroy(context, "acme").error is None
     assert backend.stacks == {}
 
