@@ -245,7 +245,8 @@ def test_a_bucket_that_is_not_there_is_said_without_the_key(
     target = bucket_of(s3, monkeypatch, tmp_path.name)
     name_region(monkeypatch, made.home, "simulated", backups={**target, "bucket": "no-such-bucket"})
     made.ops.new_site(made.new, made.hear)
-    with pytest.raises(ProviderError, match=r"s3://no-such-bucket/erp/: cannot write .*NoSuchBucket") as caught:
+    # Said before a dump is made for it.
+    with pytest.raises(ProviderError, match=r"s3://no-such-bucket/erp/: cannot look for .*NoSuchBucket") as caught:
         SiteProvider().delete(made.site, {**made.props, "server": None})
     assert "hunter2" not in str(caught.value)
     assert made.ops.look(made.site).made
