@@ -7,7 +7,6 @@ a run finds what one before it has made, and did not live to remember. A look co
 
 from __future__ import annotations
 
-import html
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -17,7 +16,7 @@ from typing import Any
 from providers.erpnext.api import Site
 from providers.erpnext.errors import ErpNextError
 from providers.erpnext.merging import of_others, without_ours
-from providers.erpnext.wanted import Kept, Wanted, Whose, mark_text
+from providers.erpnext.wanted import Kept, Wanted, Whose, marked
 from providers.errors import OwnershipError
 
 DOCTYPE = "Company"
@@ -51,8 +50,8 @@ def own_company(site: Site, wanted: Wanted) -> Own | None:
         if found is None:
             return None
         creation = str(found.get("creation") or "")
-        words = html.unescape(str(found.get(MARK_FIELD) or ""))
-        return Own(ours=mark_text(wanted.tenant_mark) in words or bool(made and made == creation), creation=creation)
+        bears = marked(found, MARK_FIELD, wanted.tenant_mark)
+        return Own(ours=bears or bool(made and made == creation), creation=creation)
 
     key = (site.server, name, made, wanted.tenant_mark)
     own: Own | None = _fresh(key, look, keeps=lambda one: one is not None and one.ours)
@@ -74,7 +73,7 @@ def demand_ours(site: Site, wanted: Wanted) -> None:
 
 def made_for_us(site: Site, wanted: Wanted, found: Mapping[str, Any]) -> bool:
     """Whether a document of the site that bears no mark was made for the tenant, though no state knows it."""
-    if wanted.whose is not Whose.SHARED or wanted.mark_field is not None:
+    if not _shared_without_mark(wanted):
         return False
     shared = bool(wanted.tables)
     if not (bool(without_ours(found, wanted)) and not of_others(found, wanted) if shared else wanted.apart):
@@ -95,10 +94,14 @@ def asked_for(site: Site, wanted: Wanted, kept: Kept, found: Mapping[str, Any]) 
 def came_of_ours(site: Site, wanted: Wanted, found: Mapping[str, Any]) -> bool:
     """Whether what is there after a lost answer came of that request, where no mark can say so: not of somebody who was
     faster meanwhile, by hand or for another tenant."""
-    if wanted.whose is not Whose.SHARED or wanted.mark_field is not None:
+    if not _shared_without_mark(wanted):
         return False
     own = not of_others(found, wanted) if wanted.tables else wanted.apart
     return own and made_by_us(site, wanted, found)
+
+
+def _shared_without_mark(wanted: Wanted) -> bool:
+    return wanted.whose is Whose.SHARED and wanted.mark_field is None
 
 
 def made_by_us(site: Site, wanted: Wanted, found: Mapping[str, Any]) -> bool:

@@ -141,9 +141,13 @@ def is_mine(found: Mapping[str, Any], wanted: Wanted, kept: Kept = UNKNOWN) -> b
 
 def bears_mark(found: Mapping[str, Any], wanted: Wanted) -> bool:
     """Whether the tenant's own mark is in it."""
+    return wanted.mark_field is not None and marked(found, wanted.mark_field, wanted.tenant_mark)
+
+
+def marked(found: Mapping[str, Any], mark_field: str, tenant_mark: str) -> bool:
+    """Whether a document bears a tenant's mark in that field of it."""
     # A text in ERPNext may have come through its editor, as HTML.
-    words = html.unescape(str(found.get(wanted.mark_field or "") or ""))
-    return wanted.mark_field is not None and mark_text(wanted.tenant_mark) in words
+    return mark_text(tenant_mark) in html.unescape(str(found.get(mark_field) or ""))
 
 
 def strangers(found: Mapping[str, Any], wanted: Wanted) -> list[str]:
