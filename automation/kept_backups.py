@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from providers.site.manifest import Manifest
     from providers.site.plan import BackupPlan
 
+_NOT_FOUND_OUT = "which backup is the last one could not be found out"
+
 
 def listed_of(settings: Settings, tenant: str) -> list[dict[str, Any]]:
     """The backups in the region's store, oldest first: id, made_at (ISO 8601), whole, earlier_tenant.
@@ -71,7 +73,7 @@ def last_of(
         plan = manifests.line_named(line).backed_up(manifests.restored(last_good), f"{PROJECT_NAME}/{tenant}")
     except InputError as error:
         # What was kept by another version is no reason to keep a tenant that is gone.
-        return None, f"which backup is the last one could not be found out: {error.message}"
+        return None, f"{_NOT_FOUND_OUT}: {error.message}"
     if plan is None:
         return None, None
     from providers.backends import site_of
@@ -87,7 +89,7 @@ def last_of(
         own = [one for one in backups_of(store, of) if one.whole and (since is None or one.made_at > since)]
         return (told(manifest_of(store, of, own[-1].id), store.name) if own else None), None
     except ProviderError as error:
-        return None, f"which backup is the last one could not be found out: {error}"
+        return None, f"{_NOT_FOUND_OUT}: {error}"
 
 
 def told(made: Manifest, store: str) -> dict[str, Any]:

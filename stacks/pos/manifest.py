@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from stacks.fields import Country, Email, NameText, Region, ShortText, Slug, listed, matching
 from stacks.pos.settings import PosSettings, ProvisioningType, inconsistencies
@@ -27,11 +27,19 @@ Category = Annotated[
 ]
 
 
+def _template_may_be_left_out(schema: dict[str, Any]) -> None:
+    """What a reader finds by other keys need not be sent: pydantic, which sees the field only, calls it required."""
+    schema["required"].remove("templateId")
+    schema["properties"]["templateId"]["description"] += "; left out, that of the category or the provisioningType"
+
+
 class PosManifest(TenantManifest):
     """One point of sale. `custom_settings` holds only the overrides, with keys as written in YAML.
 
     What is None is as the template has it. `skip` are keys of optional steps that are left out.
     """
+
+    model_config = ConfigDict(json_schema_extra=_template_may_be_left_out)
 
     kind: Literal["pos"] = Field(description="pos")
     name: NameText

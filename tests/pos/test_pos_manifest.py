@@ -77,6 +77,14 @@ def test_the_template_is_the_businesss_else_the_types(changes: dict[str, Any], t
     assert resolved(**changes).template_id == template
 
 
+def test_the_schema_requires_what_a_manifest_has_to_say_and_no_more() -> None:
+    assert resolved().template_id == "retail"
+    asked_for = set(POS.schema()["required"])
+    assert asked_for == set(manifest()) - {"region"}
+    for key in asked_for - {"kind"}:
+        assert key in problems(**{key: None})
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [

@@ -112,7 +112,7 @@ async def test_a_lease_that_is_lost_stops_the_process(yard: Yard) -> None:
     await yard.reaches(job, "database")
     child = await yard.child(job)
     yard.query(
-        "UPDATE jobs SET worker = 'another', attempts = attempts + 1, lease_until = now() + interval '6 s'"
+        "UPDATE jobs SET worker = 'another', attempts = attempts + 1, lease_until = now() + interval '15 s'"
         " WHERE id = %s",
         job,
     )
