@@ -66,9 +66,9 @@ def _removed(site: Site, wanted: Wanted, kept: Kept, found: Mapping[str, Any]) -
     try:
         withdraw(site, wanted, found)
     except LinkedError:
-        # Another tenant of the site has come to use it: it is left to them.
+        # Another tenant of the site has come to use it, or an entry of the tenant's own that stays: it is left there.
         if wanted.whose is not Whose.SHARED:
             raise
-        speaker()(f"{wanted.what} stays in ERPNext: others link to it.")
+        speaker()(f"{wanted.what} stays in ERPNext, which does not let it go: something links to it.")
         # Our rows in it name what is ours, and would keep that from going; a mark would have it be ours for ever.
         edited(site, wanted, found, lambda now: {**without_ours(now, wanted), **without_mark(now, wanted)})

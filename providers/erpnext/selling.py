@@ -14,8 +14,9 @@ from pulumi.dynamic import CheckFailure, CheckResult
 
 from providers.erpnext.document import Common, Document, DocumentProvider, kept_site
 from providers.erpnext.errors import LinkedError
+from providers.erpnext.lifecycle import look
 from providers.erpnext.session import without_sessions
-from providers.erpnext.wanted import Whose, wanted_of
+from providers.erpnext.wanted import Whose, kept_of, same, wanted_of
 
 
 class Customer(Document, module="tenantry", name="ErpNextCustomer"):
@@ -76,7 +77,16 @@ class PosProfileProvider(DocumentProvider):
             without_sessions(kept_site(_props), wanted_of(_props))
             super().delete(_id, _props)
 
-    def _checked(self, result: CheckResult, _olds: Mapping[str, Any], news: Mapping[str, Any]) -> None:
+    def _brought_up(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, Any]:
+        return super()._brought_up(olds, {**news, "fields": {**_given_back(olds, news), **news["fields"]}})
+
+    def _checked(self, result: CheckResult, olds: Mapping[str, Any], news: Mapping[str, Any]) -> None:
+        if None not in (before := olds.get("named"), news.get("named")) and before != news["named"]:
+            reason = (
+                f"a till stays called {before!r}, since its sessions stay in ERPNext and name it: leave it that name, "
+                f"or make another tenant for {news['named']!r}"
+            )
+            result.failures.append(CheckFailure("profile", reason))
         payments = (news.get("fields") or {}).get("payments")
         # Of a preview, a list that holds an Output is unknown as a whole.
         if not isinstance(payments, (list, tuple)) or not all(isinstance(row, Mapping) for row in payments):
@@ -124,3 +134,12 @@ class PosProfile(Document, module="tenantry", name="ErpNextPosProfile"):
             },
             **common,
         )
+
+
+def _given_back(olds: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that are kept no more, empty, as far as they still say what we have put there: what they name could
+    not go, and a till would go on selling by it."""
+    before, wanted = olds.get("fields") or {}, news["fields"]
+    dropped = [name for name in before if name not in wanted]
+    found = look(kept_site(olds), wanted_of(olds), kept_of(olds)) if dropped else None
+    return {name: "" for name in dropped if found is not None and same(found.get(name), before[name])}

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Unpack
 
 import pulumi
+from pulumi.dynamic import CheckFailure, CheckResult
 
 from providers.erpnext.document import Common, Document, DocumentProvider
 from providers.erpnext.errors import ErpNextError
@@ -17,6 +18,16 @@ from providers.erpnext.wanted import Whose
 
 
 class WarehouseProvider(DocumentProvider):
+    def _checked(self, result: CheckResult, olds: Mapping[str, Any], news: Mapping[str, Any]) -> None:
+        before, wanted = (str((props.get("initial") or {}).get("warehouse_name") or "") for props in (olds, news))
+        if before and wanted and before != wanted:
+            reason = (
+                f"a warehouse stays called {before!r}, since ERPNext does not let one go that something was in: leave "
+                f"it that name, or make another tenant for {wanted!r}. A POS store that nothing was in yet is switched "
+                "off first, by an up with posStoreEnabled: false, then on again under its new name"
+            )
+            result.failures.append(CheckFailure("warehouse_name", reason))
+
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         try:
             super().delete(_id, _props)

@@ -38,8 +38,7 @@ class Tenant:
         made.refreshes = False
         try:
             status = str(up(made, **(ALL | changes))["status"])
-            while made.last:
-                made.last.pop().delete()
+            made.tidied()
             return status
         except Exception as error:  # noqa: BLE001 - the SDK wraps what a provider raises in errors of its own
             # Of several that failed the first is the cause, by which no other was begun.

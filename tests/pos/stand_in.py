@@ -65,6 +65,13 @@ class Made(Engine):
             super().placed(request, provider, props) if known is None else brought_up(known, provider, props, self.last)
         )
 
+    def tidied(self) -> None:
+        """The end of a run that went well: what is registered no more goes, as does what was replaced."""
+        dropped = [key for key in self._before if key not in self.made]
+        self.last.extend(self._before.pop(key) for key in dropped)
+        while self.last:
+            self.last.pop().delete()
+
     @property
     def state(self) -> dict[str, Resource]:
         """What it has left, in the order in which it came: also what of the run before it did not come to."""

@@ -149,24 +149,67 @@ def test_what_has_another_name_is_made_beside_the_one_of_before_which_goes_last(
     changes: dict[str, Any] = {
         "cashier": BOB,
         "customer": PosCustomer(name="Counter Customer"),
-        "warehouses": PosWarehouses(main="Back Room", pos="POS Store"),
         "price_list": "Counter Prices",
-        "profile": "Counter POS",
     }
     assert tenant.run(**changes) == "PROVISIONED", tenant.failed
-    names = {
-        each["name"]
-        for kind in ("Customer", "Warehouse", "Price List", "POS Profile", "User")
-        for each in here.docs(kind)
-    }
-    assert {"Counter Customer", "Back Room - SHOP", "Counter Prices", "Counter POS", BOB} <= names
-    assert names.isdisjoint({"Walk-In Customer", "Main Store - SHOP", "Shop Selling", "Shop POS", CASHIER})
+    names = {each["name"] for kind in ("Customer", "Price List", "User") for each in here.docs(kind)}
+    assert {"Counter Customer", "Counter Prices", BOB} <= names
+    assert names.isdisjoint({"Walk-In Customer", "Shop Selling", CASHIER})
     assert sessions(here) == [(BOB, "Open")]
     sent = len(here.asked())
     assert tenant.run(**changes) == "PROVISIONED"
     assert len(here.asked()) == sent
     tenant.destroy()
     assert (here.docs("Customer"), here.docs("POS Profile"), left_in(REGION, tenant_mark=MARK)) == ([], [], [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"profile": "Counter POS"}, "a till stays called 'Shop POS'"),
+        ({"warehouses": PosWarehouses(main="Back Room", pos="POS Store")}, "a warehouse stays called 'Main Store'"),
+        ({"warehouses": PosWarehouses(main="Main Store", pos="Till")}, "a warehouse stays called 'POS Store'"),
+    ],
+    ids=["till", "main", "pos"],
+)
+def test_what_sales_name_keeps_its_name(here: Erp, tenant: Tenant, changes: dict[str, Any], said: str) -> None:
+    """The evening's closed session stays in ERPNext, and names the till for good: no other could take its place."""
+    [entry] = here.docs("POS Opening Entry")
+    with here.alone():
+        here.site.documents.set("POS Opening Entry", entry["name"], status="Closed")
+    tenant.refresh()
+    before = [here.docs(kind) for kind in ("Warehouse", "POS Profile")]
+    assert tenant.run(**changes) is None
+    assert said in str(tenant.failed)
+    assert [here.docs(kind) for kind in ("Warehouse", "POS Profile")] == before
+    assert tenant.run() == "PROVISIONED", tenant.failed
+    assert [status for _, status in sessions(here)].count("Open") == 1
+
+
+def test_a_pos_store_that_nothing_was_in_gets_another_name_as_the_refusal_says(here: Erp, tenant: Tenant) -> None:
+    assert tenant.run(warehouses=PosWarehouses(main="Main Store", pos=None)) == "PROVISIONED", tenant.failed
+    assert here.doc("POS Profile", "Shop POS")["warehouse"] == "Main Store - SHOP"
+    assert tenant.run(warehouses=PosWarehouses(main="Main Store", pos="Till")) == "PROVISIONED", tenant.failed
+    assert here.doc("POS Profile", "Shop POS")["warehouse"] == "Till - SHOP"
+    assert "POS Store - SHOP" not in {each["name"] for each in here.docs("Warehouse")}
+
+
+def test_a_till_without_items_any_more_sells_by_no_list_of_ours(here: Erp, tenant: Tenant) -> None:
+    assert here.doc("POS Profile", "Shop POS")["selling_price_list"] == "Shop Selling"
+    assert tenant.run(items=()) == "PROVISIONED", tenant.failed
+    assert not here.doc("POS Profile", "Shop POS")["selling_price_list"]
+    assert "Shop Selling" not in {each["name"] for each in here.docs("Price List")}
+    tenant.destroy()
+    assert left_in(REGION, tenant_mark=MARK) == []
+
+
+def test_a_list_that_somebody_else_has_put_there_stays_the_tills(here: Erp, tenant: Tenant) -> None:
+    here.put("Price List", price_list_name="By Hand", currency="KES", selling=1, enabled=1)
+    with here.alone():
+        here.site.documents.set("POS Profile", "Shop POS", selling_price_list="By Hand")
+    assert tenant.run(items=()) == "PROVISIONED", tenant.failed
+    assert here.doc("POS Profile", "Shop POS")["selling_price_list"] == "By Hand"
+    assert "Shop Selling" not in {each["name"] for each in here.docs("Price List")}
 
 
 def test_a_name_that_differs_in_case_alone_is_the_same_one_to_erpnext(tenant: Tenant) -> None:
