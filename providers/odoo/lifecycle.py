@@ -105,7 +105,9 @@ def unlinked(odoo: Odoo, model: str, ids: Sequence[int], *, what: str, company: 
                 odoo.unlink(model, left, what=what, company=company)
         except InvalidError as error:
             raise InUseError(
-                f"{error} Delete, or archive, in Odoo what needs it, then retry.", status=error.status, name=error.name
+                f"{error} Delete in Odoo what needs it, or archive the company there, then retry.",
+                status=error.status,
+                name=error.name,
             ) from None
         except GoneError as error:
             lost = error

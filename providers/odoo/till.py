@@ -150,12 +150,15 @@ def code_of(mode: str) -> str:
 
 
 def check_unsold(odoo: Odoo, what: str, sessions: Sequence[int], *, company: int | None) -> None:
-    """Raises InUseError where any of these sessions has sold."""
+    """Raises InUseError where any of these sessions has sold.
+
+    The way out is the company's: a till that is archived has sold still, and what Odoo keeps for it stands in its way.
+    """
     domain = [("session_id", "in", list(sessions))]
     orders = odoo.count("pos.order", domain, what=what, company=company) if sessions else 0
     if orders:
         raise InUseError(
-            f"{what}: it has sold: {orders} orders are in the books. Close its session in Odoo and archive the till "
-            "there: Tenantry never deletes what was sold.",
+            f"{what}: it has sold: {orders} orders are in the books, which Tenantry never deletes. Close its session "
+            "in Odoo, archive the company there, then retry: an archived company counts as gone, and its books are kept.",
             status=200,
         )

@@ -202,7 +202,8 @@ def test_what_others_need_is_not_deleted_and_odoos_reason_is_said(here: Server) 
     owner = company().outs["record_id"]
     made = warehouse(owner)
     here.put("pos.config", name="Somebody's", company_id=owner, picking_type_id=made.outs["till_operation"])
-    with pytest.raises(InUseError, match=r"another model requires the record.*pos\.config.*Delete, or archive"):
+    way = "Delete in Odoo what needs it, or archive the company there, then retry"
+    with pytest.raises(InUseError, match=rf"another model requires the record.*pos\.config.*{way}"):
         made.delete()
     assert len(here.rows("stock.warehouse", company_id=owner)) == 1
 

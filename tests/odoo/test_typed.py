@@ -171,6 +171,29 @@ def test_what_has_sold_is_not_taken_away(engine: Engine, here: Server) -> None:
     assert here.state() == before
 
 
+@pytest.mark.parametrize("cash", [True, False])
+def test_a_shop_that_has_sold_goes_by_the_way_that_its_refusal_names(engine: Engine, here: Server, cash: bool) -> None:
+    engine.up(lambda: shop(cash=cash))
+    session = engine.made["session"].outs["session_id"]
+    owner = engine.made["company"].outs["record_id"]
+    here.put("pos.order", name="0001", session_id=session, company_id=owner, amount_total=10)
+    way = r"Close its session in Odoo, archive the company there, then retry"
+    with pytest.raises(InUseError, match=way):
+        engine.made["session"].delete()
+    # As Odoo does it, which books what was sold.
+    with here.alone():
+        here.site.root.set("pos.session", session, state="closed")
+    engine.made.pop("session").delete()
+    journal = here.row("account.journal", code="INV")["id"]
+    here.put("account.move", name="POSS/1", state="posted", journal_id=journal, company_id=owner)
+    with pytest.raises(InUseError, match=way):
+        engine.made["till"].delete()
+    here.change("res.company", owner, active=False)
+    before = here.state()
+    engine.destroy()
+    assert (here.state(), left_in(REGION, tenant_mark=MARK)) == (before, [])
+
+
 def test_a_tills_payments_are_not_changed_while_it_is_open(engine: Engine, here: Server) -> None:
     engine.up(shop)
     till = engine.made["till"]
