@@ -159,6 +159,6 @@ def check_unsold(odoo: Odoo, what: str, sessions: Sequence[int], *, company: int
     if orders:
         raise InUseError(
             f"{what}: it has sold: {orders} orders are in the books, which Tenantry never deletes. Close its session "
-            "in Odoo, archive the company there, then retry: an archived company counts as gone, and its books are kept.",
+            "in Odoo, archive the company there, then retry: an archived one counts as gone, and its books are kept.",
             status=200,
         )
