@@ -123,8 +123,20 @@ class Bench:
         try:
             paths = backup_paths(said)
         except BackupError as error:
-            raise BackupError(f"{_what(site)}: {error}. See what `bench backup` writes there.") from None
-        rows = self._ask("digests", site, seconds=self.seconds.backup, paths=list(paths.values()))["rows"]
+            raise BackupError(
+                f"{_what(site)}: {error}. See what `bench --site {site} backup --with-files` writes there, and look at "
+                f"the disk's free space and at the rights to the site's files on {self.name}."
+            ) from None
+        answer = self._ask("digests", site, seconds=self.seconds.backup, paths=list(paths.values()))
+        if cut := answer["cut"]:
+            # Tried again and again, it would fill what is left of the disk.
+            with contextlib.suppress(ProviderError):
+                self._ask("remove", "", paths=list(paths.values()))
+            raise BackupError(
+                f"{_what(site)}: what bench has written is not whole ({'; '.join(cut)}). Look at the disk's free space "
+                f"and at the database server on {self.name}, then retry."
+            )
+        rows = answer["rows"]
         return tuple(
             SiteFile(kind=kind, path=path, size=int(size), sha256=str(digest))
             for (kind, path), (size, digest) in zip(paths.items(), rows, strict=True)

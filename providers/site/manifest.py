@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from providers.site.errors import BackupError
 from providers.site.names import backup_folder
-from providers.site.seam import Kind
+from providers.site.seam import WORDS, Kind
 
 MANIFEST = "manifest.json"
 MOST_BYTES = 1024 * 1024
@@ -53,8 +53,8 @@ class Manifest(_Model):
     @model_validator(mode="after")
     def _whole(self) -> Manifest:
         kinds = [file.kind for file in self.files]
-        if Kind.DATABASE not in kinds:
-            raise ValueError("there is no database among its files")
+        if lost := [WORDS[kind] for kind in Kind if kind not in kinds]:
+            raise ValueError(f"{' and '.join(lost)}: not among its files")
         if len(set(kinds)) < len(kinds) or len({file.name for file in self.files}) < len(kinds):
             raise ValueError("a file is named twice")
         return self

@@ -13,7 +13,7 @@ from typing import Any
 
 from providers.masking import masked
 from providers.site.errors import BackupError, CommandError, SiteError, StoppedError, TimeLimitError
-from providers.site.seam import App, Kind, Progress
+from providers.site.seam import WORDS, App, Kind, Progress
 
 ROOT_ASKED = r"(mysql|mariadb|postgres|root|super ?user).*password"
 ADMIN_ASKED = r"administrator('s)? password"
@@ -37,10 +37,13 @@ def progress_in(doing: str, line: str) -> Progress | None:
 
 
 def backup_paths(lines: Iterable[str]) -> dict[Kind, str]:
-    """The files of a backup, by what is in them. Raises BackupError where there is no database among them."""
+    """The files of a backup, by what is in them. Raises BackupError where any kind of them is not among them.
+
+    Bench ends well where it could not pack a site's files, and its summary leaves both archives of them out then.
+    """
     found = {Kind(row["kind"].lower()): row["path"] for line in lines if (row := _SUMMARY.match(line))}
-    if Kind.DATABASE not in found:
-        raise BackupError("bench tells no path of a database backup, so there is none to be relied on")
+    if lost := [WORDS[kind] for kind in Kind if kind not in found]:
+        raise BackupError(f"bench tells no path of a backup of {' and '.join(lost)}, so there is none to be relied on")
     return found
 
 

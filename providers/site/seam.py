@@ -36,6 +36,15 @@ class Kind(StrEnum):
     PRIVATE = "private"
 
 
+WORDS = {
+    Kind.CONFIG: "the configuration",
+    Kind.DATABASE: "the database",
+    Kind.PUBLIC: "the public files",
+    Kind.PRIVATE: "the private files",
+}
+"""What is in a file of a backup, in words. A backup has one of each."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """How far a command is: its stage in its own words, `percent` (0 to 100) of that stage, None where it says none."""

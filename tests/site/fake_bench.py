@@ -163,7 +163,8 @@ class Bench:
         folder = self.sites / self.site / "private" / "backups"
         config, database = folder / f"{stem}-site_config_backup.json", folder / f"{stem}-database.sql.gz"
         config.write_text(json.dumps(self.config()))
-        database.write_bytes(gzip.compress(json.dumps(data).encode()))
+        # Its own lines come first, then the dump is appended: an archive of two parts.
+        database.write_bytes(gzip.compress(b"\n") + gzip.compress(json.dumps(data).encode()))
         rows = {"Config": config, "Database": database}
         if "--with-files" in self.arguments:
             for title, part, name in (
@@ -175,6 +176,11 @@ class Bench:
                     for path in sorted((self.sites / self.site / part).iterdir()):
                         tar.add(path, path.name)
         self.at("written")
+        for title, length in self.fault.get("cut", {}).items():
+            os.truncate(rows[title], length)
+        # Where one of the two could not be packed, the summary has neither, and all ends well.
+        for title in self.fault.get("lacks", ()):
+            del rows[title]
         # "prints the paths"
         print(f"Backup Summary for {self.site} at 2026-11-22 02:00:00.000000")
         for title, path in rows.items():

@@ -295,8 +295,47 @@ def test_a_site_whose_backup_fails_in_bench_is_not_dropped(real: TestBench, stag
 def test_a_backup_that_tells_no_paths_is_none(real: TestBench) -> None:
     SiteProvider().create(real.props)
     real.fails("backup", after="written", exit=0, say="Backup completed")
-    with pytest.raises(BackupError, match=r"tells no path of a database backup.*See what `bench backup` writes there"):
+    with pytest.raises(
+        BackupError, match=r"tells no path of a backup of .*the database.*See what `bench --site .* back"
+    ):
         real.ops.backup(real.site, real.hear)
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        (
+            {"lacks": ["Public", "Private"]},
+            "no path of a backup of the public files and the private files.*disk's free space and at the rights",
+        ),
+        ({"cut": {"Database": 70}}, r"not whole \(\S*-database\.sql\.gz: Compressed file ended.*disk's free space"),
+        ({"cut": {"Database": 0}}, r"not whole \(\S*-database\.sql\.gz: it is empty"),
+        ({"cut": {"Private": 4096}}, r"not whole \(\S*-private-files\.tar: it has no end"),
+    ],
+    ids=["without files", "dump cut off", "dump empty", "files cut off"],
+)
+def test_a_site_whose_backup_bench_has_not_made_whole_is_not_dropped(
+    real: TestBench, how: dict[str, Any], words: str
+) -> None:
+    """Bench ends well, though a disk was full: what it has written is all that tells."""
+    outs = SiteProvider().create(real.props).outs or {}
+    (real.folder / "private" / "files" / "contract.pdf").write_bytes(b"pdf" * 10_000)
+    real.fails("backup", **how)
+    with pytest.raises(ProviderError, match=rf"is not dropped, as it could not be backed up: .*{words}"):
+        SiteProvider().delete(real.site, outs)
+    assert not real.calls("drop-site")
+    assert (real.folder / "private" / "files" / "contract.pdf").exists()
+    assert backups_of(store_of(REGION), tenant(real)) == []
+    real.works()
+    SiteProvider().delete(real.site, outs)
+    assert real.left() == []
+
+
+def test_an_encrypted_dump_is_taken_as_it_is(real: TestBench) -> None:
+    """What is in it, only its key tells."""
+    (real.home / "sites" / "x-database-enc.sql.gz").write_bytes(b"\x8c\x0d no gzip")
+    answer = operations_of(REGION)._ask("digests", "", paths=["x-database-enc.sql.gz"])  # type: ignore[attr-defined]
+    assert (answer["rows"][0][0], answer["cut"]) == (10, [])
 
 
 @pytest.mark.parametrize("stage", ["start", "dropped", "moved"])

@@ -45,9 +45,18 @@ def test_the_paths_of_a_backup() -> None:
     assert found[Kind.PRIVATE].endswith("-private-files.tgz")
 
 
-def test_a_backup_without_a_database_is_none() -> None:
-    with pytest.raises(BackupError, match="no path of a database backup"):
-        backup_paths([line for line in SUMMARY if not line.startswith("Database")])
+@pytest.mark.parametrize(
+    ("lost", "words"),
+    [
+        (("Database",), "the database"),
+        (("Config",), "the configuration"),
+        (("Public",), "the public files"),
+        (("Public", "Private"), "the public files and the private files"),
+    ],
+)
+def test_a_backup_that_lacks_anything_is_none(lost: tuple[str, ...], words: str) -> None:
+    with pytest.raises(BackupError, match=rf"no path of a backup of {words}, so there is none"):
+        backup_paths([line for line in SUMMARY if not line.startswith(lost)])
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from providers.site.manifest import place_of
 from providers.site.region import store_of
 from providers.site.resource import SiteProvider
 from providers.site.retention import Keep
+from providers.site.seam import WORDS, Kind
 from providers.site.stores import Store
 from tests.site.conftest import REGION, TestBench, bench_at, name_region
 
@@ -133,6 +134,16 @@ def test_a_file_that_is_not_what_the_manifest_says_is_never_restored(bench: Test
     assert [one.id for one in backups_of(store, tenant(bench))] == [backup]
 
 
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_manifest_that_lacks_files_of_a_kind_is_not_whole(bench: TestBench, kind: Kind) -> None:
+    backup, store = taken(bench), store_of(REGION)
+    content = json.loads(manifest_of(store, tenant(bench), backup).model_dump_json())
+    content["files"] = [row for row in content["files"] if row["kind"] != kind]
+    altered(store, f"{place_of(bench.mark, bench.site, backup)}manifest.json", json.dumps(content).encode())
+    with pytest.raises(BackupError, match=rf"its manifest is not right .*{WORDS[kind]}: not among its files"):
+        restore(bench.ops, store, tenant(bench), backup, heard=bench.hear)
+
+
 @pytest.mark.parametrize("wrong", ["{}", "no json", '{"format": 2}', "mark", "site", "../../x"])
 def test_a_manifest_that_is_not_this_backups_is_refused(bench: TestBench, wrong: str) -> None:
     backup, store = taken(bench), store_of(REGION)
@@ -140,7 +151,7 @@ def test_a_manifest_that_is_not_this_backups_is_refused(bench: TestBench, wrong:
     if wrong in content:
         wrong = json.dumps({**content, wrong: "another"})
     elif wrong == "../../x":
-        wrong = json.dumps({**content, "files": [{**content["files"][1], "name": wrong}]})
+        wrong = json.dumps({**content, "files": [{**content["files"][0], "name": wrong}, *content["files"][1:]]})
     altered(store, f"{place_of(bench.mark, bench.site, backup)}manifest.json", wrong.encode())
     with pytest.raises(BackupError, match="manifest"):
         restore(bench.ops, store, tenant(bench), backup, heard=bench.hear)
