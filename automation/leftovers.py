@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from automation import queries, records
+from automation import history, queries, records
 from automation.database import transaction
 from automation.history import NewDeployment
 from automation.settings import PROJECT_NAME, Settings
@@ -26,19 +26,28 @@ _ON_SERVER = {"Database": "databases", "Role": "roles"}
 def found(database: Engine, settings: Settings, new: NewDeployment, before: Resources, after: Resources) -> list[str]:
     """As readers would name it. `before` and `after` are the state's resources. Raises DatabaseError."""
     names = _names(before)
-    regions = _regions(new, before)
+    mark = f"{PROJECT_NAME}/{new.tenant}"
+    with transaction(database, settings) as connection:
+        known = new.manifest or new.previous_manifest
+        if known is None and new.line == "site":
+            # Of a first create that failed a site may be left that is in no state, nor in settings that ever held.
+            known = history.settings_of_runs(connection, new.tenant)
+        record = records.owned(connection, new.tenant, mark)
+    known = known or {}
+    regions = _regions(known, before)
     if new.line == "pos" and not any(_is_object(resource) for resource in before):
         # Its first object is a look at the engine, without which nothing else is made: an engine that was away from the
         # beginning has nothing of it, and need not be asked.
         regions = []
     left = [_described(resource) for resource in after if _is_object(resource)]
-    mark = f"{PROJECT_NAME}/{new.tenant}"
-    with transaction(database, settings) as connection:
-        if not regions:
+    if not regions:
+        with transaction(database, settings) as connection:
             left += queries.leftovers(connection, names["databases"], names["roles"])
-        record = records.owned(connection, new.tenant, mark)
     for region in regions:
-        left += _left_on_bench(region, new, mark, before) if new.line == "site" else _left_in(region, new, mark, names)
+        if new.line == "site":
+            left += _left_on_bench(region, known, mark, before)
+        else:
+            left += _left_in(region, new, mark, names)
     if record is not None:
         left.append(f"{record.line} record in the main database")
     return left
@@ -77,11 +86,11 @@ def _left_in_engine(region: str, new: NewDeployment, mark: str) -> list[str]:
     return _told(region, lambda: [left for engine in engines() for left in look(engine)])
 
 
-def _left_on_bench(region: str, new: NewDeployment, mark: str, before: Resources) -> list[str]:
+def _left_on_bench(region: str, known: Mapping[str, Any], mark: str, before: Resources) -> list[str]:
     """What its site is called, its state says, and its settings: what has been made may be in no state."""
     from providers.site.leftovers import left_of
 
-    settings = (new.manifest or new.previous_manifest or {}).get("settings") or {}
+    settings = known.get("settings") or {}
     own = [(one.get("inputs") or {}).get("site") for one in before if str(one.get("type", "")).endswith(_SITE)]
     sites = [name for name in (*own, settings.get("host")) if isinstance(name, str)]
     return _told(region, lambda: left_of(region, sites, tenant_mark=mark))
@@ -105,9 +114,9 @@ def _names(before: Resources) -> dict[str, list[str]]:
     return names
 
 
-def _regions(new: NewDeployment, before: Resources) -> list[str]:
+def _regions(known: Mapping[str, Any], before: Resources) -> list[str]:
     """Where the tenant is by its state; by its manifest too, for what has been made and is in no state."""
-    manifest = (new.manifest or new.previous_manifest or {}).get("manifest") or {}
+    manifest = known.get("manifest") or {}
     places = [manifest.get("region"), *((resource.get("inputs") or {}).get("region") for resource in before)]
     return list(dict.fromkeys(place for place in places if isinstance(place, str) and place))
 

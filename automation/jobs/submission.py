@@ -216,10 +216,11 @@ async def _same(connection: AsyncConnection, new: NewJob, version: int) -> bool:
 
 
 async def _hand_over(connection: AsyncConnection, new: NewJob) -> None:
-    """A removed tenant's name, taken by somebody who was no member: the members of then have no say in it."""
+    """A removed tenant's name, taken by somebody who had no say in it: the members of then have none in this one."""
     caller = storable(new.caller.subject)
     members = tenant_members.c.tenant == new.tenant
-    known = select(exists().where(members, tenant_members.c.subject == caller))
+    managed = tenant_members.c.role.in_(("owner", "admin"))
+    known = select(exists().where(members, tenant_members.c.subject == caller, managed))
     if (await connection.execute(known)).scalar_one():
         return
     await connection.execute(delete(tenant_members).where(members))

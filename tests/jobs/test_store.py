@@ -5,7 +5,7 @@ import uuid
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from automation.errors import NotFoundError
@@ -153,8 +153,22 @@ async def test_the_creator_owns_the_tenant_and_a_name_taken_anew_changes_hands(
     job, _ = await store.submit(new_job(caller=BOB, manifest=None))
     assert await members() == [("alice", "owner")]
     await store.request_cancel(job.id, BOB)
-    await store.submit(new_job(caller=BOB, options={"new": True}))
+    job, _ = await store.submit(new_job(caller=BOB, options={"new": True}))
     assert await members() == [("bob", "owner")]
+    await store.request_cancel(job.id, BOB)
+    # Nor is a plain member of then left without a say in what is their own now.
+    async with engine.begin() as connection:
+        row = {"tenant": "acme", "subject": "alice", "role": "member", "added_by": "bob"}
+        await connection.execute(insert(tenant_members).values(row))
+    job, _ = await store.submit(new_job(options={"new": True}))
+    assert await members() == [("alice", "owner")]
+    # Who managed it of old goes on with all that did.
+    async with engine.begin() as connection:
+        row = {"tenant": "acme", "subject": "bob", "role": "admin", "added_by": "alice"}
+        await connection.execute(insert(tenant_members).values(row))
+    await store.request_cancel(job.id, ALICE)
+    await store.submit(new_job(caller=BOB, options={"new": True}))
+    assert sorted(await members()) == [("alice", "owner"), ("bob", "admin")]
 
 
 async def test_a_lease_that_runs_out_is_taken_over_and_the_late_worker_is_refused(store: JobStore) -> None:

@@ -72,6 +72,26 @@ def test_somebody_elses_site_stays_and_nothing_is_left_of_ours(sites: Sites) -> 
     assert sites.query("SELECT 1 FROM sites") == []
 
 
+@pytest.mark.timeout(400)
+def test_a_site_that_a_first_create_could_not_clean_up_is_not_forgotten_by_a_removal(
+    project: Path, main_db: MainDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sites = sites_on(bench_at(project / "there", monkeypatch, "bench"), main_db)
+    faults = {"install-app": {"after": "half"}, "drop-site": {"after": "start"}}
+    (sites.bench.home / "faults.json").write_text(json.dumps(faults))
+    assert sites.up().status is DeploymentStatus.ROLLBACK_FAILED
+    assert sites.bench.folder.exists()
+    sites.bench.works()
+    kept = sites.destroy()
+    assert kept.error is not None
+    assert "site shop.example in region here" in kept.error.message
+    assert f"`tenantry up {SLUG}` takes over" in kept.error.hint
+    assert sites.tenant == "failed"
+    assert sites.up().error is None
+    gone = sites.destroy()
+    assert (gone.error, sites.tenant, sites.bench.folder.exists()) == (None, "removed", False)
+
+
 def test_a_backup_is_put_back_with_what_was_there_kept(sites: Sites) -> None:
     worked(sites)
     write(sites, invoice="1")
