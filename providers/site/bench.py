@@ -15,10 +15,19 @@ from typing import Any, BinaryIO
 from providers.errors import OwnershipError, ProviderError
 from providers.masking import masked
 from providers.site import requests
-from providers.site.errors import BackupError, BusyError, SiteError
+from providers.site.errors import BackupError, BusyError, CommandError, SiteError
 from providers.site.host import Host
 from providers.site.names import MARK_KEY, checked_site, database_name
-from providers.site.output import ADMIN_ASKED, ROOT_ASKED, apps_in, backup_paths, failure, last_words, progress_in
+from providers.site.output import (
+    ADMIN_ASKED,
+    ROOT_ASKED,
+    apps_in,
+    backup_paths,
+    failure,
+    is_refused,
+    last_words,
+    progress_in,
+)
 from providers.site.seam import App, Begun, Doing, Found, Heard, Kind, LocalFile, NewSite, SiteFile
 from providers.site_backend import SiteSeconds
 
@@ -152,15 +161,23 @@ class Bench:
             self._ask("remove", "", paths=[file.path for file in files])
 
     def restore(self, site: str, mark: str, files: Sequence[LocalFile], heard: Heard, *, migrate: bool) -> None:
-        self._mine(site, mark)
-        first = requests.note(Begun(mark=mark, doing=Doing.RESTORE))
+        before = self._mine(site, mark).begun
+        first = [requests.note(Begun(mark=mark, doing=Doing.RESTORE))]
         try:
             there = {file.kind: self._sent(site, file) for file in files}
             words = [*_at(site), Doing.RESTORE, there[Kind.DATABASE], "--force", "--db-root-username", self.root_user]
             for kind in (Kind.PUBLIC, Kind.PRIVATE):
                 words += [f"--with-{kind}-files", there[kind]] if kind in there else []
             limit = self.seconds.restore
-            self._bench(site, Doing.RESTORE, words, heard, seconds=limit, answers=self._root(), first=[first])
+            try:
+                self._bench(site, Doing.RESTORE, words, heard, seconds=limit, answers=self._root(), first=first)
+            except CommandError as error:
+                if error.refused:
+                    # It is as whole as before: left noted, nobody would back it up. Where that fails it stays noted,
+                    # which loses nothing but backups.
+                    with contextlib.suppress(ProviderError):
+                        self._note(site, before)
+                raise
             if Kind.CONFIG in there:
                 self._ask("configure", site, source=there[Kind.CONFIG], keys=_ENCRYPTION_KEYS)
             if migrate:
@@ -246,7 +263,10 @@ class Bench:
         ended = self.host.heard("run", _what(site), said, seconds=seconds, going=self.going, **given)
         if ended["code"] == 0 and not ended["ended"]:
             return lines
-        raise failure(f"{_what(site)}: {doing} on {self.name}", doing, ended, seconds, last_words(lines, secrets))
+        what, said = f"{_what(site)}: {doing} on {self.name}", last_words(lines, secrets)
+        # Of what has said more nobody knows how it began.
+        refused = len(lines) < _KEPT_LINES and is_refused(ended, lines, self.root_user)
+        raise failure(what, doing, ended, seconds, said, refused=refused)
 
 
 def _at(site: str) -> tuple[str, str]:

@@ -14,11 +14,14 @@ class SiteError(ProviderError):
 
 
 class CommandError(SiteError):
-    """A command of bench has failed. `code` is its exit code; negative: the signal that ended it."""
+    """A command of bench has failed. `code` is its exit code; negative: the signal that ended it.
 
-    def __init__(self, message: str, *, code: int) -> None:
+    `refused`: it was certainly turned away before it had touched anything.
+    """
+
+    def __init__(self, message: str, *, code: int, refused: bool = False) -> None:
         super().__init__(message)
-        self.code = code
+        self.code, self.refused = code, refused
 
 
 class TimeLimitError(SiteError):

@@ -24,6 +24,8 @@ _STAGE = re.compile(
 )
 _SUMMARY = re.compile(r"^\s*(?P<kind>Config|Database|Public|Private)\s*:\s+(?P<path>\S.*?)\s+[\d.,]+\s*[KMGTP]?i?B\s*$")
 _APP = re.compile(r"^(?P<name>[a-z][a-z0-9_]*)(\s+v?(?P<version>\d\S*)(\s.*)?)?$")
+_RESTORING = re.compile(r"^\s*Restoring\b")
+_QUESTION = re.compile(r"[:?]\s*$")
 _NOISE = ("GetPassWarning", "Warning: Password input", "passwd = fallback_getpass", "return fallback_getpass")
 
 
@@ -81,7 +83,36 @@ def exit_words(command: str, code: int) -> str:
             return f"exit code {code}"
 
 
-def failure(what: str, doing: str, ended: Mapping[str, Any], seconds: float, said: str) -> SiteError:
+def is_refused(ended: Mapping[str, Any], lines: Sequence[str], root_user: str) -> bool:
+    """Whether a command was certainly turned away at the door: it has touched nothing. `lines` are all that it said.
+
+    That is where bench is not there or does not know the words, where the database server refuses its root user or
+    nobody can tell that one's password, and where the backup's key does not fit. Frappe logs in as root, and deciphers
+    the dump, before it makes a database anew. What the server refuses a user who is in comes later, and so does any
+    refusal of the site's own user.
+    """
+    if ended["ended"] == "missing":
+        return True
+    if any(_RESTORING.match(line) for line in lines):
+        return False
+    if ended["ended"] == "asked":
+        questions = [line for line in lines if _QUESTION.search(line)]
+        return bool(questions) and re.search(ROOT_ASKED, questions[-1], re.IGNORECASE) is not None
+    if ended["ended"]:
+        return False
+    user = re.escape(root_user)
+    door = (
+        rf"Access denied for user '{user}'@'[^']*' \(using password",
+        rf"\b1698\b.{{0,12}}Access denied for user '{user}'@",
+        rf'password authentication failed for user "{user}"',
+        r"^\s*Decryption failed\b",
+    )
+    return ended["code"] == 2 or (ended["code"] == 1 and any(re.search(one, line) for one in door for line in lines))
+
+
+def failure(
+    what: str, doing: str, ended: Mapping[str, Any], seconds: float, said: str, *, refused: bool = False
+) -> SiteError:
     """The error for a command that did not end well: `ended` is the host's answer, `said` its last words."""
     tail, code = f" It said: {said}" if said else "", int(ended["code"])
     match ended["ended"]:
@@ -94,7 +125,8 @@ def failure(what: str, doing: str, ended: Mapping[str, Any], seconds: float, sai
                 f"{what} asks for what nobody has told it. Set the region's site.dbRootPasswordFrom, and give the site "
                 f"an administrator's password.{tail}",
                 code=code,
+                refused=refused,
             )
         case "missing":
-            return CommandError(f"{what}: {exit_words(doing, 127)} ({ended['why']}).", code=127)
-    return CommandError(f"{what}: {exit_words(doing, code)}.{tail}", code=code)
+            return CommandError(f"{what}: {exit_words(doing, 127)} ({ended['why']}).", code=127, refused=refused)
+    return CommandError(f"{what}: {exit_words(doing, code)}.{tail}", code=code, refused=refused)

@@ -192,6 +192,7 @@ class Bench:
         import tarfile
 
         path, _ = self.data()
+        self.at("door")
         self.root()
         print("Restoring Database file...")
         # It is made anew first: cut off here, there are no tables in it.
@@ -205,6 +206,7 @@ class Bench:
         self.at("all")
 
     def migrate(self):
+        self.at("door")
         path, data = self.data()
         path.write_text(json.dumps({**data, "migrated": True}))
 

@@ -16,7 +16,7 @@ import pytest
 
 from providers.errors import OwnershipError, ProviderError
 from providers.site import host, host_process
-from providers.site.backups import Tenant, backups_of, restore, take
+from providers.site.backups import Tenant, backups_of, fetched, restore, take
 from providers.site.bench import Bench
 from providers.site.errors import BackupError, BusyError, CommandError, SiteError, StoppedError, TimeLimitError
 from providers.site.lifecycle import bring_up
@@ -379,6 +379,62 @@ def test_a_restore_that_fails_is_said_and_can_be_done_again(real: TestBench) -> 
     assert real.ops.look(real.site).begun is None
     # What was brought there for it is gone again.
     assert not list((real.home / "sites" / ".tenantry").glob("*.restore"))
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"root": "rotated"}, "Access denied for user 'root'"),
+        ({"root": ""}, "asks for what nobody has told it"),
+        ({"command": "no-such-bench"}, "bench cannot be started"),
+        ({"exit": 2, "say": "Error: No such option: --db-root-username"}, "does not take such words"),
+        ({"exit": 1, "say": "Decryption failed. Please provide a valid key and try again."}, "Decryption failed"),
+    ],
+    ids=["password", "asked", "missing", "usage", "key"],
+)
+def test_a_restore_that_bench_refuses_at_the_door_leaves_the_site_whole(
+    real: TestBench, how: dict[str, Any], words: str
+) -> None:
+    SiteProvider().create(real.props)
+    made = take(real.ops, store_of(REGION), tenant(real), now=NOW, heard=real.hear)
+    real.change(invoice=1)
+    if "exit" in how:
+        real.fails("restore", after="door", **how)
+    refusing = ops_with()
+    refusing = replace(
+        refusing,
+        root_password=how.get("root", refusing.root_password),
+        command=how.get("command", refusing.command),
+    )
+    files = fetched(store_of(REGION), tenant(real), made, real.backups)
+    with pytest.raises(CommandError, match=words):
+        refusing.restore(real.site, real.mark, files, real.hear, migrate=False)
+    assert real.ops.look(real.site).begun is None
+    real.works()
+    assert take(real.ops, store_of(REGION), tenant(real), now=NOW + timedelta(hours=1), heard=real.hear).apps
+    # What its users have done since is kept by the restore that comes next.
+    real.change(invoice=1, days_work=99)
+    restore(real.ops, store_of(REGION), tenant(real), made.id, heard=real.hear, first=NOW + timedelta(hours=2))
+    assert real.data()["rows"] == {}
+    before = backups_of(store_of(REGION), tenant(real))[-1]
+    restore(real.ops, store_of(REGION), tenant(real), before.id, heard=real.hear)
+    assert real.data()["rows"] == {"invoice": 1, "days_work": 99}
+
+
+@pytest.mark.parametrize("command", ["restore", "migrate"])
+def test_a_refusal_does_not_make_a_half_restored_site_a_whole_one(real: TestBench, command: str) -> None:
+    """One that another restore has left, or the one whose own migration is refused: its data is there, or is not."""
+    SiteProvider().create(real.props)
+    made = take(real.ops, store_of(REGION), tenant(real), now=NOW, heard=real.hear)
+    files = fetched(store_of(REGION), tenant(real), made, real.backups)
+    if command == "restore":
+        real.fails("restore", after="start")
+        with pytest.raises(CommandError):
+            real.ops.restore(real.site, real.mark, files, real.hear, migrate=False)
+    real.fails(command, after="door", exit=2)
+    with pytest.raises(CommandError, match="exit code 2"):
+        real.ops.restore(real.site, real.mark, files, real.hear, migrate=True)
+    assert real.ops.look(real.site).half_restored
 
 
 def test_a_restore_that_never_came_to_bench_leaves_the_site_whole(real: TestBench) -> None:

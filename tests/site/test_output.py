@@ -3,7 +3,7 @@
 import pytest
 
 from providers.site.errors import BackupError
-from providers.site.output import apps_in, backup_paths, exit_words, last_words, progress_in
+from providers.site.output import apps_in, backup_paths, exit_words, is_refused, last_words, progress_in
 from providers.site.seam import App, Kind, Progress
 
 BAR = "Updating DocTypes for erpnext       : [================                        ] 40%"
@@ -95,3 +95,48 @@ def test_the_last_words_are_one_line_without_bars_and_secrets() -> None:
 )
 def test_exit_codes(code: int, words: str) -> None:
     assert words in exit_words("backup", code)
+
+
+DENIED = "pymysql.err.OperationalError: (1045, \"Access denied for user 'root'@'localhost' (using password: YES)\")"
+SOCKET = "pymysql.err.OperationalError: (1698, \"Access denied for user 'root'@'localhost'\")"
+POSTGRES = 'psycopg2.OperationalError: FATAL:  password authentication failed for user "root"'
+KEY = "Decryption failed. Please provide a valid key and try again."
+ASKED = "MySQL root password: "
+
+
+@pytest.mark.parametrize(
+    ("ended", "code", "lines"),
+    [
+        ("", 1, [DENIED]),
+        ("", 1, [SOCKET]),
+        ("", 1, [POSTGRES]),
+        ("", 1, ["Encrypted backup file detected. Decrypting using site config.", KEY]),
+        ("", 2, ["Usage: bench restore [OPTIONS] SQL_FILE_PATH", "Error: No such option: --db-root-username"]),
+        ("asked", -15, ["Warning: Password input may be echoed.", ASKED]),
+        ("missing", 127, []),
+    ],
+)
+def test_what_is_refused_at_the_door(ended: str, code: int, lines: list[str]) -> None:
+    assert is_refused({"ended": ended, "code": code}, lines, "root")
+
+
+@pytest.mark.parametrize(
+    ("ended", "code", "lines"),
+    [
+        # A dump that names another definer, a root that may not grant, and the site's own user: the old data is gone.
+        ("", 1, ["ERROR 1227 (42000) at line 9: Access denied; you need (at least one of) the SUPER privilege(s)"]),
+        ("", 1, ["(1044, \"Access denied for user 'root'@'%' to database '_1f3a'\")"]),
+        ("", 1, ["ERROR 1045 (28000): Access denied for user '_1f3a'@'10.0.0.9' (using password: YES)"]),
+        ("", 1, ["Restoring Database file...", DENIED]),
+        ("", 2, ["Restoring Database file...", "tar: Exiting with failure status due to previous errors"]),
+        ("", 1, ["OperationalError: (2013, 'Lost connection to MySQL server during query')"]),
+        ("", 137, [DENIED]),
+        ("time", -15, [DENIED]),
+        ("caller", -15, []),
+        # The password was told; what it asked for then, nobody knows.
+        ("asked", -15, [ASKED, "Administrator's password: "]),
+        ("asked", -15, [ASKED, "Continue? [y/N]:"]),
+    ],
+)
+def test_what_may_have_touched_the_site(ended: str, code: int, lines: list[str]) -> None:
+    assert not is_refused({"ended": ended, "code": code}, lines, "root")
