@@ -1,30 +1,41 @@
 """A tenant's company: found by its name, known by its mark, and made with the chart of accounts that the site offers.
 
 Decides that a company which is not ours is never touched, and that its name, abbreviation and currency stay: ERPNext
-has them in the names and the entries of all that is in it. A company with ledger entries is not deleted here.
+has them in the names and the entries of all that is in it. So does its chart stay: another wish changes only what is
+said of it. A company with ledger entries is not deleted here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from typing import Any, Unpack
 
 import pulumi
-from pulumi.dynamic import CheckFailure, CheckResult
+from pulumi.dynamic import CheckFailure, CheckResult, DiffResult
 
 from providers.erpnext.api import LONG_SECONDS, Site, site_of
-from providers.erpnext.charts import choose, offered
+from providers.erpnext.charts import STANDARD, Chart, choose, offered
 from providers.erpnext.document import Common, Document, DocumentProvider
 from providers.erpnext.errors import ErpNextError, LinkedError, MissingLinkError, WizardUnfinishedError
 from providers.erpnext.own_company import DOCTYPE, MARK_FIELD
 from providers.erpnext.wanted import Wanted, Whose, wanted_of
 from providers.errors import OwnershipError
+from providers.props import differing
 
 _STAYS = ("company_name", "abbr", "default_currency")
 
 
 class CompanyProvider(DocumentProvider):
     seconds = LONG_SECONDS
+    chosen: Chart | None = None
+    """Of what the site was asked for it: None where the company stood already, and it was not asked."""
+
+    def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
+        found = super().diff(_id, _olds, _news)
+        # An update, which finds the company as it should be, and renews what is said of its chart.
+        found.changes = bool(found.changes or differing(_olds, _news, ("chart",)))
+        return found
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         try:
@@ -47,6 +58,7 @@ class CompanyProvider(DocumentProvider):
     def _prepared(self, site: Site, wanted: Wanted, props: Mapping[str, Any]) -> Mapping[str, Any]:
         country = str(wanted.fields["country"])
         chart = choose(str(props["chart"]), offered(site, country, what=wanted.what), country=country)
+        self.chosen = chart
         return {
             **wanted.body,
             "create_chart_of_accounts_based_on": "Standard Template",
@@ -54,8 +66,14 @@ class CompanyProvider(DocumentProvider):
         }
 
     def _brought_up(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, Any]:
+        making = copy(self)  # what it chooses is of this call alone
+        outs = making.placed(olds, news)
+        return {**outs, "chart_note": _note(olds, news, str(outs["chart_of_accounts"]), making.chosen)}
+
+    def placed(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, Any]:
+        """As any document, with errors that say what a company needs."""
         try:
-            outs = super()._brought_up(olds, news)
+            return super()._brought_up(olds, news)
         except MissingLinkError as error:
             raise WizardUnfinishedError(
                 f"{error} A new company links to what the set-up wizard makes, such as the Warehouse Type Transit: "
@@ -63,17 +81,13 @@ class CompanyProvider(DocumentProvider):
             ) from None
         except ErpNextError as error:
             raise _taken(error, news) or error from None
-        wish, used = str(news["chart"]), str(outs["chart_of_accounts"])
-        as_wished = not used or used.casefold().startswith(wish.casefold())
-        note = "" if as_wished else f"the site offers no chart {wish!r} for {_given(news)['country']}: {used!r} is used"
-        return {**outs, "chart_note": note}
 
     def _told(self, found: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"abbr": found.get("abbr"), "chart_of_accounts": found.get("chart_of_accounts") or ""}
 
 
 class Company(Document, module="tenantry", name="ErpNextCompany"):
-    """`chart_of_accounts` is the one that it has, and `chart_note` says so where another was wished."""
+    """`chart_of_accounts` is the one that it has, and stays; `chart_note` says so where another was wished."""
 
     abbr: pulumi.Output[str]
     chart_of_accounts: pulumi.Output[str]
@@ -105,6 +119,20 @@ class Company(Document, module="tenantry", name="ErpNextCompany"):
             more={"chart": chart},
             **common,
         )
+
+
+def _note(olds: Mapping[str, Any], news: Mapping[str, Any], used: str, chosen: Chart | None) -> str:
+    """What is said of the chart, empty where it is as wished. That the site offers none only where it was asked."""
+    wish, known = str(news["chart"]), str(olds.get("chart_note") or "")
+    if not used or used.casefold() == wish.casefold():
+        return ""
+    if wish not in STANDARD and used.casefold().startswith(wish.casefold()):
+        return ""
+    if chosen is not None and chosen.name == used:
+        return f"the site offers no chart {wish!r} for {_given(news)['country']}: {used!r} is used"
+    if known and (wish, used) == (olds.get("chart"), olds.get("chart_of_accounts")):
+        return known  # as the run that made it has heard
+    return f"the company has the chart {used!r} already, which stays; {wish!r} was wished"
 
 
 def _taken(error: ErpNextError, news: Mapping[str, Any]) -> OwnershipError | None:

@@ -1,8 +1,8 @@
 """Which chart of accounts a company gets, and whether it has one: a wish, the server's offer, and a said fallback.
 
 Decides that a wish which Odoo does not offer falls back to its generic chart, and that a company with fewer than ENOUGH
-accounts has no chart (POS-3). A chart is loaded once: a company that has one keeps it. Odoo installs the module of a
-country's chart (`l10n_..`) by itself, which takes its time.
+accounts has no chart (POS-3). A chart is loaded once: a company that has one keeps it, and another wish changes only
+what is said of it. Odoo installs the module of a country's chart (`l10n_..`) by itself, which takes its time.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class ChartOfAccountsProvider(ResourceProvider):
         return required(news, ("region", "company", "country"))
 
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
-        return diff_of(_olds, _news, identity=("region", "company"), owned=("ready",))
+        return diff_of(_olds, _news, identity=("region", "company"), owned=("ready", "wish"))
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         return CreateResult(f"accounts/{int(props['company'])}", _complete(props))
@@ -126,7 +126,7 @@ def _complete(props: Mapping[str, Any]) -> dict[str, Any]:
         _load(odoo, props, chart.code)
     note = chart.note
     if has and has != chart.code:
-        note = f"the company has the chart {has!r} already, which stays; {chart.code!r} was wished"
+        note = f"the company has the chart {has!r} already, which stays; {wish or chart.code!r} was wished"
     outs = {**props, **_counted(odoo, props), "chart_of_accounts": has or chart.code, "chart_note": note}
     if not outs["ready"]:
         raise NotReadyError(

@@ -13,7 +13,7 @@ from providers.erpnext.errors import (
 from providers.erpnext.stock import suffixed
 from providers.errors import ConfigurationError, NotReadyError, OwnershipError
 from sandbox.erpnext.faults import Kind
-from tests.erpnext.running import REGION, Engine, Erp, created
+from tests.erpnext.running import REGION, Engine, Erp, Made, created
 from tests.erpnext.shop import company, company_inputs
 
 
@@ -29,6 +29,68 @@ def test_a_chart_that_the_site_offers_is_taken_without_a_word(engine: Engine, he
     engine.up(company)
     outs = engine.made["company"].outs
     assert (outs["chart_of_accounts"], outs["chart_note"]) == ("Kenya - Chart of Accounts", "")
+
+
+def wished(made: Made, chart: str) -> str:
+    """What is said of its chart once another one is wished."""
+    news = {**made.inputs, "chart": chart}
+    found = made.provider.diff(made.id, made.outs, news)
+    assert (found.changes, found.replaces) == (True, [])
+    made.outs, made.inputs = made.provider.update(made.id, made.outs, news).outs, news
+    assert not made.up()
+    return str(made.outs["chart_note"])
+
+
+def test_another_chart_that_is_wished_changes_what_is_said_and_nothing_else(here: Erp) -> None:
+    here.site.switch(charts={"Kenya": ["Kenya - Chart of Accounts"]})
+    made = created(CompanyProvider(), company_inputs(chart="Standard"))
+    assert made.outs["chart_note"] == ""
+    before, asked = here.state(), len(here.asked(where="get_charts_for_country"))
+    stays = "the company has the chart 'Standard' already, which stays; {!r} was wished"
+    # One that the site offers, and one that it does not: it is not asked.
+    assert wished(made, "Kenya") == stays.format("Kenya")
+    assert wished(made, "Narnia") == stays.format("Narnia")
+    assert wished(made, "Standard") == ""
+    assert made.outs["chart_of_accounts"] == "Standard"
+    assert (here.state(), len(here.asked(where="get_charts_for_country"))) == (before, asked)
+
+
+def test_what_the_site_said_when_the_company_was_made_is_said_as_long_as_it_is_true(here: Erp) -> None:
+    made = created(CompanyProvider(), company_inputs())
+    note = "the site offers no chart 'Kenya' for Kenya: 'Standard' is used"
+    assert made.outs["chart_note"] == note
+    here.change("Company", "Shop", country="Uganda")
+    assert made.refresh()
+    assert made.up()
+    assert made.outs["chart_note"] == note
+    here.change("Company", "Shop", chart_of_accounts="Standard with Numbers")
+    assert wished(made, "Uganda").startswith("the company has the chart 'Standard with Numbers' already, which stays")
+
+
+def test_of_a_company_that_stood_before_it_is_not_said_what_the_site_offers(here: Erp) -> None:
+    created(CompanyProvider(), company_inputs(chart="Standard"))
+    here.site.switch(charts={"Kenya": ["Kenya - Chart of Accounts"]})
+    # As after a run that was killed before it could note the company.
+    again = created(CompanyProvider(), company_inputs())
+    assert again.outs["chart_note"] == "the company has the chart 'Standard' already, which stays; 'Kenya' was wished"
+    assert created(CompanyProvider(), company_inputs(chart="Standard")).outs["chart_note"] == ""
+
+
+def test_a_company_that_is_made_anew_gets_the_chart_that_is_wished_by_then(here: Erp) -> None:
+    provider = CompanyProvider()
+    made = created(provider, company_inputs())
+    here.delete("Company", "Shop")
+    here.site.switch(charts={"Kenya": ["Kenya - Chart of Accounts"]})
+    outs = provider.update(made.id, made.outs, company_inputs(chart="Narnia")).outs
+    assert outs["chart_note"] == "the site offers no chart 'Narnia' for Kenya: 'Standard' is used"
+    here.delete("Company", "Shop")
+    outs = provider.update(made.id, outs, company_inputs()).outs
+    assert (outs["chart_of_accounts"], outs["chart_note"]) == ("Kenya - Chart of Accounts", "")
+
+
+def test_a_standard_chart_is_not_the_one_of_another_name(here: Erp) -> None:
+    created(CompanyProvider(), company_inputs(chart="Standard with Numbers"))
+    assert "'Standard' was wished" in created(CompanyProvider(), company_inputs(chart="Standard")).outs["chart_note"]
 
 
 @pytest.mark.parametrize(

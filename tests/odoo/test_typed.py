@@ -63,6 +63,27 @@ def test_a_chart_that_is_there_stays_and_that_is_said(here: Server) -> None:
     assert "has the chart 'generic_coa' already" in chart(owner).outs["chart_note"]
 
 
+def test_another_chart_that_is_wished_changes_what_is_said_and_nothing_else(here: Server) -> None:
+    made = chart(company().outs["record_id"])
+    before = here.state()
+    notes = {}
+    for wish in ("Uganda", "Narnia", "", "ke"):
+        news = {**made.inputs, "wish": wish}
+        found = made.provider.diff(made.id, made.outs, news)
+        assert (found.changes, found.replaces) == (True, [])
+        made.outs, made.inputs = made.provider.update(made.id, made.outs, news).outs, news
+        assert not made.up()
+        notes[wish] = made.outs["chart_note"]
+    stays = "the company has the chart 'ke' already, which stays; {!r} was wished"
+    assert notes == {
+        "Uganda": stays.format("Uganda"),
+        "Narnia": stays.format("Narnia"),
+        "": stays.format("generic_coa"),
+        "ke": "",
+    }
+    assert (made.outs["chart_of_accounts"], here.state()) == ("ke", before)
+
+
 def test_a_chart_is_loaded_where_the_method_takes_no_ids(here: Server) -> None:
     here.site.switch(model_methods=["try_loading"])
     owner = company().outs["record_id"]

@@ -54,6 +54,16 @@ def test_without_demo_items_it_takes_no_more_requests_than_it_may(here: Erp, mad
     assert len(here.asked()) <= 60
 
 
+def test_another_chart_that_is_wished_changes_what_is_said_of_it_alone(here: Erp, made: Made) -> None:
+    up(made)
+    before = here.state()
+    later = in_place_of_the_sdks(Made(made.state))
+    references = up(later, chart="Uganda")["references"]
+    note = "the company has the chart 'Standard' already, which stays; 'Uganda' was wished"
+    assert (references["chartOfAccounts"], references["chartNote"]) == ("Standard", note)
+    assert (here.state(), later.last) == (before, [])
+
+
 def test_what_it_made_goes_and_what_it_found_stays(here: Erp, made: Made) -> None:
     here.put("Customer", customer_name="Walk-In Customer", customer_type="Individual")
     before = {doctype: len(here.docs(doctype)) for doctype in ("Customer", "User", "Price List", "Account")}
