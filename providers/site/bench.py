@@ -32,7 +32,8 @@ from providers.site.seam import App, Begun, Doing, Found, Heard, Kind, LocalFile
 from providers.site_backend import SiteSeconds
 
 _KEPT_LINES = 400
-_ENCRYPTION_KEYS = ("encryption_key", "backup_encryption_key")
+_BACKUP_KEY = "backup_encryption_key"
+_ENCRYPTION_KEYS = ("encryption_key", _BACKUP_KEY)
 """What a site's encrypted fields and backups cannot be read without."""
 
 
@@ -168,6 +169,9 @@ class Bench:
             words = [*_at(site), Doing.RESTORE, there[Kind.DATABASE], "--force", "--db-root-username", self.root_user]
             for kind in (Kind.PUBLIC, Kind.PRIVATE):
                 words += [f"--with-{kind}-files", there[kind]] if kind in there else []
+            if Kind.CONFIG in there:
+                # Bench deciphers an encrypted backup by the key in the site's configuration; one made anew has another.
+                first.insert(0, requests.keys_of(there[Kind.CONFIG], (_BACKUP_KEY,)))
             limit = self.seconds.restore
             try:
                 self._bench(site, Doing.RESTORE, words, heard, seconds=limit, answers=self._root(), first=first)
@@ -179,7 +183,7 @@ class Bench:
                         self._note(site, before)
                 raise
             if Kind.CONFIG in there:
-                self._ask("configure", site, source=there[Kind.CONFIG], keys=_ENCRYPTION_KEYS)
+                self._ask(site=site, **requests.keys_of(there[Kind.CONFIG], _ENCRYPTION_KEYS))
             if migrate:
                 self._bench(site, "migrate", (*_at(site), "migrate"), heard, seconds=limit)
         finally:

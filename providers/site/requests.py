@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from providers.site.names import MARK_KEY, database_name
@@ -18,6 +18,11 @@ def note(begun: Begun | None) -> dict[str, Any]:
 def mark(mark: str) -> dict[str, Any]:
     """Writes into a site's configuration whose it is."""
     return {"do": "configure", "values": {MARK_KEY: mark}}
+
+
+def keys_of(source: str, keys: Sequence[str]) -> dict[str, Any]:
+    """Brings these values of the configuration in the file `source` into a site's; what that one has not stays."""
+    return {"do": "configure", "source": source, "keys": list(keys)}
 
 
 def unarchive(site: str, mark: str) -> dict[str, Any]:

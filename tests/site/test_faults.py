@@ -16,7 +16,7 @@ import pytest
 
 from providers.errors import OwnershipError, ProviderError
 from providers.site import host, host_process
-from providers.site.backups import Tenant, backups_of, fetched, restore, take
+from providers.site.backups import Tenant, backups_of, fetched, manifest_of, restore, take
 from providers.site.bench import Bench
 from providers.site.errors import BackupError, BusyError, CommandError, SiteError, StoppedError, TimeLimitError
 from providers.site.lifecycle import bring_up
@@ -483,6 +483,46 @@ def test_a_restore_brings_back_the_key_of_encrypted_fields_and_migrates_what_is_
     manifest.write_text(manifest.read_text().replace("15.38.1", "15.2.0"))
     restore(real.ops, store_of(REGION), tenant(real), made.id, heard=real.hear)
     assert real.data()["migrated"] is True
+
+
+def configured(bench: TestBench, **values: str) -> dict[str, Any]:
+    """What somebody sets in the site's configuration; all that is in it then."""
+    config = bench.folder / "site_config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), **values}))
+    return dict(json.loads(config.read_text()))
+
+
+@pytest.mark.parametrize("anew", [{}, {"backup_encryption_key": "another", "encryption_key": "new"}])
+def test_an_encrypted_backup_is_restored_into_a_site_made_anew(real: TestBench, anew: dict[str, str]) -> None:
+    outs = SiteProvider().create(real.props).outs or {}
+    configured(real, backup_encryption_key="of the backup", encryption_key="old")
+    real.change(invoice=1)
+    SiteProvider().delete(real.site, outs)
+    (kept,) = backups_of(store_of(REGION), tenant(real))
+    SiteProvider().create(real.props)
+    configured(real, **anew)
+    manifest = manifest_of(store_of(REGION), tenant(real), kept.id)
+    files = fetched(store_of(REGION), tenant(real), manifest, real.backups)
+    without = [file for file in files if file.kind is not Kind.CONFIG]
+    # Without what the backup itself knows of its key there is no way in.
+    with pytest.raises(CommandError, match="Decryption failed"):
+        real.ops.restore(real.site, real.mark, without, real.hear, migrate=False)
+    restore(real.ops, store_of(REGION), tenant(real), kept.id, heard=real.hear)
+    assert real.data()["rows"] == {"invoice": 1}
+    now = configured(real)
+    assert (now["backup_encryption_key"], now["encryption_key"]) == ("of the backup", "old")
+
+
+def test_a_restore_that_is_refused_leaves_the_key_of_encrypted_fields(real: TestBench) -> None:
+    """What is in the site was encrypted by its own, and stays there."""
+    SiteProvider().create(real.props)
+    configured(real, encryption_key="of before")
+    made = take(real.ops, store_of(REGION), tenant(real), now=NOW, heard=real.hear)
+    configured(real, encryption_key="its own")
+    real.fails("restore", after="door", exit=2)
+    with pytest.raises(CommandError):
+        restore(real.ops, store_of(REGION), tenant(real), made.id, heard=real.hear)
+    assert configured(real)["encryption_key"] == "its own"
 
 
 # ------------------------------------------------------------------ bench is not there
