@@ -16,12 +16,13 @@ class SiteError(ProviderError):
 class CommandError(SiteError):
     """A command of bench has failed. `code` is its exit code; negative: the signal that ended it.
 
-    `refused`: it was certainly turned away before it had touched anything.
+    `refused`: it was certainly turned away before it had touched anything. `gone`: the site's database is not there, or
+    knows the site no more.
     """
 
-    def __init__(self, message: str, *, code: int, refused: bool = False) -> None:
+    def __init__(self, message: str, *, code: int, refused: bool = False, gone: bool = False) -> None:
         super().__init__(message)
-        self.code, self.refused = code, refused
+        self.code, self.refused, self.gone = code, refused, gone
 
 
 class TimeLimitError(SiteError):

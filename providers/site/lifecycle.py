@@ -59,6 +59,8 @@ def bring_up(ops: SiteOperations, new: NewSite, apps: list[str], heard: Heard) -
     todo = decide(found, new.site, new.mark)
     if todo is Todo.LEAVE:
         raise _not_ours(ops, new.site, found)
+    if todo is Todo.ADOPT and _is_dropped(ops, new.site, found):
+        todo = Todo.REMAKE
     if todo is Todo.ADOPT:
         there = complete(ops, new.site, new.mark, apps, heard)
         # Who takes it up knows the password that is given now, and maybe no other: a state may have been lost.
@@ -123,6 +125,20 @@ def needs_backup(ops: SiteOperations, site: str, found: Found) -> bool:
     except CommandError:
         return False
     return True
+
+
+def _is_dropped(ops: SiteOperations, site: str, found: Found) -> bool:
+    """Whether a drop of this tenant's site has got to its database, so that only the rest of it is there.
+
+    Of one that answers for any other reason with an error, the data may be there: it is not made over.
+    """
+    if found.begun is None or found.begun.doing is not Doing.DROP:
+        return False
+    try:
+        ops.installed(site)
+    except CommandError as error:
+        return error.gone
+    return False
 
 
 def missing(wanted: list[str], there: tuple[App, ...]) -> list[str]:

@@ -26,6 +26,11 @@ _SUMMARY = re.compile(r"^\s*(?P<kind>Config|Database|Public|Private)\s*:\s+(?P<p
 _APP = re.compile(r"^(?P<name>[a-z][a-z0-9_]*)(\s+v?(?P<version>\d\S*)(\s.*)?)?$")
 _RESTORING = re.compile(r"^\s*Restoring\b")
 _QUESTION = re.compile(r"[:?]\s*$")
+_GONE = re.compile(
+    r"Unknown database|Access denied for user '|password authentication failed"
+    r'|(database|role) "[^"]*" does not exist',
+    re.IGNORECASE,
+)
 _NOISE = ("GetPassWarning", "Warning: Password input", "passwd = fallback_getpass", "return fallback_getpass")
 
 
@@ -113,7 +118,10 @@ def is_refused(ended: Mapping[str, Any], lines: Sequence[str], root_user: str) -
 def failure(
     what: str, doing: str, ended: Mapping[str, Any], seconds: float, said: str, *, refused: bool = False
 ) -> SiteError:
-    """The error for a command that did not end well: `ended` is the host's answer, `said` its last words."""
+    """The error for a command that did not end well: `ended` is the host's answer, `said` its last words.
+
+    A command that asks for no root logs in as the site's own user, whom drop-site takes away with the database.
+    """
     tail, code = f" It said: {said}" if said else "", int(ended["code"])
     match ended["ended"]:
         case "time":
@@ -129,4 +137,5 @@ def failure(
             )
         case "missing":
             return CommandError(f"{what}: {exit_words(doing, 127)} ({ended['why']}).", code=127, refused=refused)
-    return CommandError(f"{what}: {exit_words(doing, code)}.{tail}", code=code, refused=refused)
+    gone = code == 1 and _GONE.search(said) is not None
+    return CommandError(f"{what}: {exit_words(doing, code)}.{tail}", code=code, refused=refused, gone=gone)

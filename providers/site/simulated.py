@@ -185,8 +185,9 @@ class Simulated:
     def _database(self, site: str) -> dict[str, Any]:
         try:
             return dict(json.loads((self._site(site) / "database.json").read_text(encoding="utf-8")))
-        except (OSError, ValueError):
-            raise CommandError(f"site {site!r}: {self.name} has no database of it.", code=1) from None
+        except (OSError, ValueError) as error:
+            gone = isinstance(error, FileNotFoundError)
+            raise CommandError(f"site {site!r}: {self.name} has no database of it.", code=1, gone=gone) from None
 
     def _write(self, site: str, data: dict[str, Any]) -> None:
         host_files.write(self._site(site) / "database.json", json.dumps(data), 0o600)

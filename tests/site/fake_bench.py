@@ -147,6 +147,7 @@ class Bench:
         path.write_text(json.dumps({**data, "admin": hashlib.sha256(password.encode()).hexdigest()}))
 
     def list_apps(self):
+        self.at("start")
         _, data = self.data()
         print("WARN: a newer version of bench is there")
         for app in data["apps"]:

@@ -234,6 +234,18 @@ def test_a_drop_that_has_failed_before_it_did_anything_is_taken_back_by_up(bench
     assert bench.ops.look(bench.site).begun is None
 
 
+def test_a_drop_that_was_cut_off_after_its_database_is_made_anew_by_up(bench: TestBench) -> None:
+    from providers.site.seam import Begun, Doing
+
+    create(bench, apps=["erpnext", "hrms"])
+    bench.ops._note(bench.site, Begun(mark=bench.mark, doing=Doing.DROP))  # type: ignore[attr-defined]
+    bench.database.unlink()
+    outs = create(bench, apps=["erpnext", "hrms"])
+    assert set(outs["installed"]) == {"frappe", "erpnext", "hrms"}
+    assert bench.data()["apps"] == ["frappe", "erpnext", "hrms"]
+    assert bench.ops.look(bench.site).begun is None
+
+
 def test_a_restore_that_was_cut_off_is_not_taken_for_a_whole_site(bench: TestBench) -> None:
     from providers.site.seam import Begun, Doing
 

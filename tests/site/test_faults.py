@@ -350,6 +350,37 @@ def test_a_drop_that_fails_midway_is_finished_by_the_next_one(real: TestBench, s
     assert backups_of(store_of(REGION), tenant(real))
 
 
+def test_a_creation_whose_cleaning_up_was_cut_off_is_made_good_by_the_next_one(real: TestBench) -> None:
+    faults = {"install-app": {"after": "half"}, "drop-site": {"after": "dropped"}}
+    (real.home / "faults.json").write_text(json.dumps(faults))
+    with pytest.raises(CommandError, match="install-app erpnext"):
+        SiteProvider().create(real.props)
+    real.works()
+    SiteProvider().create(real.props)
+    assert real.data()["apps"] == ["frappe", "erpnext"]
+    assert real.ops.look(real.site).begun is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["ModuleNotFoundError: No module named 'hrms'", "(2003, \"Can't connect to MySQL server on 'db'\")"],
+)
+def test_a_site_whose_drop_has_failed_and_that_does_not_answer_is_not_made_over(real: TestBench, said: str) -> None:
+    """Its people may have gone on since: that bench cannot tell its apps is no sign that its database is gone."""
+    outs = SiteProvider().create(real.props).outs or {}
+    real.fails("drop-site", after="start")
+    with pytest.raises(CommandError):
+        SiteProvider().delete(real.site, outs)
+    real.change(invoice=9)
+    real.fails("list-apps", after="start", say=said)
+    with pytest.raises(CommandError, match="list-apps on the bench"):
+        SiteProvider().create(real.props)
+    assert len(real.calls("drop-site")) == 1
+    real.works()
+    SiteProvider().create(real.props)
+    assert real.data()["rows"] == {"invoice": 9}
+
+
 def test_what_is_archived_of_others_stays(real: TestBench) -> None:
     archived = real.home / "archived" / "sites"
     for name, config in ((real.site, {"db_name": "theirs"}), (f"{real.site}.net", {"tenantry_mark": real.mark})):

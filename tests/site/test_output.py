@@ -2,8 +2,8 @@
 
 import pytest
 
-from providers.site.errors import BackupError
-from providers.site.output import apps_in, backup_paths, exit_words, is_refused, last_words, progress_in
+from providers.site.errors import BackupError, CommandError
+from providers.site.output import apps_in, backup_paths, exit_words, failure, is_refused, last_words, progress_in
 from providers.site.seam import App, Kind, Progress
 
 BAR = "Updating DocTypes for erpnext       : [================                        ] 40%"
@@ -140,3 +140,21 @@ def test_what_is_refused_at_the_door(ended: str, code: int, lines: list[str]) ->
 )
 def test_what_may_have_touched_the_site(ended: str, code: int, lines: list[str]) -> None:
     assert not is_refused({"ended": ended, "code": code}, lines, "root")
+
+
+@pytest.mark.parametrize(
+    ("said", "gone"),
+    [
+        ("pymysql.err.OperationalError: (1049, \"Unknown database '_1f3a'\")", True),
+        # With its database drop-site takes the site's user away.
+        ("(1045, \"Access denied for user '_1f3a'@'localhost' (using password: YES)\")", True),
+        ('psycopg2.OperationalError: FATAL:  database "_1f3a" does not exist', True),
+        ("(2003, \"Can't connect to MySQL server on 'db'\")", False),
+        ("ModuleNotFoundError: No module named 'hrms'", False),
+        ("", False),
+    ],
+)
+def test_a_database_that_is_gone_is_told_from_one_that_does_not_answer(said: str, gone: bool) -> None:
+    error = failure("it", "list-apps", {"ended": "", "code": 1}, 60, said)
+    assert isinstance(error, CommandError)
+    assert error.gone is gone
