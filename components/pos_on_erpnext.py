@@ -59,7 +59,8 @@ class PosOnErpNext:
     def chart(self, options: Options) -> Made:
         company = self._company
         self._accounts = ChartOfAccounts(self._name, region=self._args.region, company=company.docname, opts=options())
-        chart = {"chartOfAccounts": company.chart_of_accounts, "chartNote": company.chart_note}
+        note = company.said_of_its_chart(self._args.chart)
+        chart = {"chartOfAccounts": company.chart_of_accounts, "chartNote": note}
         return Made(ready=(self._accounts,), references=chart)
 
     def warehouses(self, options: Options) -> Made:

@@ -12,7 +12,7 @@ from copy import copy
 from typing import Any, Unpack
 
 import pulumi
-from pulumi.dynamic import CheckFailure, CheckResult, DiffResult
+from pulumi.dynamic import CheckFailure, CheckResult
 
 from providers.erpnext.api import LONG_SECONDS, Site, site_of
 from providers.erpnext.charts import STANDARD, Chart, choose, offered
@@ -21,7 +21,6 @@ from providers.erpnext.errors import ErpNextError, LinkedError, MissingLinkError
 from providers.erpnext.own_company import DOCTYPE, MARK_FIELD
 from providers.erpnext.wanted import Wanted, Whose, wanted_of
 from providers.errors import OwnershipError
-from providers.props import differing
 
 _STAYS = ("company_name", "abbr", "default_currency")
 
@@ -30,12 +29,6 @@ class CompanyProvider(DocumentProvider):
     seconds = LONG_SECONDS
     chosen: Chart | None = None
     """Of what the site was asked for it: None where the company stood already, and it was not asked."""
-
-    def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
-        found = super().diff(_id, _olds, _news)
-        # An update, which finds the company as it should be, and renews what is said of its chart.
-        found.changes = bool(found.changes or differing(_olds, _news, ("chart",)))
-        return found
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         try:
@@ -87,9 +80,13 @@ class CompanyProvider(DocumentProvider):
 
 
 class Company(Document, module="tenantry", name="ErpNextCompany"):
-    """`chart_of_accounts` is the one that it has, and stays; `chart_note` says so where another was wished."""
+    """`chart_of_accounts` is the one that it has, and stays; `chart_note` says so where another was wished.
+
+    `chart` is what was wished when that was written down: a wish of later changes nothing of the company.
+    """
 
     abbr: pulumi.Output[str]
+    chart: pulumi.Output[str]
     chart_of_accounts: pulumi.Output[str]
     chart_note: pulumi.Output[str]
     provider = CompanyProvider
@@ -120,19 +117,35 @@ class Company(Document, module="tenantry", name="ErpNextCompany"):
             **common,
         )
 
+    def said_of_its_chart(self, wish: str) -> pulumi.Output[str]:
+        """Empty where the chart is as wished by now."""
+        known = pulumi.Output.all(self.chart, self.chart_of_accounts, self.chart_note)
+        return known.apply(lambda told: said_of_chart(wish, noted=told[0], used=told[1], note=told[2]))
+
 
 def _note(olds: Mapping[str, Any], news: Mapping[str, Any], used: str, chosen: Chart | None) -> str:
     """What is said of the chart, empty where it is as wished. That the site offers none only where it was asked."""
     wish, known = str(news["chart"]), str(olds.get("chart_note") or "")
-    if not used or used.casefold() == wish.casefold():
-        return ""
-    if wish not in STANDARD and used.casefold().startswith(wish.casefold()):
+    if _as_wished(wish, used):
         return ""
     if chosen is not None and chosen.name == used:
         return f"the site offers no chart {wish!r} for {_given(news)['country']}: {used!r} is used"
-    if known and (wish, used) == (olds.get("chart"), olds.get("chart_of_accounts")):
-        return known  # as the run that made it has heard
+    noted = str(olds.get("chart") or "") if used == olds.get("chart_of_accounts") else ""
+    return said_of_chart(wish, noted=noted, used=used, note=known)
+
+
+def said_of_chart(wish: str, *, noted: str, used: str, note: str) -> str:
+    """What is said of the chart `used` by now. `note` was said of it when `noted` was the wish."""
+    if _as_wished(wish, used):
+        return ""
+    if note and wish == noted:
+        return note
     return f"the company has the chart {used!r} already, which stays; {wish!r} was wished"
+
+
+def _as_wished(wish: str, used: str) -> bool:
+    same = used.casefold() == wish.casefold()
+    return not used or same or (wish not in STANDARD and used.casefold().startswith(wish.casefold()))
 
 
 def _taken(error: ErpNextError, news: Mapping[str, Any]) -> OwnershipError | None:

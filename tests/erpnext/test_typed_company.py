@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from providers.erpnext.charts import ChartOfAccountsProvider, choose
-from providers.erpnext.company import CompanyProvider
+from providers.erpnext.company import CompanyProvider, said_of_chart
 from providers.erpnext.errors import (
     LinkedError,
     WizardUnfinishedError,
@@ -32,13 +32,15 @@ def test_a_chart_that_the_site_offers_is_taken_without_a_word(engine: Engine, he
 
 
 def wished(made: Made, chart: str) -> str:
-    """What is said of its chart once another one is wished."""
+    """What is said of its chart once another one is wished, also after an update for another reason."""
     news = {**made.inputs, "chart": chart}
     found = made.provider.diff(made.id, made.outs, news)
-    assert (found.changes, found.replaces) == (True, [])
-    made.outs, made.inputs = made.provider.update(made.id, made.outs, news).outs, news
-    assert not made.up()
-    return str(made.outs["chart_note"])
+    assert (found.changes, found.replaces) == (False, [])
+    outs = made.outs
+    said = said_of_chart(chart, noted=outs["chart"], used=str(outs["chart_of_accounts"]), note=str(outs["chart_note"]))
+    later = made.provider.update(made.id, outs, news).outs
+    assert (later["chart_note"], later["chart"]) == (said, chart)
+    return said
 
 
 def test_another_chart_that_is_wished_changes_what_is_said_and_nothing_else(here: Erp) -> None:
@@ -64,6 +66,7 @@ def test_what_the_site_said_when_the_company_was_made_is_said_as_long_as_it_is_t
     assert made.up()
     assert made.outs["chart_note"] == note
     here.change("Company", "Shop", chart_of_accounts="Standard with Numbers")
+    assert made.refresh()
     assert wished(made, "Uganda").startswith("the company has the chart 'Standard with Numbers' already, which stays")
 
 
