@@ -20,7 +20,7 @@ from providers.health import run
 from providers.health.checks import MOST_BYTES, CheckError, Parts, checks_of, container
 from providers.health.run import GRACE_SECONDS, Checked
 
-LIMIT = 1.5
+LIMIT = 1.0
 SLACK = 3.0
 """What a machine with much to do may need on top."""
 SECRET = "a-secret-of-the-client"
