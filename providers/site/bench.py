@@ -267,10 +267,10 @@ class Bench:
         ended = self.host.heard("run", _what(site), said, seconds=seconds, going=self.going, **given)
         if ended["code"] == 0 and not ended["ended"]:
             return lines
-        what, said = f"{_what(site)}: {doing} on {self.name}", last_words(lines, secrets)
+        what, words_said = f"{_what(site)}: {doing} on {self.name}", last_words(lines, secrets)
         # Of what has said more nobody knows how it began.
         refused = len(lines) < _KEPT_LINES and is_refused(ended, lines, self.root_user)
-        raise failure(what, doing, ended, seconds, said, refused=refused)
+        raise failure(what, doing, ended, seconds, words_said, refused=refused)
 
 
 def _at(site: str) -> tuple[str, str]:
