@@ -111,7 +111,7 @@ def _websockets(provider: GatewayRouteProvider, caddy: EmbeddedCaddy, visitor: V
         try:
             address = f"127.0.0.1:{server.socket.getsockname()[1]}"
             provider.create(props(upstream=address, auth="jwt"))
-            where: dict[str, Any] = {"ssl": visitor.context, "proxy": None}
+            where: dict[str, Any] = {"ssl": visitor.context, "proxy": None, "open_timeout": 60}
             url = f"wss://acme.tenants.localhost:{caddy.port}/"
             with connect(url, sock=visitor.socket(), additional_headers=MINE, **where) as socket:
                 assert socket.recv(30) == "zo%C3%A9"
