@@ -28,7 +28,7 @@ _STAYS = ("company_name", "abbr", "default_currency")
 class CompanyProvider(DocumentProvider):
     seconds = LONG_SECONDS
     chosen: Chart | None = None
-    """Of what the site was asked for it: None where the company stood already, and it was not asked."""
+    """What the site was asked for, by what it offers: None where the company was not made now."""
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         try:
@@ -49,19 +49,21 @@ class CompanyProvider(DocumentProvider):
                 result.failures.append(CheckFailure(name, reason))
 
     def _prepared(self, site: Site, wanted: Wanted, props: Mapping[str, Any]) -> Mapping[str, Any]:
-        country = str(wanted.fields["country"])
-        chart = choose(str(props["chart"]), offered(site, country, what=wanted.what), country=country)
-        self.chosen = chart
+        self.chosen = _chosen(site, wanted, str(props["chart"]))
         return {
             **wanted.body,
             "create_chart_of_accounts_based_on": "Standard Template",
-            "chart_of_accounts": chart.name,
+            "chart_of_accounts": self.chosen.name,
         }
 
     def _brought_up(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, Any]:
         making = copy(self)  # what it chooses is of this call alone
         outs = making.placed(olds, news)
-        return {**outs, "chart_note": _note(olds, news, str(outs["chart_of_accounts"]), making.chosen)}
+        wish, used, chosen = str(news["chart"]), str(outs["chart_of_accounts"]), making.chosen
+        if chosen is None and not olds.get("docname") and not _as_wished(wish, used):
+            # Of one that is taken up by a state without it nothing was noted: the site is asked as when it was made.
+            chosen = _chosen(site_of(str(news["region"])), wanted_of(news), wish)
+        return {**outs, "chart_note": _note(olds, news, used, chosen)}
 
     def placed(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, Any]:
         """As any document, with errors that say what a company needs."""
@@ -121,6 +123,11 @@ class Company(Document, module="tenantry", name="ErpNextCompany"):
         """Empty where the chart is as wished by now."""
         known = pulumi.Output.all(self.chart, self.chart_of_accounts, self.chart_note)
         return known.apply(lambda told: said_of_chart(wish, noted=told[0], used=told[1], note=told[2]))
+
+
+def _chosen(site: Site, wanted: Wanted, wish: str) -> Chart:
+    country = str(wanted.fields["country"])
+    return choose(wish, offered(site, country, what=wanted.what), country=country)
 
 
 def _note(olds: Mapping[str, Any], news: Mapping[str, Any], used: str, chosen: Chart | None) -> str:

@@ -41,8 +41,7 @@ class Tenant:
             made.tidied()
             return status
         except Exception as error:  # noqa: BLE001 - the SDK wraps what a provider raises in errors of its own
-            # Of several that failed the first is the cause, by which no other was begun.
-            self.failed = error.__cause__ or error
+            self.failed = made.failure or error.__cause__ or error
             return None
         finally:
             loop.run_until_complete(loop.shutdown_default_executor())

@@ -35,6 +35,8 @@ class Made(Engine):
         self._one_by_one = threading.Lock()
         self._before = dict(before or {})
         self._failed = False
+        self.failure: Exception | None = None
+        """Why the run has failed. The SDK, which registers many at once, may tell of one that was not begun for it."""
         self.order: list[str] = []
         self.last: list[Resource] = []
         """What was replaced, and goes once the rest is done."""
@@ -53,7 +55,11 @@ class Made(Engine):
             # A run that has failed begins nothing more, of which nobody would know.
             assert not self._failed, "the run has failed"
             self._failed = True
-            answer = super().RegisterResource(request)
+            try:
+                answer = super().RegisterResource(request)
+            except Exception as error:
+                self.failure = error
+                raise
             self._failed = False
             if request.custom:
                 self.made[_key(request)] = self.made.pop(request.name)

@@ -79,15 +79,18 @@ def _sells(yard: Yard, references: dict[str, object]) -> None:
 def test_what_is_called_otherwise_takes_the_place_of_what_was(yard: Yard) -> None:
     yard.write(includeDemoData=True, adminEmail=CASHIER)
     yard.up()
-    changed = {
-        "warehouses": {"main": "Back Room"},
-        "customer": {"name": "Counter Customer"},
-        "till": {"name": "Counter", "cashier": "bob@duka.example"},
-    }
+    for stays, said in (
+        ({"till": {"name": "Counter"}}, "a till stays called 'Shop duka POS'"),
+        ({"warehouses": {"main": "Back Room"}}, "a warehouse stays called 'Main Store'"),
+    ):
+        yard.write(includeDemoData=True, adminEmail=CASHIER, customSettings=stays)
+        refused = yard.up(code=9)["error"]["message"]
+        assert said in refused
+        assert refused.endswith("Left as it is: it failed before it changed anything")
+    changed = {"customer": {"name": "Counter Customer"}, "till": {"cashier": "bob@duka.example"}}
     yard.write(includeDemoData=True, adminEmail=CASHIER, customSettings=changed)
     assert yard.up()["partial"] == []
-    assert (yard.names("Customer"), yard.names("POS Profile")) == (["Counter Customer"], ["Counter"])
-    assert "Main Store - DUKA" not in yard.names("Warehouse")
+    assert (yard.names("Customer"), yard.names("POS Profile")) == (["Counter Customer"], ["Shop duka POS"])
     assert [each["user"] for each in yard.docs("POS Opening Entry")] == ["bob@duka.example"]
     assert CASHIER not in yard.names("User")
     yard.run("destroy", "duka", "--yes")
