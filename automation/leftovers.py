@@ -9,7 +9,7 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from automation import history, queries, records
 from automation.database import transaction
@@ -27,35 +27,36 @@ def found(database: Engine, settings: Settings, new: NewDeployment, before: Reso
     """As readers would name it. `before` and `after` are the state's resources. Raises DatabaseError."""
     names = _names(before)
     mark = f"{PROJECT_NAME}/{new.tenant}"
-    with transaction(database, settings) as connection:
-        known = new.manifest or new.previous_manifest
-        if known is None and new.line == "site":
-            # Of a first create that failed a site may be left that is in no state, nor in settings that ever held.
-            known = history.settings_of_runs(connection, new.tenant)
-        record = records.owned(connection, new.tenant, mark)
-    known = known or {}
-    regions = _regions(known, before)
-    if new.line == "pos" and not any(_is_object(resource) for resource in before):
-        # Its first object is a look at the engine, without which nothing else is made: an engine that was away from the
-        # beginning has nothing of it, and need not be asked.
-        regions = []
     left = [_described(resource) for resource in after if _is_object(resource)]
-    if not regions:
-        with transaction(database, settings) as connection:
+    with transaction(database, settings) as connection:
+        known = _settings(connection, new)
+        regions = _regions(new, known, before)
+        if not regions:
             left += queries.leftovers(connection, names["databases"], names["roles"])
+        record = records.owned(connection, new.tenant, mark)
     for region in regions:
-        if new.line == "site":
-            left += _left_on_bench(region, known, mark, before)
-        else:
-            left += _left_in(region, new, mark, names)
+        match new.line:
+            case "pos":
+                left += _left_in_engine(region, known, mark)
+            case "site":
+                left += _left_on_bench(region, known, mark, before)
+            case _:
+                left += _left_in(region, new, mark, names)
     if record is not None:
         left.append(f"{record.line} record in the main database")
     return left
 
 
+def _settings(connection: Connection, new: NewDeployment) -> Mapping[str, Any]:
+    """Those that the tenant was to have; empty where none are on record."""
+    known = new.manifest or new.previous_manifest
+    if known is None and new.line == "site":
+        # Of a first create that failed a site may be left that is in no state, nor in settings that ever held.
+        known = history.settings_of_runs(connection, new.tenant)
+    return known or {}
+
+
 def _left_in(region: str, new: NewDeployment, mark: str, names: Mapping[str, list[str]]) -> list[str]:
-    if new.line == "pos":
-        return _left_in_engine(region, new, mark)
     # Late: most commands remove nothing, or nothing in a region.
     from providers.platform_leftovers import left_on
     from providers.plugin.resource import MARK_PREFIX
@@ -68,9 +69,9 @@ def _left_in(region: str, new: NewDeployment, mark: str, names: Mapping[str, lis
     ]
 
 
-def _left_in_engine(region: str, new: NewDeployment, mark: str) -> list[str]:
+def _left_in_engine(region: str, known: Mapping[str, Any], mark: str) -> list[str]:
     """In the engine of its manifest; where none is on record, in each that the region has."""
-    named = ((new.manifest or new.previous_manifest or {}).get("manifest") or {}).get("engine")
+    named = (known.get("manifest") or {}).get("engine")
 
     def look(engine: str) -> list[str]:
         module = importlib.import_module(_ENGINES[engine])
@@ -114,8 +115,12 @@ def _names(before: Resources) -> dict[str, list[str]]:
     return names
 
 
-def _regions(known: Mapping[str, Any], before: Resources) -> list[str]:
+def _regions(new: NewDeployment, known: Mapping[str, Any], before: Resources) -> list[str]:
     """Where the tenant is by its state; by its manifest too, for what has been made and is in no state."""
+    if new.line == "pos" and not any(_is_object(resource) for resource in before):
+        # Its first object is a look at the engine, without which nothing else is made: an engine that was away from the
+        # beginning has nothing of it, and need not be asked.
+        return []
     manifest = known.get("manifest") or {}
     places = [manifest.get("region"), *((resource.get("inputs") or {}).get("region") for resource in before)]
     return list(dict.fromkeys(place for place in places if isinstance(place, str) and place))

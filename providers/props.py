@@ -23,6 +23,11 @@ def diff_of(
     return DiffResult(changes=bool(replaces or changed), replaces=replaces, delete_before_replace=True)
 
 
+def altered(before: Any, wanted: Any) -> bool:
+    """Whether a value that was given is to be another one. What is not given, or not known yet, is no other."""
+    return None not in (before, wanted) and bool(before != wanted)
+
+
 def required(news: dict[str, Any], fields: Iterable[str]) -> CheckResult:
     """Fails for each of `fields` that is missing or is empty text."""
     failures = [

@@ -21,6 +21,7 @@ from providers.erpnext.errors import ErpNextError, LinkedError, MissingLinkError
 from providers.erpnext.own_company import DOCTYPE, MARK_FIELD
 from providers.erpnext.wanted import Wanted, Whose, wanted_of
 from providers.errors import OwnershipError
+from providers.props import altered
 
 _STAYS = ("company_name", "abbr", "default_currency")
 
@@ -44,7 +45,7 @@ class CompanyProvider(DocumentProvider):
     def _checked(self, result: CheckResult, olds: Mapping[str, Any], news: Mapping[str, Any]) -> None:
         for name in _STAYS:
             before, wanted = _given(olds).get(name), _given(news).get(name)
-            if None not in (before, wanted) and before != wanted:
+            if altered(before, wanted):
                 reason = f"a company's {name} stays as it is ({before!r}): make another tenant for {wanted!r}"
                 result.failures.append(CheckFailure(name, reason))
 

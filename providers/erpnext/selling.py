@@ -17,6 +17,7 @@ from providers.erpnext.errors import LinkedError
 from providers.erpnext.lifecycle import look
 from providers.erpnext.session import without_sessions
 from providers.erpnext.wanted import Whose, kept_of, same, wanted_of
+from providers.props import altered
 
 
 class Customer(Document, module="tenantry", name="ErpNextCustomer"):
@@ -81,10 +82,11 @@ class PosProfileProvider(DocumentProvider):
         return super()._brought_up(olds, {**news, "fields": {**_given_back(olds, news), **news["fields"]}})
 
     def _checked(self, result: CheckResult, olds: Mapping[str, Any], news: Mapping[str, Any]) -> None:
-        if None not in (before := olds.get("named"), news.get("named")) and before != news["named"]:
+        before, wanted = olds.get("named"), news.get("named")
+        if altered(before, wanted):
             reason = (
                 f"a till stays called {before!r}, since its sessions stay in ERPNext and name it: leave it that name, "
-                f"or make another tenant for {news['named']!r}"
+                f"or make another tenant for {wanted!r}"
             )
             result.failures.append(CheckFailure("profile", reason))
         payments = (news.get("fields") or {}).get("payments")

@@ -15,12 +15,13 @@ from pulumi.dynamic import CheckFailure, CheckResult
 from providers.erpnext.document import Common, Document, DocumentProvider
 from providers.erpnext.errors import ErpNextError
 from providers.erpnext.wanted import Whose
+from providers.props import altered
 
 
 class WarehouseProvider(DocumentProvider):
     def _checked(self, result: CheckResult, olds: Mapping[str, Any], news: Mapping[str, Any]) -> None:
-        before, wanted = (str((props.get("initial") or {}).get("warehouse_name") or "") for props in (olds, news))
-        if before and wanted and before != wanted:
+        before, wanted = ((props.get("initial") or {}).get("warehouse_name") for props in (olds, news))
+        if altered(before, wanted):
             reason = (
                 f"a warehouse stays called {before!r}, since ERPNext does not let one go that something was in: leave "
                 f"it that name, or make another tenant for {wanted!r}. A POS store that nothing was in yet is switched "

@@ -26,7 +26,7 @@ from providers.odoo.lifecycle import ensure, look, remove, resolved
 from providers.odoo.standing import inside
 from providers.odoo.wanted import Wanted, Whose, kept_of, seen, wanted_of
 from providers.optional import tried
-from providers.props import diff_of, required
+from providers.props import altered, diff_of, required
 
 IDENTITY = ("region", "tenant_mark", "model", "key", "named", "company")
 OWNED = ("fields", "ready")
@@ -178,7 +178,7 @@ def stays(result: CheckResult, olds: Mapping[str, Any], news: Mapping[str, Any],
     """Fails for each of `names` that a change would alter, though it has to stay."""
     before, wanted = _given(olds), _given(news)
     for name in names:
-        if None not in (before.get(name), wanted.get(name)) and before[name] != wanted[name]:
+        if altered(before.get(name), wanted.get(name)):
             reason = f"it stays as it is ({before[name]!r}): make another tenant for {wanted[name]!r}"
             result.failures.append(CheckFailure(name, reason))
 

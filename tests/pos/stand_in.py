@@ -34,7 +34,6 @@ class Made(Engine):
         super().__init__()
         self._one_by_one = threading.Lock()
         self._before = dict(before or {})
-        self._failed = False
         self.failure: Exception | None = None
         """Why the run has failed. The SDK, which registers many at once, may tell of one that was not begun for it."""
         self.order: list[str] = []
@@ -53,14 +52,12 @@ class Made(Engine):
                 urn = self.make_urn(request.parent, request.type, request.name)
                 return resource_pb2.RegisterResourceResponse(urn=urn, id="1", object=told)
             # A run that has failed begins nothing more, of which nobody would know.
-            assert not self._failed, "the run has failed"
-            self._failed = True
+            assert self.failure is None, "the run has failed"
             try:
                 answer = super().RegisterResource(request)
             except Exception as error:
                 self.failure = error
                 raise
-            self._failed = False
             if request.custom:
                 self.made[_key(request)] = self.made.pop(request.name)
             return answer
