@@ -1,7 +1,8 @@
 """What a plugin says to the engine that uses it: live messages beside a resource, and warnings.
 
 Nothing depends on being heard: a message that does not get through is dropped. One thread sends, so that they arrive in
-the order in which they were said.
+the order in which they were said. A warning is sent before the call that it came of is answered: the answer may be the
+last that the engine waits for.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import grpc
 
 from providers.plugin.stubs import engine_pb2, engine_pb2_grpc
 
-_SECONDS = 5.0
+_SECONDS = 20.0
+"""How long the engine may take to hear one message: on a machine that is busy its first connection takes a while."""
+_CLOSING_SECONDS = 5.0
 
 
 class EngineLog:
@@ -29,6 +32,7 @@ class EngineLog:
         self._mutex = threading.Lock()
         self._shown: dict[str, str] = {}
         self._warned: set[tuple[str, str]] = set()
+        self._last_warning = _sent()
 
     def connect(self, address: str) -> None:
         """From here on the engine at this address; where none is told, the one before stays."""
@@ -54,7 +58,12 @@ class EngineLog:
         with self._mutex:
             if (urn, message) not in self._warned:
                 self._warned.add((urn, message))
-                self._say(engine_pb2.LogRequest(severity=engine_pb2.WARNING, message=message, urn=urn))
+                said = engine_pb2.LogRequest(severity=engine_pb2.WARNING, message=message, urn=urn)
+                self._last_warning = self._say(said)
+
+    def settle(self) -> None:
+        """Waits for a while until every warning so far is sent."""
+        self._last_warning.wait(_SECONDS)
 
     def close(self) -> None:
         """Waits for a while until what was said is sent."""
@@ -62,22 +71,33 @@ class EngineLog:
             sender, self._sender = self._sender, None
             self._waiting.put(None)
         if sender is not None:
-            sender.join(_SECONDS)
+            sender.join(_CLOSING_SECONDS)
 
-    def _say(self, request: Any) -> None:
+    def _say(self, request: Any) -> threading.Event:
+        """What is set once the request is sent, or dropped."""
         if not self._address:
-            return
+            return _sent()
         if self._sender is None:
             self._sender = threading.Thread(target=self._send, args=(self._address, self._waiting), daemon=True)
             self._sender.start()
-        self._waiting.put(request)
+        done = threading.Event()
+        self._waiting.put((request, done))
+        return done
 
     def _send(self, address: str, waiting: queue.SimpleQueue[Any]) -> None:
         with grpc.insecure_channel(address) as channel:
             stub = engine_pb2_grpc.EngineStub(channel)
-            while (request := waiting.get()) is not None:
+            while (each := waiting.get()) is not None:
+                request, done = each
                 with contextlib.suppress(grpc.RpcError):
                     stub.Log(request, timeout=_SECONDS)
+                done.set()
+
+
+def _sent() -> threading.Event:
+    done = threading.Event()
+    done.set()
+    return done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

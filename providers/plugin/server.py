@@ -202,6 +202,8 @@ class PluginProvider(provider_pb2_grpc.ResourceProviderServicer):
             _abort(
                 context, f"internal error in the {self._service.name} provider ({kind} at {where}): please report it"
             )
+        finally:
+            self._log.settle()
 
 
 def _abort(context: Context, message: str, *, init_failed: PartialError | None = None) -> NoReturn:

@@ -5,6 +5,7 @@ It speaks from a process of its own, as plugins do: in this one the SDK's stubs 
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -32,9 +33,11 @@ log.close()
 
 class Engine(engine_pb2_grpc.EngineServicer):
     def __init__(self) -> None:
+        self.slow = 0.0
         self.heard: list[tuple[int, bool, str, str]] = []
 
     def Log(self, request: Any, context: Any) -> Empty:  # noqa: N802 - as the protocol has it
+        time.sleep(self.slow)
         self.heard.append((request.severity, request.ephemeral, request.urn, request.message))
         return Empty()
 
@@ -86,6 +89,32 @@ def test_a_plugin_that_outlives_an_engine_speaks_to_the_next(engine: tuple[Engin
         *(f"[{number}] waiting" for number in range(50)),
         "deprecated",
     ]
+
+
+_ANSWERS = """
+import os
+import sys
+from providers.plugin.engine_log import EngineLog, Voice
+from providers.plugin.server import PluginProvider
+from providers.plugin.stubs import provider_pb2
+from providers.plugin.wire import Bag
+
+class Warns:
+    def invoke(self, token, args):
+        Voice(log=log, urn="urn:a").warning("deprecated")
+        return Bag(values={})
+
+log = EngineLog(sys.argv[1])
+PluginProvider(Warns(), log).Invoke(provider_pb2.InvokeRequest(), None)
+os._exit(0)
+"""
+
+
+def test_a_warning_is_heard_before_the_answer_that_may_be_the_last(engine: tuple[Engine, str]) -> None:
+    servicer, address = engine
+    servicer.slow = 0.5
+    subprocess.run([sys.executable, "-c", _ANSWERS, address], check=True, timeout=60)
+    assert [message for *_, message in servicer.heard] == ["deprecated"]
 
 
 @pytest.mark.parametrize("address", ["", "127.0.0.1:1"])
