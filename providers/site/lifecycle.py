@@ -117,20 +117,15 @@ def needs_backup(ops: SiteOperations, site: str, found: Found) -> bool:
     if not found.made or not found.mark or found.half_restored:
         # Before it was restored it was backed up, or somebody has said that it need not be.
         return False
-    if found.begun is None or found.begun.doing is not Doing.DROP:
-        return True
-    # It was backed up before its drop was begun. Where that has got to its database, there is nothing left to read.
-    try:
-        ops.installed(site)
-    except CommandError:
-        return False
-    return True
+    # Before a drop is begun the site is backed up; what was done in it since its drop failed is in no backup.
+    return not _is_dropped(ops, site, found)
 
 
 def _is_dropped(ops: SiteOperations, site: str, found: Found) -> bool:
     """Whether a drop of this tenant's site has got to its database, so that only the rest of it is there.
 
-    Of one that answers for any other reason with an error, the data may be there: it is not made over.
+    Of one that answers for any other reason with an error, the data may be there: it is not made over, and not dropped
+    without a backup.
     """
     if found.begun is None or found.begun.doing is not Doing.DROP:
         return False

@@ -381,6 +381,24 @@ def test_a_site_whose_drop_has_failed_and_that_does_not_answer_is_not_made_over(
     assert real.data()["rows"] == {"invoice": 9}
 
 
+def test_a_site_whose_drop_has_failed_and_that_does_not_answer_is_not_dropped_unsaved(real: TestBench) -> None:
+    outs = SiteProvider().create(real.props).outs or {}
+    real.fails("drop-site", after="start")
+    with pytest.raises(CommandError):
+        SiteProvider().delete(real.site, outs)
+    before = len(backups_of(store_of(REGION), tenant(real)))
+    real.change(invoice=9)
+    broken = {"after": "start", "say": "(2003, \"Can't connect to MySQL server on 'db'\")"}
+    (real.home / "faults.json").write_text(json.dumps({"list-apps": broken, "backup": broken}))
+    with pytest.raises(ProviderError, match="is not dropped, as it could not be backed up"):
+        SiteProvider().delete(real.site, outs)
+    assert real.data()["rows"] == {"invoice": 9}
+    real.works()
+    SiteProvider().delete(real.site, outs)
+    assert real.left() == []
+    assert len(backups_of(store_of(REGION), tenant(real))) == before + 1
+
+
 def test_what_is_archived_of_others_stays(real: TestBench) -> None:
     archived = real.home / "archived" / "sites"
     for name, config in ((real.site, {"db_name": "theirs"}), (f"{real.site}.net", {"tenantry_mark": real.mark})):
