@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -35,6 +36,25 @@ def locked(directory: Path, what: str) -> Iterator[None]:
             yield
     except OSError as error:
         raise explained(error, directory, what) from error
+
+
+@contextlib.contextmanager
+def unbroken() -> Iterator[None]:
+    """INT and TERM wait for the end of the block: who starts a process must come to note it, or nobody ends it."""
+    if threading.current_thread() is not threading.main_thread():
+        # Signals are handled in the main thread alone.
+        yield
+        return
+    came: list[int] = []
+    signs = (signal.SIGINT, signal.SIGTERM)
+    before = {sign: signal.signal(sign, lambda number, _frame: came.append(number)) for sign in signs}
+    try:
+        yield
+    finally:
+        for sign, handler in before.items():
+            signal.signal(sign, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def pid_of(directory: Path) -> int | None:
@@ -75,7 +95,7 @@ def launch(
     chosen = wanted if wanted and is_free(wanted) else free_port()
     (directory / "pid").unlink(missing_ok=True)
     private(directory / "server.log")
-    with (directory / "server.log").open("w") as log:
+    with (directory / "server.log").open("w") as log, unbroken():
         process = subprocess.Popen(
             list(command(chosen)),
             stdin=subprocess.DEVNULL,
@@ -87,7 +107,8 @@ def launch(
             start_new_session=True,
             umask=0o077,
         )
-    (directory / "pid").write_text(f"{process.pid}\n")
+        (directory / "pid").write_text(f"{process.pid}\n")
+        _await_name(directory, process)
     (directory / "port").write_text(f"{chosen}\n")
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
@@ -102,6 +123,13 @@ def launch(
         process.kill()
     process.wait()
     raise _failure(directory, what)
+
+
+def _await_name(directory: Path, process: subprocess.Popen[bytes]) -> None:
+    """A process that is only just being executed has no command line for a moment, and would be taken for gone."""
+    deadline = time.monotonic() + 5.0
+    while pid_of(directory) is None and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.001)
 
 
 def end(directory: Path, what: str) -> bool:

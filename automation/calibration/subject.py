@@ -115,12 +115,15 @@ class Subject:
             "ISP_FEATURES": ",".join(features),
             "ISP_CONNECTIONS": str(CONNECTIONS),
         }
-        child = _spawn(environment, log)
+        child: subprocess.Popen[bytes] | None = None
         try:
+            with process.unbroken():
+                child = _spawn(environment, log)
             _await_answer(child, port, log)
             yield _Running(pid=child.pid, port=port, database=name)
         finally:
-            _end(child)
+            if child is not None:
+                _end(child)
             self._drop_database(name)
 
     def _make_database(self, name: str) -> str:

@@ -132,6 +132,24 @@ def test_stopped_in_the_midst_of_a_load_it_ends_all_that_it_started(folder: Path
 
 
 @needs_linux
+@pytest.mark.integration
+def test_an_application_that_is_being_started_when_a_signal_comes_is_ended_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, started = subprocess.Popen, []
+
+    def signalled(*words: Any, **options: Any) -> Any:
+        started.append(real(*words, **options))
+        signal.raise_signal(signal.SIGINT)
+        return started[-1]
+
+    with Subject() as subject:
+        monkeypatch.setattr(subprocess, "Popen", signalled)
+        with pytest.raises(KeyboardInterrupt), subject._application(100, ()):
+            raise AssertionError("it was to be cut off before")
+        monkeypatch.undo()
+        assert [process.poll() is not None for process in started] == [True]
+
+
+@needs_linux
 @pytest.mark.performance
 def test_what_is_used_is_foretold_within_the_target_but_for_cpu_which_needs_a_quiet_machine(folder: Path) -> None:
     words = ["--customers", "1000,2000,3000", "--repeat", "1", "--seconds", "2", "--feature", "billing", "--json"]
