@@ -143,6 +143,9 @@ def main_with_errors(app: typer.Typer) -> int:
     Shared.output, Shared.debug = None, False
     try:
         code = app(standalone_mode=False)
+        if code == CancelledError.exit_code:
+            # An interrupt, of which newer versions of Typer say no word.
+            raise typer.Abort
     except TenantryError as error:
         _trace()
         _tell(error, Shared.output)
@@ -161,7 +164,18 @@ def main_with_errors(app: typer.Typer) -> int:
         return 0
     except Exception as error:  # noqa: BLE001 - the last line of defence: a message and not a stack trace
         return _unexpected(error)
+    finally:
+        _keep_exit_code()
     return code if isinstance(code, int) else 0
+
+
+def _keep_exit_code() -> None:
+    """An interrupt in code out of a string has `python -m` end by SIGINT, caught or not, instead of with the exit code.
+
+    Such code makes dataclasses and named tuples, so that it may be any import. It is forgotten of as soon as another
+    string is run (`run_eval_code_obj` in CPython's pythonrun.c).
+    """
+    exec("")  # noqa: S102
 
 
 def _unexpected(error: Exception) -> int:

@@ -1,6 +1,7 @@
 """The command `tenantry`: every command, every fault, the JSON shapes, and no secret anywhere. On a fake engine."""
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -372,3 +373,44 @@ sys.exit(main_with_errors(app))
     )
     assert done.returncode == 8
     assert "the engine did not stop" in done.stderr
+
+
+INTERRUPTED = """
+import sys, typer
+from automation.cli_support import main_with_errors
+from automation.errors import CancelledError
+app = typer.Typer()
+@app.command()
+def loads() -> None:
+    {body}
+sys.exit(main_with_errors(app))
+"""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        'exec("raise KeyboardInterrupt")',
+        # It has been caught, and CPython would end by the signal all the same.
+        """
+    try:
+        exec("raise KeyboardInterrupt")
+    except KeyboardInterrupt:
+        raise CancelledError("cancelled")
+        """.strip(),
+    ],
+    ids=["nobody's", "caught"],
+)
+def test_an_interrupt_is_told_and_has_its_exit_code_though_it_came_while_something_was_loaded(
+    tmp_path: Path, body: str
+) -> None:
+    (tmp_path / "interrupted.py").write_text(INTERRUPTED.format(body=body))
+    done = subprocess.run(
+        [sys.executable, "-m", "interrupted"],
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr.splitlines()[0]) == (130, "error: cancelled")
