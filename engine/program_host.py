@@ -26,11 +26,12 @@ _pickling = threading.RLock()
 
 
 def adapt_sdk() -> None:
-    """Takes four limits off the SDK in this process; doing it again changes nothing."""
+    """Takes five limits off the SDK in this process; doing it again changes nothing."""
     _keep_pickler()
     _keep_debug_messages()
     _wait_for_outputs_once()
     _walk_dependencies()
+    _end_inline_programs()
 
 
 def _keep_pickler() -> None:
@@ -148,6 +149,29 @@ def _walk_dependencies() -> None:
     resource_cycle_breaker._with_transitive_deps = with_transitive_deps  # noqa: SLF001
 
 
+def _end_inline_programs() -> None:
+    """Makes the end of an inline program take whatever its last tasks end with.
+
+    The SDK cancels what a program that has failed still waits for, and bears only that it was cancelled: another error,
+    as of a resource that was just being registered, took the place of the program's, and left its event loop open.
+    """
+    server = sys.modules.get("pulumi.automation._server")
+    if server is not None:
+        # Where it is not loaded, which takes long, nobody runs inline programs.
+        vars(server)["asyncio"] = _EndingAsyncio()
+
+
+class _EndingAsyncio:
+    """`asyncio`, but for `all_tasks`: the tasks of a loop that stands still are ended, and none is left."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    def all_tasks(self, loop: asyncio.AbstractEventLoop) -> set[asyncio.Task[Any]]:
+        _end_tasks(loop)
+        return set()
+
+
 def _run(options: dict[str, Any], program: str) -> int:
     import grpc
     import pulumi
@@ -186,7 +210,8 @@ def _run(options: dict[str, Any], program: str) -> int:
         log.error(f"Program failed with an unhandled exception:\n{_trace_of_the_program()}")
         return SHOWN_EXIT_CODE
     finally:
-        _drain(loop)
+        _end_tasks(loop)
+        loop.close()
     return 0
 
 
@@ -202,13 +227,12 @@ def _run_path(program: str) -> None:
     runpy.run_path(program, run_name="__main__")
 
 
-def _drain(loop: asyncio.AbstractEventLoop) -> None:
+def _end_tasks(loop: asyncio.AbstractEventLoop) -> None:
     pending = asyncio.all_tasks(loop)
     for task in pending:
         task.cancel()
     if pending:
         loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
-    loop.close()
 
 
 def _end_with_the_engine() -> None:

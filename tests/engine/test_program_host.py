@@ -1,4 +1,4 @@
-"""What a program's SDK is adapted to: it keeps debug messages that nobody shows, and waits for outputs together."""
+"""What a program's SDK is adapted to: it sends no debug messages for nobody, waits for outputs together, and ends."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf import empty_pb2
-from pulumi import Output
+from pulumi import Output, RunError
+from pulumi.automation import CommandError
 from pulumi.runtime import Settings, configure, stack
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 from pulumi.runtime.resource_cycle_breaker import declare_dependency
 
 from engine.program_host import NO_DEBUG, adapt_sdk
+from tests.embedded import stacks_in
 from tests.engine.test_program import Project
 
 
@@ -156,3 +158,32 @@ def test_a_chain_of_dependencies_may_be_long() -> None:
     assert not declare_dependency(chain[0], chain[-1]), "that would be a cycle"
     assert not declare_dependency(chain[0], chain[0])
     assert declare_dependency(chain[-1], chain[0])
+
+
+async def ends_with_an_error_of_its_own() -> None:
+    """As what registers a resource does when the engine has gone."""
+    try:
+        await asyncio.sleep(600)
+    except asyncio.CancelledError:
+        raise RunError("the monitor has terminated") from None
+
+
+def test_an_inline_program_that_fails_while_something_is_under_way_closes_its_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loops: list[asyncio.AbstractEventLoop] = []
+    real = asyncio.new_event_loop
+
+    def made() -> asyncio.AbstractEventLoop:
+        loops.append(real())
+        return loops[-1]
+
+    def program() -> None:
+        Output.from_input(ends_with_an_error_of_its_own())
+        Output.from_input(fails(0.05))
+
+    monkeypatch.setattr(asyncio, "new_event_loop", made)
+    inline = stacks_in(tmp_path, monkeypatch)(program)
+    with pytest.raises(CommandError, match="no good"):
+        inline.up()
+    assert [loop.is_closed() for loop in loops] == [True]
