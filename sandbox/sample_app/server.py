@@ -117,6 +117,9 @@ class Handler(BaseHTTPRequestHandler):
             "X-Content-Type-Options": "nosniff",
         }.items():
             self.send_header(name, value)
+        if self.close_connection:
+            # Or its client would send the next request where nobody reads it.
+            self.send_header("Connection", "close")
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)

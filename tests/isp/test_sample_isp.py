@@ -79,6 +79,7 @@ def test_what_there_is_not_is_not_found(client: httpx.Client, path: str) -> None
 def test_a_body_that_is_too_long_ends_the_connection(client: httpx.Client) -> None:
     answer = client.post("/isp/usage/1", content=b"x" * 70_000)
     assert (answer.status_code, answer.headers.get("content-type")) == (400, "text/plain; charset=utf-8")
+    assert answer.headers.get("connection") == "close"
     assert client.post("/isp/usage/1", content=b"x" * 100).status_code == HTTPStatus.OK
 
 
