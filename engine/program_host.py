@@ -113,14 +113,18 @@ def _wait_for_outputs_once() -> None:
     vars(stack)["asyncio"] = _PatientAsyncio()
 
 
-class _PatientAsyncio:
-    """`asyncio`, but for `wait`: it ends with the first failure, when all are done, or after a while."""
-
-    #: Outputs that came later are looked at after so many seconds at the latest: one of them may have failed.
-    LOOK_AGAIN = 1.0
+class _Asyncio:
+    """`asyncio`, but for what a class of it defines."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(asyncio, name)
+
+
+class _PatientAsyncio(_Asyncio):
+    """`wait` ends with the first failure, when all are done, or after a while."""
+
+    #: Outputs that came later are looked at after so many seconds at the latest: one of them may have failed.
+    LOOK_AGAIN = 1.0
 
     async def wait(self, tasks: Any, *, return_when: str = asyncio.ALL_COMPLETED) -> Any:
         if return_when == asyncio.FIRST_COMPLETED:
@@ -161,11 +165,8 @@ def _end_inline_programs() -> None:
         vars(server)["asyncio"] = _EndingAsyncio()
 
 
-class _EndingAsyncio:
-    """`asyncio`, but for `all_tasks`: the tasks of a loop that stands still are ended, and none is left."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(asyncio, name)
+class _EndingAsyncio(_Asyncio):
+    """`all_tasks` ends the tasks of a loop that stands still, so that none is left."""
 
     def all_tasks(self, loop: asyncio.AbstractEventLoop) -> set[asyncio.Task[Any]]:
         _end_tasks(loop)

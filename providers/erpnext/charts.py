@@ -50,12 +50,12 @@ def choose(wish: str, offered: Sequence[str], *, country: str) -> Chart:
     if len(near) == 1 and wish not in STANDARD:
         return Chart(name=near[0])
     fallback = next((name for name in STANDARD if name in offered), None)
-    listed = ", ".join(offered) or "none"
     if fallback is None:
+        listed = ", ".join(offered) or "none"
         raise ConfigurationError(
             f"chart of accounts {wish!r}: the site offers for {country}: {listed}. Choose one of those as the template."
         )
-    return Chart(name=fallback, note=f"the site offers no chart {wish!r} for {country} ({listed}): {fallback} is used")
+    return Chart(name=fallback, note=f"the site offers no chart {wish!r} for {country}: {fallback!r} is used")
 
 
 def offered(site: Site, country: str, *, what: str) -> list[str]:

@@ -137,7 +137,7 @@ def _note(olds: Mapping[str, Any], news: Mapping[str, Any], used: str, chosen: C
     if _as_wished(wish, used):
         return ""
     if chosen is not None and chosen.name == used:
-        return f"the site offers no chart {wish!r} for {_given(news)['country']}: {used!r} is used"
+        return chosen.note
     noted = str(olds.get("chart") or "") if used == olds.get("chart_of_accounts") else ""
     return said_of_chart(wish, noted=noted, used=used, note=known)
 

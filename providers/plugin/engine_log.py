@@ -32,7 +32,7 @@ class EngineLog:
         self._mutex = threading.Lock()
         self._shown: dict[str, str] = {}
         self._warned: set[tuple[str, str]] = set()
-        self._last_warning = _sent()
+        self._last_warning: threading.Event | None = None
 
     def connect(self, address: str) -> None:
         """From here on the engine at this address; where none is told, the one before stays."""
@@ -63,7 +63,8 @@ class EngineLog:
 
     def settle(self) -> None:
         """Waits for a while until every warning so far is sent."""
-        self._last_warning.wait(_SECONDS)
+        if (sent := self._last_warning) is not None:
+            sent.wait(_SECONDS)
 
     def close(self) -> None:
         """Waits for a while until what was said is sent."""
@@ -73,31 +74,25 @@ class EngineLog:
         if sender is not None:
             sender.join(_CLOSING_SECONDS)
 
-    def _say(self, request: Any) -> threading.Event:
-        """What is set once the request is sent, or dropped."""
+    def _say(self, request: Any) -> threading.Event | None:
+        """What is set once the request is sent, or dropped; None where nobody is there to hear it."""
         if not self._address:
-            return _sent()
+            return None
         if self._sender is None:
             self._sender = threading.Thread(target=self._send, args=(self._address, self._waiting), daemon=True)
             self._sender.start()
-        done = threading.Event()
-        self._waiting.put((request, done))
-        return done
+        sent = threading.Event()
+        self._waiting.put((request, sent))
+        return sent
 
     def _send(self, address: str, waiting: queue.SimpleQueue[Any]) -> None:
         with grpc.insecure_channel(address) as channel:
             stub = engine_pb2_grpc.EngineStub(channel)
             while (each := waiting.get()) is not None:
-                request, done = each
+                request, sent = each
                 with contextlib.suppress(grpc.RpcError):
                     stub.Log(request, timeout=_SECONDS)
-                done.set()
-
-
-def _sent() -> threading.Event:
-    done = threading.Event()
-    done.set()
-    return done
+                sent.set()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

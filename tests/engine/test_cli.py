@@ -20,6 +20,7 @@ from engine.journal import whole_change
 from engine.operation import Operation, Outcome
 from engine.resource import Secret, State
 from engine.snapshot import PendingOperation, Snapshot
+from tests.signals import interrupting
 
 STACK_URN = "urn:pulumi:dev::proj::pulumi:pulumi:Stack::proj-dev"
 THING_URN = "urn:pulumi:dev::proj::pkg:mod:Thing::a"
@@ -427,13 +428,9 @@ def test_ctrl_c_in_the_main_thread_stops_in_order(workspace: Workspace, deployme
         return EngineError("update canceled")
 
     deployment.script = script
-    # A shell starts what runs in its background with the signal ignored, and Python leaves it so.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
+    with interrupting(signal.SIGINT):
         assert workspace.fails("up", "--yes", "--skip-preview").code == 1
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def test_several_stacks_at_once_in_one_process(tmp_path: Path, deployment: FakeDeployment) -> None:

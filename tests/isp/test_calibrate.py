@@ -23,6 +23,7 @@ from automation.calibration.errors import CalibrationError
 from automation.calibration.load import Request
 from automation.calibration.subject import Subject
 from stacks.isp.settings import Rules
+from tests.signals import signalled_at_each_start
 
 ROOT = Path(__file__).resolve().parents[2]
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's figures of a process")
@@ -133,19 +134,14 @@ def test_stopped_in_the_midst_of_a_load_it_ends_all_that_it_started(folder: Path
 
 @needs_linux
 @pytest.mark.integration
-def test_an_application_that_is_being_started_when_a_signal_comes_is_ended_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    real, started = subprocess.Popen, []
-
-    def signalled(*words: Any, **options: Any) -> Any:
-        started.append(real(*words, **options))
-        signal.raise_signal(signal.SIGINT)
-        return started[-1]
-
+def test_an_application_that_is_being_started_when_a_signal_comes_is_ended_too() -> None:
     with Subject() as subject:
-        monkeypatch.setattr(subprocess, "Popen", signalled)
-        with pytest.raises(KeyboardInterrupt), subject._application(100, ()):
+        with (
+            signalled_at_each_start(signal.SIGINT) as started,
+            pytest.raises(KeyboardInterrupt),
+            subject._application(100, ()),
+        ):
             raise AssertionError("it was to be cut off before")
-        monkeypatch.undo()
         assert [process.poll() is not None for process in started] == [True]
 
 

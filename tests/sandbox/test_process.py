@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from sandbox.process import _gone, end, is_free, launch, locked, pid_of
+from tests.signals import signalled_at_each_start
 
 # Its first thread ends at once, and another goes on listening: so a server looks for a moment when it is told to end.
 HALF_ENDED = """
@@ -43,41 +40,16 @@ def test_a_process_with_threads_left_has_not_ended(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_a_server_whose_start_is_cut_off_by_a_signal_is_noted_for_whoever_ends_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sign: signal.Signals
+    tmp_path: Path, sign: signal.Signals
 ) -> None:
-    real, started = subprocess.Popen, []
+    def command(_port: int) -> list[str]:
+        return [sys.executable, "-c", "import time; time.sleep(60)", str(tmp_path)]
 
-    def signalled(*words: Any, **options: Any) -> Any:
-        started.append(real(*words, **options))
-        signal.raise_signal(sign)
-        return started[-1]
-
-    def command(port: int) -> list[str]:
-        return [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(tmp_path)]
-
-    monkeypatch.setattr(subprocess, "Popen", signalled)
-    with interrupting(sign), pytest.raises(KeyboardInterrupt), locked(tmp_path, "the server"):
-        launch(tmp_path, "the server", command, _answers)
+    with signalled_at_each_start(sign) as started, pytest.raises(KeyboardInterrupt), locked(tmp_path, "the server"):
+        launch(tmp_path, "the server", command, lambda _port: False)
     try:
         assert pid_of(tmp_path) == started[0].pid
         assert end(tmp_path, "the server")
     finally:
         started[0].kill()
         started[0].wait()
-
-
-@contextlib.contextmanager
-def interrupting(sign: signal.Signals) -> Iterator[None]:
-    before = signal.signal(sign, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(sign, before)
-
-
-def _answers(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    with contextlib.closing(connection), contextlib.suppress(OSError):
-        connection.request("HEAD", "/")
-        return connection.getresponse().status == http.client.OK
-    return False
